@@ -1,0 +1,55 @@
+"""What the flows of one account work with, bundled."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from bridge.hub import HubClient
+from bridge.ledger import Ledger
+from bridge.mailbox import Mailbox
+from bridge.naming import parse_profile
+from bridge.settings import AccountSettings, Settings, read_profile
+
+
+def utc_now() -> datetime:
+    """Return this machine's time, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One platform at the hub and its mailbox, ready to work."""
+
+    settings: Settings
+    own: AccountSettings
+    ledger: Ledger
+    mailbox: Mailbox
+    hub: HubClient
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set when the process is about to end: nothing new is begun."""
+    clock: Callable[[], datetime] = utc_now
+
+    @property
+    def name(self) -> str:
+        """The account's name in the settings."""
+        return self.own.name
+
+
+def open_account(
+    settings: Settings,
+    own: AccountSettings,
+    ledger: Ledger,
+    *,
+    stopping: threading.Event | None = None,
+) -> Account:
+    """Bring an account's parts together; raises SettingsError for its secret or profile."""
+    profile = parse_profile(read_profile(own.profile))
+    return Account(
+        settings=settings,
+        own=own,
+        ledger=ledger,
+        mailbox=Mailbox(settings.data_dir, own.name, profile),
+        hub=HubClient(settings.hub, issuer=own.issuer, secret=own.read_secret()),
+        stopping=stopping or threading.Event(),
+    )

@@ -1,0 +1,156 @@
+"""Acknowledging: telling the hub that an invoice or an attachment is off its pending list.
+
+By the account's policy: once the files are safe (`stored`), once the software has collected the
+invoice (`collected`), or not at all (`never`: the RCF's own ANNOTATED does it, and the marks of
+the attachments that it collected go then). DELIVERED is only
+sent while the hub shows SENT or REGISTERED; a hub that is further on is left alone. So it may be
+tried again after any doubt without a second effect.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import structlog
+
+from bridge.account import Account
+from bridge.backoff import delay
+from bridge.crew import work
+from bridge.errors import BridgeError, InvoiceError
+from bridge.hub import HubClient, HubRefusalError, UnclearAnswerError
+from bridge.hub.errors import NoHistoryError, UnknownAttachmentError
+from bridge.ledger import attachments, deliveries, events
+from bridge.ledger.attachments import AttachmentRow
+from bridge.ledger.deliveries import Delivery
+from bridge.model import (
+    PENDING_STATES,
+    DeliveryState,
+    HubId,
+    Invoice,
+    State,
+    StateRecord,
+    StateUpdate,
+)
+
+log = structlog.get_logger()
+
+ONCE: Mapping[str, DeliveryState] = {
+    "stored": DeliveryState.PLACED,
+    "collected": DeliveryState.COLLECTED,
+}
+"""How far a delivery must have come, by policy; a policy that is not listed never acknowledges."""
+
+
+def acknowledge(account: Account, *, only_due: bool) -> int:
+    """Acknowledge what the policy says is due; return how many deliveries and attachments.
+
+    Raises what ends a round: the hub is away, the account is not let in, this machine cannot.
+    """
+    once = ONCE.get(account.own.acknowledge)
+    due = account.clock() if only_due else None
+    with account.ledger.read() as connection:
+        if once is None:
+            invoices: list[Delivery] = []
+            enclosed = attachments.of_acknowledged_invoices(connection, account.name, due=due)
+        else:
+            invoices = deliveries.to_acknowledge(connection, account.name, once=once, due=due)
+            enclosed = attachments.to_acknowledge(connection, account.name, once=once, due=due)
+    workers = account.settings.hub.max_connections
+    problems = work(
+        invoices,
+        lambda row: _acknowledge(account, row),
+        workers=workers,
+        failed=lambda row, error: _note_trouble(account, row, error),
+        stopping=account.stopping,
+    )
+    late = work(
+        enclosed,
+        lambda row: _drop_pending_mark(account, row),
+        workers=workers,
+        failed=lambda row, error: _note_attachment_trouble(account, row, error),
+        stopping=account.stopping,
+    )
+    return len(invoices) + len(enclosed) - len(problems) - len(late)
+
+
+def shown(hub: HubClient, hub_id: HubId) -> Invoice:
+    """Return what the hub shows of an invoice; its state from the history where it left it out."""
+    invoice = hub.invoice(hub_id)
+    if invoice.state is not None or invoice.state_text:
+        return invoice
+    try:
+        history = hub.history(hub_id)
+    except NoHistoryError:
+        history = ()
+    if not history or history[-1].state is None:
+        raise InvoiceError(f"invoice {hub_id}: the hub does not say which state it is in")
+    return as_shown(hub_id, history[-1])
+
+
+def as_shown(hub_id: HubId, record: StateRecord) -> Invoice:
+    """Return the invoice as a line of its history shows it."""
+    return Invoice(
+        hub_id=hub_id,
+        state=record.state,
+        state_at=record.at,
+        register_number=record.register_number,
+        reason_code=record.reason_code,
+        reason=record.reason,
+        paid_on=record.paid_on,
+    )
+
+
+def tell_delivered(hub: HubClient, hub_id: HubId) -> None:
+    """Send DELIVERED to a hub that shows SENT or REGISTERED.
+
+    Raises HubRefusalError when the hub does not want it, HubAwayError when it is not known whether
+    it took it: then the invoice is asked about again before anything else is sent.
+    """
+    try:
+        hub.patch(hub_id, StateUpdate(state=State.DELIVERED))
+    except UnclearAnswerError:
+        if shown(hub, hub_id).state in PENDING_STATES:
+            raise
+
+
+def _acknowledge(account: Account, row: Delivery) -> None:
+    if shown(account.hub, row.hub_id).state in PENDING_STATES:
+        try:
+            tell_delivered(account.hub, row.hub_id)
+        except HubRefusalError:
+            if shown(account.hub, row.hub_id).state in PENDING_STATES:
+                raise
+        log.info("invoice acknowledged", account=account.name, hub_id=row.hub_id)
+    now = account.clock()
+    with account.ledger.write() as connection:
+        deliveries.acknowledged(connection, account.name, row.hub_id, at=now)
+        events.record(connection, account.name, "invoice acknowledged", at=now, hub_id=row.hub_id)
+
+
+def _drop_pending_mark(account: Account, row: AttachmentRow) -> None:
+    try:
+        account.hub.drop_pending_attachment(row.attachment_id)
+    except UnknownAttachmentError:
+        log.info("attachment was off the pending list", attachment_id=row.attachment_id)
+    with account.ledger.write() as connection:
+        attachments.acknowledged(connection, row.id, at=account.clock())
+
+
+def _note_trouble(account: Account, row: Delivery, error: BridgeError) -> None:
+    log.warning("not acknowledged", hub_id=row.hub_id, reason=str(error))
+    with account.ledger.write() as connection:
+        deliveries.failed(
+            connection, row.id, trouble=str(error), next_attempt_at=_next(account, row.attempts)
+        )
+
+
+def _note_attachment_trouble(account: Account, row: AttachmentRow, error: BridgeError) -> None:
+    log.warning("attachment not acknowledged", hub_id=row.hub_id, reason=str(error))
+    with account.ledger.write() as connection:
+        attachments.failed(
+            connection, row.id, trouble=str(error), next_attempt_at=_next(account, row.attempts)
+        )
+
+
+def _next(account: Account, attempts: int) -> datetime:
+    push = account.settings.push
+    return account.clock() + delay(attempts + 1, initial=push.retry_initial, most=push.retry_max)

@@ -1,0 +1,267 @@
+"""The command `efact-bridge`: runs the gateway, and shows how it is.
+
+Exit codes: 0 done · 1 it ran and the answer is no · 2 wrong usage or settings · 3 the hub, the old
+mailbox or the ledger could not be reached.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+from rich.console import Console
+
+from bridge import __version__, commands, logs
+from bridge import status as status_views
+from bridge.doctor import Verdict
+from bridge.errors import BridgeError, HubAwayError, LedgerError, SettingsError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Serves the e-FACT hub's REST API as the old FTP mailbox.",
+)
+
+Config = Annotated[
+    Path, typer.Option("-c", "--config", metavar="FILE", help="The settings: efact-bridge.toml.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+LogFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--log-format",
+        metavar="text|json",
+        help="How to log to standard error; else text on a terminal, JSON elsewhere.",
+        callback=lambda value: _log_format(value),  # noqa: PLW0108  (it is defined below)
+    ),
+]
+
+USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+"""What typer raises for wrong usage; it exports only this kind of it."""
+
+
+def exit_code(error: BridgeError) -> int:
+    """Return the exit code that stands for an error."""
+    if isinstance(error, SettingsError):
+        return 2
+    if isinstance(error, HubAwayError | LedgerError):
+        return 3
+    return 1
+
+
+def fail(error: BridgeError, *, command: str) -> typer.Exit:
+    """Print an error in one line on standard error; return the exit to raise."""
+    for line in str(error).splitlines():
+        typer.echo(f"{command}: {line}", err=True)
+    return typer.Exit(exit_code(error))
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn our errors into one clear line and an exit code."""
+    try:
+        yield
+    except BridgeError as error:
+        raise fail(error, command="efact-bridge") from error
+    except BrokenPipeError:
+        # Whoever reads our output has seen enough (`… | head`).
+        sys.stderr.close()
+        raise typer.Exit(0) from None
+
+
+def _log_format(value: str | None) -> str | None:
+    if value not in (None, "text", "json"):
+        raise typer.BadParameter('"text" or "json" is wanted')
+    logs.configure("text" if value == "text" else "json" if value == "json" else None)
+    return value
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"efact-bridge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    log_format: LogFormat = None,
+) -> None:
+    """Serves the e-FACT hub's REST API as the old FTP mailbox."""
+
+
+@app.command(short_help="Write example settings and a secret file.")
+def init(
+    directory: Annotated[
+        Path, typer.Option("--directory", metavar="DIR", help="Where to write; created if missing.")
+    ] = Path(),
+) -> None:
+    """Write a commented efact-bridge.toml and an empty secret file."""
+    with answering():
+        for line in commands.init(directory):
+            typer.echo(line)
+
+
+@app.command(short_help="Look whether everything is right.")
+def check(config: Config, log_format: LogFormat = None) -> None:
+    """Look whether everything is right: settings, secret, hub, clock, ports, disk, keys."""
+    with answering():
+        right = True
+        for finding in commands.check(config):
+            typer.echo(f"{finding.verdict:<8}{finding.what}: {finding.said}")
+            right &= finding.verdict is not Verdict.FAILED
+    raise typer.Exit(0 if right else 1)
+
+
+@app.command(short_help="Run everything until it is stopped.")
+def serve(config: Config, log_format: LogFormat = None) -> None:
+    """Run everything until it is stopped; prints `ready` when all doors are open."""
+    with answering():
+        commands.run(config)
+
+
+@app.command(short_help="Fetch what the hub has; fill the mailbox.")
+def pull(config: Config, log_format: LogFormat = None) -> None:
+    """Do one round of inbound: fetch what the hub has, and fill the mailbox."""
+    _rounds(commands.pull, config)
+
+
+@app.command(short_help="Take in the state files; send them.")
+def push(config: Config, log_format: LogFormat = None) -> None:
+    """Do one round of outbound: take in the state files, send what is due."""
+    _rounds(commands.push, config)
+
+
+def _rounds(do: Callable[[Path], Iterator[commands.AccountRound]], config: Path) -> None:
+    """Print each account's round as it ends; the worst of them decides the exit code."""
+    worst = 0
+    with answering():
+        for done in do(config):
+            if done.said:
+                typer.echo(f"{done.account}: {done.said}")
+            for trouble in done.troubles:
+                typer.echo(f"efact-bridge: {done.account}: {trouble}", err=True)
+            if done.error is not None:
+                typer.echo(f"efact-bridge: {done.account}: {done.error}", err=True)
+                worst = max(worst, exit_code(done.error))
+            elif done.troubles:
+                worst = max(worst, 1)
+    raise typer.Exit(worst)
+
+
+@app.command(short_help="Say how things stand.")
+def status(
+    config: Config,
+    some_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="An invoice's or an update's id.")
+    ] = None,
+    as_json: AsJson = False,
+    log_format: LogFormat = None,
+) -> None:
+    """Say how things stand; with an ID, tell the whole life of an invoice or an update."""
+    with answering():
+        found = commands.look(config, some_id)
+        if as_json:
+            typer.echo(json.dumps(status_views.as_json(found)))
+        else:
+            text = status_views.as_rich(found, config=str(config))
+            Console(soft_wrap=True, highlight=False).print(text, end="")
+
+
+@app.command(short_help="Queue refused updates again.")
+def retry(
+    config: Config,
+    update_ids: Annotated[
+        list[int] | None, typer.Argument(metavar="[UPDATE_ID…]", help="As `status` shows them.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that were refused.")] = False,
+    log_format: LogFormat = None,
+) -> None:
+    """Queue refused updates again."""
+    if bool(update_ids) == everything:
+        typer.echo("efact-bridge: give the ids of refused updates, or --all", err=True)
+        raise typer.Exit(2)
+    with answering():
+        result = commands.retry(config, update_ids or None)
+    for problem in result.problems:
+        typer.echo(f"efact-bridge: {problem}", err=True)
+    typer.echo(f"{result.queued} queued again, {result.refused} refused again")
+    raise typer.Exit(1 if result.problems or result.refused else 0)
+
+
+@app.command("hash-password", short_help="Turn a password into its hash.")
+def hash_password() -> None:
+    """Read a password, print its hash for `password_hash`."""
+    with answering():
+        typer.echo(commands.hash_password())
+
+
+@app.command(short_help="Run a pretend hub and old mailbox.")
+def sandbox(
+    port: Annotated[
+        int,
+        typer.Option("--port", metavar="N", min=0, max=65535, help="0 picks a free one."),
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Same seed, same invoices.")] = 1,
+    invoices: Annotated[int, typer.Option("--invoices", metavar="N", min=0)] = 12,
+    facturae: Annotated[
+        Path | None,
+        typer.Option("--facturae", metavar="DIR", help="Real Facturae files to deliver instead."),
+    ] = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Run a pretend hub on loopback, with the old mailbox beside it."""
+    # Only this command needs it.
+    from bridge.sandbox.command import run_sandbox  # noqa: PLC0415
+
+    with answering():
+        run_sandbox(port=port, seed=seed, invoices=invoices, facturae=facturae)
+
+
+@app.command(short_help="Show the whole round on this machine.")
+def demo(
+    facturae: Annotated[
+        Path | None,
+        typer.Option("--facturae", metavar="DIR", help="Real Facturae files to deliver instead."),
+    ] = None,
+) -> None:
+    """Show the whole round: a hub, the bridge, and an old client, all on this machine."""
+    from bridge.sandbox.demo import run_demo  # noqa: PLC0415
+
+    with answering():
+        agreed = run_demo(facturae)
+    raise typer.Exit(0 if agreed else 1)
+
+
+def _usage(said: str) -> str:
+    if "\n" in said:  # without any arguments: the help
+        return said
+    end = "" if said.endswith((".", "?")) else "."
+    return f"efact-bridge: {said}{end} See --help"
+
+
+def main() -> None:
+    """Run the command line."""
+    # What a mailbox holds is for its group at most, whatever the caller's umask.
+    os.umask(os.umask(0o077) | 0o027)
+    # The kernel may send it to whoever asks whether a file is being written.
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    logs.configure()
+    try:
+        code = app(prog_name="efact-bridge", standalone_mode=False)
+    except USAGE_ERROR as error:
+        typer.echo(_usage(error.format_message().strip()), err=True)
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(1)
+    sys.exit(code)

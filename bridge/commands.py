@@ -1,0 +1,229 @@
+"""What each command of `efact-bridge` does, without its printing."""
+
+import getpass
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import argon2
+import structlog
+
+from bridge import service, status
+from bridge.account import Account, open_account, utc_now
+from bridge.doctor import Finding, examine
+from bridge.durable import storage
+from bridge.errors import BridgeError, HubAwayError, LocalError, SettingsError
+from bridge.inbound import Inbound
+from bridge.ledger import Ledger, updates
+from bridge.model import UpdateStatus
+from bridge.rounds import pull_round, push_round, wait_until_settled
+from bridge.settings import Settings, config_folder, load_settings
+from bridge.status import Life, Status
+from bridge.taking import retry as queue_again
+
+log = structlog.get_logger()
+
+SECRET_FILE = "ajuntament.secret"  # noqa: S105  (the name that the example settings give)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRound:
+    """What one round of one account came to."""
+
+    account: str
+    said: str = ""
+    troubles: tuple[str, ...] = ()
+    error: BridgeError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried:
+    """What became of refused updates that were queued again."""
+
+    queued: int
+    refused: int
+    problems: tuple[str, ...]
+
+
+def init(directory: Path) -> Iterator[str]:
+    """Write example settings and an empty secret; yield what was done.
+
+    Raises SettingsError when either is there already: nothing is overwritten.
+    """
+    settings, secret = directory / "efact-bridge.toml", directory / SECRET_FILE
+    for path in (settings, secret):
+        if path.exists():
+            raise LocalError(f"{path} is there already: nothing was changed")
+    with storage(str(directory)):
+        directory.mkdir(parents=True, exist_ok=True)
+        secret.touch(mode=0o600, exist_ok=False)
+        shutil.copyfile(config_folder() / "efact-bridge.toml", settings)
+    yield f"{settings}: written; fill in what is marked TO FILL IN"
+    yield f"{secret}: written, empty; put the secret key that the AOC gave you into it"
+    yield f"Then run: efact-bridge check -c {settings}"
+
+
+def check(config: Path) -> Iterator[Finding]:
+    """Examine everything that a settings file names."""
+    return examine(load_settings(config))
+
+
+def run(config: Path) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    service.serve(_usable(load_settings(config)))
+
+
+def pull(config: Path) -> Iterator[AccountRound]:
+    """Do one round of inbound for every account."""
+    return _each(config, _pull)
+
+
+def push(config: Path) -> Iterator[AccountRound]:
+    """Do one round of outbound for every account."""
+    return _each(config, _push)
+
+
+def _pull(account: Account) -> AccountRound:
+    done = pull_round(Inbound(account), only_due=False)
+    capped = [f"more waits than the hub lists: {part}" for part in done.capped_slices]
+    held_back = [reason for _, reason in done.troubles]
+    return AccountRound(
+        account=account.name,
+        said=f"{done.new} new, {done.placed} placed, {done.collected} files collected",
+        troubles=tuple(held_back + capped),
+    )
+
+
+def _push(account: Account) -> AccountRound:
+    if account.mailbox.root.is_dir():
+        wait_until_settled(account)
+    done = push_round(account, only_due=False)
+    return AccountRound(
+        account=account.name,
+        said=(
+            f"{done.taken} state files taken, {done.sent.accepted} updates accepted, "
+            f"{len(done.refused)} refused, {done.sent.waiting} waiting; "
+            f"{done.acknowledged} acknowledged"
+        ),
+        troubles=tuple(
+            f"update {update.id} refused: {update.refusal.code} {update.refusal.reason}"
+            for update in done.refused
+            if update.refusal
+        )
+        + tuple(str(it) for it in done.sent.problems if not isinstance(it, HubAwayError)),
+        error=next((it for it in done.sent.problems if isinstance(it, HubAwayError)), None),
+    )
+
+
+def _refused(account: Account) -> list[updates.Update]:
+    with account.ledger.read() as connection:
+        return updates.refused(connection, account.name)
+
+
+def _each(config: Path, do: Callable[[Account], AccountRound]) -> Iterator[AccountRound]:
+    """Do something with every account; one that cannot leaves the others their turn."""
+    settings = _usable(load_settings(config))
+    with _ledger(settings) as ledger:
+        for own in settings.account:
+            try:
+                account = open_account(settings, own, ledger)
+                yield do(account)
+            except BridgeError as error:
+                yield AccountRound(account=own.name, error=error)
+
+
+def look(config: Path, some_id: str | None) -> Status | Life:
+    """Return how everything is, or the life of one invoice or update.
+
+    Raises LocalError for an id that the ledger does not know.
+    """
+    settings = load_settings(config)
+    with _ledger_to_read(settings) as ledger:
+        if some_id is None:
+            return status.look(settings, ledger, now=utc_now())
+        found = status.life(ledger, some_id)
+    if found is None:
+        raise LocalError(f"{some_id}: no invoice and no update has this id")
+    return found
+
+
+def retry(config: Path, update_ids: Sequence[int] | None) -> Retried:
+    """Queue refused updates again: those of these ids, or all."""
+    settings = load_settings(config)
+    with _ledger(settings) as ledger:
+        accounts = [open_account(settings, own, ledger) for own in settings.account]
+        refused = {
+            update.id: (account, update) for account in accounts for update in _refused(account)
+        }
+        wanted = list(refused) if update_ids is None else update_ids
+        problems = tuple(
+            f"update {update_id} is not among the refused ones: see `efact-bridge status`"
+            for update_id in wanted
+            if update_id not in refused
+        )
+        chosen = [refused[update_id] for update_id in wanted if update_id in refused]
+        for account, update in chosen:
+            queue_again(account, [update])
+        with ledger.read() as connection:
+            now = updates.by_id(connection, [update.id for _, update in chosen])
+    again = sum(update.status is UpdateStatus.REFUSED for update in now)
+    return Retried(queued=len(now) - again, refused=again, problems=problems)
+
+
+def hash_password() -> str:
+    """Read a password from the terminal (twice) or a line of standard input; return its hash.
+
+    Raises SettingsError for an empty one, two that differ, or one that is not UTF-8.
+    """
+    if sys.stdin.isatty():
+        password = os.fsencode(getpass.getpass("Password: "))
+        if os.fsencode(getpass.getpass("Once more: ")) != password:
+            raise SettingsError("the two passwords differ: nothing was hashed")
+    else:
+        password = sys.stdin.buffer.readline().rstrip(b"\r\n")
+    if not password:
+        raise SettingsError("an empty password is none: nothing was hashed")
+    try:
+        password.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError("the password is not UTF-8 text: nothing was hashed") from error
+    return argon2.PasswordHasher().hash(password)
+
+
+@contextmanager
+def _ledger_to_read(settings: Settings) -> Iterator[Ledger]:
+    """Open the ledger, or an empty one where there is none yet: looking makes no files."""
+    if (settings.data_dir / "ledger.db").exists():
+        with _ledger(settings) as ledger:
+            yield ledger
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            ledger = Ledger(Path(folder) / "ledger.db")
+            yield ledger
+            ledger.close()
+
+
+@contextmanager
+def _ledger(settings: Settings) -> Iterator[Ledger]:
+    ledger = Ledger(settings.data_dir / "ledger.db")
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def _usable(settings: Settings) -> Settings:
+    """Refuse what this version cannot do yet, rather than half-do it."""
+    for own in settings.account:
+        if own.serve == "legacy":
+            raise SettingsError(
+                f'account {own.name}: serve = "legacy" comes with a later version: use "rest"'
+            )
+        if own.shadow:
+            log.warning("the shadow feed is not recorded by this version", account=own.name)
+    return settings

@@ -1,0 +1,82 @@
+"""Many calls to the hub at once, with one sense of when to stop.
+
+A failure that concerns one invoice is its own; one that concerns the hub, the account or this
+machine ends the round, so that a hub that is down, or asks for a pause, gets it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
+from typing import TypeVar
+
+from bridge.errors import AccountError, BridgeError, HubAwayError, InvoiceError, LocalError
+from bridge.hub import HubUnreachableError
+
+MOST_IN_A_ROW = 5
+"""So many calls in a row without an answer mean that the hub is away, not this invoice."""
+
+T = TypeVar("T")
+
+
+class _Round:
+    """What the workers of one round know together."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._in_a_row = 0
+        self.ended_by: BridgeError | None = None
+
+    def answered(self) -> None:
+        with self._lock:
+            self._in_a_row = 0
+
+    def failed(self, error: BridgeError) -> None:
+        with self._lock:
+            self._in_a_row = self._in_a_row + 1 if isinstance(error, HubAwayError) else 0
+            if self._ends(error):
+                self.ended_by = self.ended_by or error
+
+    def _ends(self, error: BridgeError) -> bool:
+        if isinstance(error, HubUnreachableError | AccountError | LocalError):
+            return True
+        if not isinstance(error, HubAwayError):
+            return False
+        return error.retry_after is not None or self._in_a_row >= MOST_IN_A_ROW
+
+
+def work(
+    items: Iterable[T],
+    do: Callable[[T], None],
+    *,
+    workers: int,
+    failed: Callable[[T, BridgeError], None],
+    stopping: Event,
+) -> Sequence[tuple[T, BridgeError]]:
+    """Do all items with that many workers; return those that failed by themselves.
+
+    `failed` is told of each of them as it happens; once `stopping` is set nothing new is begun.
+    Raises the error that ended the round early, after every worker has stopped; what was not tried
+    then is simply left.
+    """
+    round_ = _Round()
+    problems: list[tuple[T, BridgeError]] = []
+
+    def one(item: T) -> None:
+        if stopping.is_set() or round_.ended_by is not None:
+            return
+        try:
+            do(item)
+        except BridgeError as error:
+            round_.failed(error)
+            if isinstance(error, InvoiceError) or not round_.ended_by:
+                problems.append((item, error))
+                failed(item, error)
+        else:
+            round_.answered()
+
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="hub") as pool:
+        for done in [pool.submit(one, item) for item in items]:
+            done.result()
+    if round_.ended_by is not None:
+        raise round_.ended_by
+    return problems

@@ -1,0 +1,263 @@
+"""`check`: everything that must be right before the bridge can work, one line each."""
+
+import errno
+import os
+import pwd
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+
+from bridge.durable import lock, storage, sync_folder, write_file
+from bridge.errors import BridgeError, StorageError
+from bridge.facade.hostkeys import load_host_keys
+from bridge.facade.ssh import legacy_algorithms_available
+from bridge.hub import HubReader
+from bridge.ledger import Ledger
+from bridge.naming import parse_profile
+from bridge.settings import (
+    AccountSettings,
+    FtpSettings,
+    Settings,
+    SftpSettings,
+    WebSettings,
+    read_profile,
+)
+
+LITTLE_SPACE = 1 << 30
+"""Bytes; with less than this free the disk deserves a warning."""
+
+MOST_OFFSET = 30
+"""Seconds that the clocks may differ before it deserves a warning."""
+
+
+class Verdict(StrEnum):
+    """What a finding means: the bridge can work, it can but look at this, it cannot."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's: what was looked at, what it means, and what was seen."""
+
+    what: str
+    verdict: Verdict
+    said: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at everything, one after the other; nothing is changed at the hub."""
+    yield Finding("settings", Verdict.OK, _accounts(settings))
+    for own in settings.account:
+        yield from _account(settings, own)
+    yield from _doors(settings)
+    if owner := _other_owner(settings.data_dir):
+        yield Finding("user", Verdict.WARNING, owner)
+        return
+    if settings.sftp.enabled:
+        yield _finding("sftp host keys", lambda: _host_keys(settings.data_dir / "host-keys"))
+    yield _disk(settings.data_dir)
+    yield _finding("ledger", lambda: _ledger(settings.data_dir))
+
+
+def _other_owner(data_dir: Path) -> str:
+    """Say why root must not look further: what it makes there the service cannot write."""
+    try:
+        owner = data_dir.stat().st_uid
+    except OSError:
+        return ""
+    if os.geteuid() != 0 or owner == 0:
+        return ""
+    user = _user_name(owner)
+    return (
+        f"{data_dir} belongs to {user}: host keys, disk and ledger were not looked at; run this "
+        f"as the user of the service: `sudo -u {user} efact-bridge check …`"
+    )
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"
+
+
+def _accounts(settings: Settings) -> str:
+    names = ", ".join(own.name for own in settings.account)
+    return f"read; accounts: {names}"
+
+
+def _finding(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, Verdict.OK, look())
+    except BridgeError as error:
+        return Finding(what, Verdict.FAILED, str(error))
+
+
+def _account(settings: Settings, own: AccountSettings) -> Iterator[Finding]:
+    name = f"account {own.name}"
+    if "legacy" in (own.serve, own.shadow):
+        yield Finding(
+            f"{name}: feeds",
+            Verdict.FAILED if own.serve == "legacy" else Verdict.WARNING,
+            "this version cannot use the legacy feed yet",
+        )
+    if settings.sftp.enabled or settings.ftp.enabled:
+        yield _users(own)
+    yield _finding(f"{name}: profile", lambda: _profile(own))
+    secret = _finding(f"{name}: secret", lambda: _secret(own))
+    yield secret
+    if secret.verdict is Verdict.OK:
+        yield from _hub(settings, own)
+
+
+def _users(own: AccountSettings) -> Finding:
+    what = f"account {own.name}: users"
+    if own.user:
+        return Finding(what, Verdict.OK, ", ".join(user.name for user in own.user))
+    advice = "nobody may log in: add an [[account.user]] (`efact-bridge hash-password` helps)"
+    return Finding(what, Verdict.FAILED, advice)
+
+
+def _clock(own: AccountSettings, offset: timedelta) -> Finding:
+    seconds = round(offset.total_seconds())
+    said = f"the hub's clock is {seconds:+d} s from this machine's"
+    if abs(seconds) <= MOST_OFFSET:
+        return Finding(f"account {own.name}: clock", Verdict.OK, said)
+    advice = "the bridge copes, but set up time synchronisation (NTP)"
+    return Finding(f"account {own.name}: clock", Verdict.WARNING, f"{said}: {advice}")
+
+
+def _profile(own: AccountSettings) -> str:
+    parse_profile(read_profile(own.profile))
+    return own.profile
+
+
+def _secret(own: AccountSettings) -> str:
+    own.read_secret()
+    return "there, and nobody else can read it" if own.secret_file else "there"
+
+
+def _hub(settings: Settings, own: AccountSettings) -> Iterator[Finding]:
+    name = f"account {own.name}: hub"
+    with HubReader(settings.hub, issuer=own.issuer, secret=own.read_secret()) as hub:
+        answer = _finding(name, lambda: _entities(hub, settings.hub.base_url))
+        yield answer
+        if hub.clock_offset is not None:
+            yield _clock(own, hub.clock_offset)
+
+
+def _entities(hub: HubReader, base_url: str) -> str:
+    found = hub.entities()
+    names = ", ".join(entity.name or entity.nif for entity in found[:3])
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""  # noqa: PLR2004
+    return f"{base_url} takes our token; entities: {names or 'none'}{more}"
+
+
+def _doors(settings: Settings) -> Iterator[Finding]:
+    serving = _is_serving(settings.data_dir)
+    listeners: dict[str, SftpSettings | FtpSettings | WebSettings] = {
+        "sftp": settings.sftp,
+        "ftp": settings.ftp,
+        "web": settings.web,
+    }
+    for name, listener in listeners.items():
+        if listener.enabled:
+            port = partial(_port, listener.host, listener.port, serving=serving)
+            yield _finding(f"{name} port", port)
+    if settings.sftp.enabled and settings.sftp.legacy_algorithms:
+        yield _legacy_algorithms()
+
+
+def _is_serving(data_dir: Path) -> bool:
+    if not (data_dir / "locks" / "serve").is_file():
+        return False
+    try:
+        with lock(data_dir / "locks" / "serve", wait=0):
+            return False
+    except StorageError:
+        return True
+
+
+def _port(host: str, port: int, *, serving: bool) -> str:
+    with _socket(host) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and serving:
+                return f"{host}:{port} is in use: `efact-bridge serve` is running"
+            raise StorageError(
+                f"{host}:{port} cannot be used: {error.strerror}; is another program there?"
+            ) from error
+    return f"{host}:{port} is free"
+
+
+@contextmanager
+def _socket(host: str) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        yield probe
+
+
+def _host_keys(folder: Path) -> str:
+    keys = load_host_keys(folder)
+    prints = ", ".join(f"{key.get_name()} {key.fingerprint}" for key in keys)
+    return f"{folder}: {prints}"
+
+
+def _legacy_algorithms() -> Finding:
+    if legacy_algorithms_available():
+        return Finding(
+            "sftp legacy algorithms",
+            Verdict.WARNING,
+            "on: old clients can log in, with cryptography that is no longer considered safe",
+        )
+    return Finding(
+        "sftp legacy algorithms",
+        Verdict.FAILED,
+        "legacy_algorithms = true cannot be honoured with the paramiko that is installed: install "
+        "the extra `efact-bridge[legacy-ssh]`, let the client use FTP on loopback or a VPN, or "
+        "put OpenSSH in front of the mailbox folders",
+    )
+
+
+def _disk(data_dir: Path) -> Finding:
+    try:
+        free = _try_disk(data_dir)
+    except StorageError as error:
+        return Finding("disk", Verdict.FAILED, str(error))
+    if free < LITTLE_SPACE:
+        said = f"{data_dir}: only {free // (1 << 20)} MB are free: make room"
+        return Finding("disk", Verdict.WARNING, said)
+    said = f"{data_dir}: {free // (1 << 30)} GB free, files can be written and linked"
+    return Finding("disk", Verdict.OK, said)
+
+
+def _try_disk(data_dir: Path) -> int:
+    """Write, link and sync a file; return the free bytes."""
+    with storage(f"data_dir {data_dir}"):
+        data_dir.mkdir(parents=True, exist_ok=True)
+        probe, link = data_dir / ".check", data_dir / ".check-link"
+        for path in (probe, link):
+            path.unlink(missing_ok=True)
+        write_file(probe, b"check")
+        os.link(probe, link)
+        sync_folder(data_dir)
+        for path in (probe, link):
+            path.unlink()
+        return shutil.disk_usage(data_dir).free
+
+
+def _ledger(data_dir: Path) -> str:
+    path = data_dir / "ledger.db"
+    Ledger(path).close()
+    return f"{path} can be opened"

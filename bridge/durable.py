@@ -1,0 +1,89 @@
+"""The steps that must survive a power cut: files and folders that are really on the disk."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bridge.errors import StorageError
+from bridge.model import Digest
+
+CHUNK = 1 << 20
+
+
+@contextmanager
+def storage(what: str) -> Iterator[None]:
+    """Turn the operating system's errors into a StorageError that says what could not be done."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{what}: {error.strerror or error}{_advice(error)}") from error
+
+
+def _advice(error: OSError) -> str:
+    advice = {
+        errno.ENOSPC: "; the disk is full: make room, the bridge goes on by itself",
+        errno.EDQUOT: "; the quota is used up: make room, the bridge goes on by itself",
+        errno.EROFS: "; the file system is read-only: see the system's log",
+        errno.EXDEV: "; data_dir must lie on one file system, mailboxes included",
+        errno.EACCES: "; the bridge's user needs the right to write there",
+    }
+    return advice.get(error.errno or 0, "")
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's bytes durable."""
+    _sync(path, os.O_RDONLY)
+
+
+def sync_folder(path: Path) -> None:
+    """Make a folder's names durable: what was renamed or linked into it, or removed from it."""
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: Path, content: bytes) -> Digest:
+    """Write a new file durably (its folder's name for it is not synced); return its digest."""
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return Digest(hashlib.sha256(content).hexdigest())
+
+
+@contextmanager
+def lock(path: Path, *, wait: float) -> Iterator[None]:
+    """Keep other processes out while the block runs.
+
+    `wait` is in seconds; raises StorageError when the lock is still taken then. The kernel frees
+    the lock of a process that dies.
+    """
+    with storage(f"lock {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    with file:
+        deadline = time.monotonic() + wait
+        while not _locked(file.fileno()):
+            if time.monotonic() >= deadline:
+                raise StorageError(f"{path}: another efact-bridge is at work here; try again later")
+            time.sleep(0.05)
+        yield
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

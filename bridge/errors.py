@@ -1,0 +1,68 @@
+"""The tree of errors, split by who must act.
+
+    BridgeError
+    ├── RcfFileError      the RCF's file: a person there; the answer goes to `statout`
+    ├── InvoiceError      this invoice or update: a person here; the others go on
+    ├── HubAwayError      the hub or the line: time heals it
+    ├── AccountError      our key or our clock: this account stops and shouts
+    └── LocalError        this machine: a person here, before anything else
+        ├── SettingsError     a setting or a file that it names
+        ├── LedgerError       the ledger cannot be reached
+        ├── PortTakenError    another program listens there
+        └── StorageError      the disk, a folder, a file
+
+Foreign errors (`httpx`, `sqlalchemy`, `lxml`, `OSError`) become one of these at the edge where
+they arise, so that flows and commands ask one question only: whose fault is it?
+"""
+
+
+class BridgeError(Exception):
+    """Base of all our errors; its text says what, where and what to do next."""
+
+
+class RcfFileError(BridgeError):
+    """A file of the RCF that cannot be applied, as a refusal code (`BR01` …) and a reason."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code} {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class InvoiceError(BridgeError):
+    """One invoice or update that cannot go on; it is set aside and the others go on."""
+
+
+class HubAwayError(BridgeError):
+    """The hub cannot be reached or does not answer as a hub; try again later.
+
+    `retry_after` is how many seconds the hub asked us to wait, where it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AccountError(BridgeError):
+    """The hub does not accept this account: its key, its user or this machine's clock."""
+
+
+class LocalError(BridgeError):
+    """Something on this machine that must be put right before the bridge can go on."""
+
+
+class SettingsError(LocalError):
+    """A wrong setting, or a file named by a setting that cannot be used."""
+
+
+class LedgerError(LocalError):
+    """The ledger cannot be opened, read or written."""
+
+
+class PortTakenError(LocalError):
+    """A port that a listener needs is in use."""
+
+
+class StorageError(LocalError):
+    """A file or folder cannot be read or written."""

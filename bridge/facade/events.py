@@ -1,0 +1,135 @@
+"""What goes on at the doors, told to whoever keeps the books.
+
+The calls come from the doors' threads and must be quick. An exception out of one is logged and
+changes nothing for the client: what it was told about has already happened.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, Protocol
+
+import structlog
+
+log = structlog.get_logger()
+
+_P = ParamSpec("_P")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Someone who is logged in: which user, from where, through which door, to whose mailbox."""
+
+    user: str
+    account: str
+    address: str
+    protocol: str
+    """`sftp` or `ftp`."""
+
+
+class DoorEvents(Protocol):
+    """The receiver of events. `folder` is always a folder's role (`out`, `statin`, …).
+
+    A name holds what the client sent; bytes that are no UTF-8 are in it as surrogates
+    (`os.fsencode` gives them back), so make it `printable` before it goes anywhere as text.
+    """
+
+    def logged_in(self, session: Session) -> None:
+        """Someone logged in."""
+
+    def logged_out(self, session: Session) -> None:
+        """Their connection ended, in whatever way."""
+
+    def refused(self, *, user: str, address: str, protocol: str, reason: str) -> None:
+        """A login was refused; `user` is whatever was typed."""
+
+    def fetched(self, session: Session, folder: str, name: str, *, size: int) -> None:
+        """A file was sent to its last byte."""
+
+    def deleted(self, session: Session, folder: str, name: str) -> None:
+        """A file is deleted, and will be after a power cut too."""
+
+    def uploaded(self, session: Session, folder: str, name: str, *, size: int) -> None:
+        """A file that the client closed properly is in its folder and on disk."""
+
+    def renamed(self, session: Session, folder: str, name: str, *, to: str) -> None:
+        """An upload got another name within its folder."""
+
+    def upload_cut_off(
+        self, *, account: str, folder: str, name: str, partial: Path, session: Session | None
+    ) -> None:
+        """An upload ended without being closed; `partial` holds what came.
+
+        The receiver moves that file away (a rename: it is on the file system of the mailbox);
+        what it leaves there is offered again at the next start. `session` is None for what an
+        earlier run of the bridge left behind.
+        """
+
+
+class LogEvents:
+    """Writes events to the log and keeps nothing; a partial upload stays in staging."""
+
+    def logged_in(self, session: Session) -> None:
+        """See `DoorEvents`."""
+        log.info("logged in", **_who(session))
+
+    def logged_out(self, session: Session) -> None:
+        """See `DoorEvents`."""
+        log.info("logged out", **_who(session))
+
+    def refused(self, *, user: str, address: str, protocol: str, reason: str) -> None:
+        """See `DoorEvents`."""
+        log.warning(
+            "login refused", user=printable(user), address=address, protocol=protocol, reason=reason
+        )
+
+    def fetched(self, session: Session, folder: str, name: str, *, size: int) -> None:
+        """See `DoorEvents`."""
+        log.info("file fetched", folder=folder, name=printable(name), size=size, **_who(session))
+
+    def deleted(self, session: Session, folder: str, name: str) -> None:
+        """See `DoorEvents`."""
+        log.info("file deleted", folder=folder, name=printable(name), **_who(session))
+
+    def uploaded(self, session: Session, folder: str, name: str, *, size: int) -> None:
+        """See `DoorEvents`."""
+        log.info("file uploaded", folder=folder, name=printable(name), size=size, **_who(session))
+
+    def renamed(self, session: Session, folder: str, name: str, *, to: str) -> None:
+        """See `DoorEvents`."""
+        log.info(
+            "file renamed", folder=folder, name=printable(name), to=printable(to), **_who(session)
+        )
+
+    def upload_cut_off(
+        self, *, account: str, folder: str, name: str, partial: Path, session: Session | None
+    ) -> None:
+        """See `DoorEvents`."""
+        who = {} if session is None else _who(session)
+        log.warning(
+            "upload cut off",
+            **{"account": account, "folder": folder, "name": printable(name)} | who,
+            partial=printable(str(partial)),
+        )
+
+
+def tell(event: Callable[_P, None], *args: _P.args, **details: _P.kwargs) -> None:
+    """Deliver an event; whatever its receiver raises is logged and goes no further."""
+    try:
+        event(*args, **details)
+    except Exception:
+        log.exception("an event of the door was not taken", door_event=event.__name__)
+
+
+def printable(name: str) -> str:
+    """Return a name with the bytes that are no UTF-8 escaped, fit for logs and tables."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _who(session: Session) -> dict[str, str]:
+    return {
+        "user": session.user,
+        "account": session.account,
+        "address": session.address,
+        "protocol": session.protocol,
+    }

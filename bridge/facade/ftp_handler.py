@@ -1,0 +1,391 @@
+"""FTP's commands over a visit to a mailbox.
+
+pyftpdlib asks a file system of "real" paths; ours are the client's own, in their one form, and
+`Visit` decides about each. TYPE is answered and changes nothing: files are signed, and a changed
+line end breaks the signature.
+"""
+
+import fnmatch
+import glob
+import posixpath
+import re
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from pyftpdlib.exceptions import AuthenticationFailed, FilesystemError
+from pyftpdlib.filesystems import AbstractedFS
+from pyftpdlib.handlers import FTPHandler
+
+from bridge.facade.access import Access, Reason, Refused, plain_address
+from bridge.facade.events import DoorEvents, Session, tell
+from bridge.facade.folders import DoorError, DoorMailbox
+from bridge.facade.ftp_transfer import (
+    DataChannel,
+    Incoming,
+    Outgoing,
+    Passive,
+    PassivePortsUsedUpError,
+    has_hung_up,
+)
+from bridge.facade.tree import Visit
+from bridge.facade.uploads import Start
+
+log = structlog.get_logger()
+
+_STARTS = {"wb": Start.EMPTY, "ab": Start.APPEND, "r+b": Start.COPY}
+_FIXED = "The folders of the mailbox are fixed"
+_TIME = re.compile(r"\d{12}(\d\d)?")
+
+
+def _refusing(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn our refusals into pyftpdlib's: the one place where that is done."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        try:
+            return method(*args, **kwargs)
+        except DoorError as error:
+            raise FilesystemError(str(error)) from error
+
+    return call
+
+
+class MailboxFiles(AbstractedFS):  # type: ignore[misc]
+    """A mailbox in the form that pyftpdlib asks for."""
+
+    def __init__(self, root: str, cmd_channel: "Commands") -> None:
+        super().__init__(root, cmd_channel)
+        assert cmd_channel.visit is not None
+        self._visit = cmd_channel.visit
+
+    def ftp2fs(self, ftppath: str) -> str:
+        """Return the path in its one form."""
+        joined = posixpath.join(self.cwd, ftppath.replace("\0", "\ufffd"))
+        return self._visit.canonical(joined)
+
+    def fs2ftp(self, fspath: str) -> str:
+        """Return the path: it is the client's own."""
+        return fspath
+
+    def validpath(self, path: str) -> bool:
+        """Say yes: `Visit` decides."""
+        return True
+
+    def realpath(self, path: str) -> str:
+        """Return the path: there are no links."""
+        return path
+
+    @_refusing
+    def chdir(self, path: str) -> None:
+        """Change to a folder."""
+        if not self._visit.is_folder(path):
+            raise FilesystemError("No such folder")
+        self.cwd = path
+
+    @_refusing
+    def open(self, filename: str, mode: str) -> Outgoing | Incoming:
+        """Open a file to be sent or stored."""
+        if mode == "rb":
+            return Outgoing(self._visit, self._visit.read(filename), filename)
+        start = _STARTS[mode]
+        upload = self._visit.write(filename, start=start, create=start is not Start.COPY)
+        return Incoming(self._visit, upload, filename)
+
+    @_refusing
+    def listdir(self, path: str) -> list[str]:
+        """Return the names in a folder, or those that a pattern in place of a name fits."""
+        folder, pattern = posixpath.split(path)
+        if glob.has_magic(pattern) and not self._visit.is_folder(path):
+            names = [entry.name for entry in self._visit.list(folder)]
+            return fnmatch.filter(names, pattern)
+        return [entry.name for entry in self._visit.list(path)]
+
+    @_refusing
+    def lstat(self, path: str) -> object:
+        """Return size, times and kind."""
+        return self._visit.stat(path)
+
+    stat = lstat
+
+    @_refusing
+    def remove(self, path: str) -> None:
+        """Delete a file."""
+        self._visit.remove(path)
+
+    @_refusing
+    def rename(self, src: str, dst: str) -> None:
+        """Rename an upload; like other FTP servers this overwrites."""
+        self._visit.rename(src, dst, replace=True)
+
+    @_refusing
+    def utime(self, path: str, timeval: float) -> None:
+        """Store the time of an upload."""
+        self._visit.set_attributes(path, times=(timeval, timeval))
+
+    @_refusing
+    def chmod(self, path: str, mode: int) -> None:
+        """Take note and do nothing."""
+        self._visit.stat(path)
+
+    def mkdir(self, path: str) -> None:
+        """Refuse."""
+        raise FilesystemError(_FIXED)
+
+    rmdir = mkdir
+
+    def isdir(self, path: str) -> bool:
+        """Tell whether it is a folder, or a pattern that stands for files in one."""
+        folder, name = posixpath.split(path)
+        pattern = glob.has_magic(name) and self._visit.is_folder(folder) and not self.lexists(path)
+        return self._visit.is_folder(path) or pattern
+
+    def isfile(self, path: str) -> bool:
+        """Tell whether it is a file."""
+        return not self._visit.is_folder(path) and self.lexists(path)
+
+    def islink(self, path: str) -> bool:
+        """Say no: there are no links."""
+        return False
+
+    def lexists(self, path: str) -> bool:
+        """Tell whether it is there."""
+        try:
+            self._visit.stat(path)
+        except (DoorError, OSError):
+            return False
+        return True
+
+    def getsize(self, path: str) -> int:
+        """Return a file's size."""
+        return int(self.lstat(path).st_size)
+
+    def getmtime(self, path: str) -> float:
+        """Return when a file was changed."""
+        return float(self.lstat(path).st_mtime)
+
+    def get_user_by_uid(self, uid: int) -> str:
+        """Return a name that says nothing of this machine."""
+        return "efact"
+
+    get_group_by_gid = get_user_by_uid
+
+    def format_list(self, basedir: str, listing: list[str], ignore_err: bool = True) -> object:
+        """Return the lines of LIST; a pattern lists the files of its folder."""
+        return super().format_list(self._base(basedir), listing, ignore_err)
+
+    def format_mlsx(
+        self,
+        basedir: str,
+        listing: list[str],
+        perms: str,
+        facts: list[str],
+        ignore_err: bool = True,
+    ) -> object:
+        """Return the lines of MLSD; a pattern lists the files of its folder."""
+        return super().format_mlsx(self._base(basedir), listing, perms, facts, ignore_err)
+
+    def _base(self, basedir: str) -> str:
+        return basedir if self._visit.is_folder(basedir) else posixpath.dirname(basedir)
+
+
+class Keeper:
+    """What pyftpdlib calls an authorizer: `Access` decides on logins, `Visit` on the rest."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def validate_authentication(self, username: str, password: str, handler: "Commands") -> None:
+        """Decide on a login; raises AuthenticationFailed, with a text that says nothing more."""
+        raw = password.encode("utf-8", "surrogateescape")
+        decision = self._access.with_password(
+            username, raw, address=handler.remote_ip, protocol="ftp"
+        )
+        if isinstance(decision, Session) and not self._access.enter(decision):
+            decision = Refused(Reason.SESSIONS)
+        if isinstance(decision, Refused):
+            handler.refused(username, decision.reason)
+            raise AuthenticationFailed("Authentication failed.")
+        handler.come_in(decision)
+
+    def get_home_dir(self, username: str) -> str:
+        """Return the root of the client's paths."""
+        return "/"
+
+    def get_msg_login(self, username: str) -> str:
+        """Return the greeting."""
+        return "Login successful."
+
+    def get_msg_quit(self, username: str) -> str:
+        """Return the farewell."""
+        return "Goodbye."
+
+    def has_perm(self, username: str, perm: str, path: str | None = None) -> bool:
+        """Say yes: `Visit` decides."""
+        return True
+
+    def get_perms(self, username: str) -> str:
+        """Return what the facts of MLSD say: clients look at it before they try."""
+        return "elradfw"
+
+    def impersonate_user(self, username: str, password: str) -> None:
+        """Do nothing."""
+
+    def terminate_impersonation(self, username: str) -> None:
+        """Do nothing."""
+
+
+_COMMANDS = {
+    name: row
+    for name, row in FTPHandler.proto_cmds.items()
+    if name != "STOU"  # a name that the client does not choose is of no use here
+} | {
+    "SITE UTIME": {
+        "perm": None,
+        "auth": True,
+        "arg": True,
+        "help": "Syntax: SITE UTIME <SP> time <SP> path (set the time of a file).",
+    }
+}
+
+
+class Commands(FTPHandler):  # type: ignore[misc]
+    """A control connection. Class attributes are set by the door, on a class of its own."""
+
+    access: Access
+    mailboxes: dict[str, DoorMailbox]
+    events: DoorEvents
+
+    abstracted_fs = MailboxFiles
+    dtp_handler = DataChannel
+    passive_dtp = Passive
+    proto_cmds = _COMMANDS
+    banner = "efact-bridge ready."
+    timeout = 15 * 60
+    auth_failed_timeout = 1
+    unicode_errors = "surrogateescape"
+
+    visit: Visit | None = None
+
+    @property
+    def _current_type(self) -> str:
+        """Binary, whatever the client set."""
+        return "i"
+
+    @_current_type.setter
+    def _current_type(self, value: str) -> None:
+        pass
+
+    # Coming and going
+
+    def on_connect(self) -> None:
+        """Give the client the grace time to log in."""
+        self.call_later(self.access.login.grace, self._after_the_grace)
+
+    def refused(self, user: str, reason: Reason) -> None:
+        """Tell of a refused login."""
+        address = plain_address(self.remote_ip)
+        tell(self.events.refused, user=user, address=address, protocol="ftp", reason=reason.value)
+
+    def come_in(self, session: Session) -> None:
+        """Begin the visit of someone whose login was right and who is counted in."""
+        self.visit = Visit(self.mailboxes[session.account], session, self.events)
+        tell(self.events.logged_in, session)
+
+    def handle_auth_success(self, home: str, password: str, msg_login: str) -> None:
+        """Go on without keeping the password."""
+        super().handle_auth_success(home, "", msg_login)
+
+    def on_logout(self, username: str) -> None:
+        """End the visit, and what is being transferred, unless QUIT lets that end first."""
+        if not self._quit_pending:
+            if self.data_channel is not None:
+                self.data_channel.close()
+            self._leave()
+
+    def close(self) -> None:
+        """Close the connection and end the visit."""
+        super().close()
+        self._leave()
+
+    def is_lost(self) -> bool:
+        """Tell whether the client has gone."""
+        return self._closed or has_hung_up(self._fileno)
+
+    def _leave(self) -> None:
+        visit, self.visit = self.visit, None
+        if visit is not None:
+            visit.end()
+            self.access.leave(visit.session)
+            tell(self.events.logged_out, visit.session)
+
+    def _after_the_grace(self) -> None:
+        if not self.authenticated:
+            self.respond("421 You did not log in in time.")
+            self.close_when_done()
+
+    # Commands
+
+    def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
+        """Settle an upload that waits: the next command shows that the client is there."""
+        channel = self.data_channel
+        if channel is not None and channel.waiting:
+            channel.settle(counts=cmd[-4:] != "ABOR")
+        if cmd in ("LIST", "NLST"):
+            arg = _without_options(arg)
+        super().pre_process_command(line, cmd, arg)
+
+    def ftp_TYPE(self, line: str) -> None:  # noqa: N802
+        """Answer TYPE, also with the format that RFC 959 allows behind it (`A N`)."""
+        super().ftp_TYPE(line.upper().removesuffix(" N"))
+
+    def ftp_SITE_UTIME(self, line: str) -> None:  # noqa: N802
+        """Set a file's time: `YYYYMMDDhhmm[ss] path`, or `path atime mtime ctime UTC`."""
+        words = line.split(" ")
+        if _TIME.fullmatch(words[0]):
+            moment, path = words[0], " ".join(words[1:])
+        elif words[-1].upper() == "UTC" and len(words) >= 5:  # noqa: PLR2004
+            moment, path = words[-3], " ".join(words[:-4])
+        else:
+            moment, path = "", ""
+        if not path or not _TIME.fullmatch(moment):
+            self.respond("501 SITE UTIME wants YYYYMMDDhhmm[ss] and a path.")
+            return
+        self.ftp_MFMT(self.fs.ftp2fs(path), moment.ljust(14, "0"))
+
+    def _make_epasv(self, extmode: bool = False) -> None:
+        try:
+            super()._make_epasv(extmode)
+        except PassivePortsUsedUpError:
+            log.warning("all passive FTP ports are in use", address=self.remote_ip)
+            self.respond("425 No data connection: all passive ports are in use, try again.")
+
+    def push(self, data: str | bytes) -> None:
+        """Send text with the very bytes of the names in it."""
+        if isinstance(data, str):
+            data = data.encode("utf-8", "surrogateescape")
+        super(FTPHandler, self).push(data)
+
+    # Logging: the events say what went on
+
+    def log(self, msg: str, logfun: object = None) -> None:
+        """Log nothing."""
+
+    logline = logerror = log
+
+    def log_cmd(self, cmd: str, arg: str, respcode: int, respstr: str) -> None:
+        """Log nothing."""
+
+    def log_transfer(self, *args: object, **details: object) -> None:
+        """Log nothing."""
+
+    def log_exception(self, instance: object) -> None:
+        """Log a fault of ours."""
+        log.exception("an FTP command failed", address=self.remote_ip)
+
+
+def _without_options(arg: str) -> str:
+    """Return the path behind the `-la` that many clients put before it."""
+    words = arg.split(" ")
+    while words and re.fullmatch(r"-[A-Za-z]*", words[0]):
+        words.pop(0)
+    return " ".join(words)

@@ -1,0 +1,152 @@
+"""The SFTP door: takes connections, gives each its own thread, and lets go of the dead ones."""
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import paramiko
+import structlog
+
+from bridge.facade.access import MOST_SESSIONS, Access, plain_address
+from bridge.facade.events import DoorEvents
+from bridge.facade.folders import DoorMailbox
+from bridge.facade.hostkeys import load_host_keys
+from bridge.facade.listening import listen
+from bridge.facade.ssh import Connection
+from bridge.settings import SftpSettings
+
+log = structlog.get_logger()
+
+_ROUND = 0.25
+"""Seconds between two looks at what has ended or stayed too long."""
+
+_MOST_CONNECTIONS = MOST_SESSIONS + 50
+"""Connections at one time: the sessions, and some that are still logging in."""
+
+_MOST_STRANGERS = 100
+"""Connections of one address that have not logged in: it must not keep all others out."""
+
+
+class SftpDoor:
+    """An SFTP server over the mailboxes of the accounts."""
+
+    def __init__(
+        self,
+        settings: SftpSettings,
+        *,
+        access: Access,
+        mailboxes: Mapping[str, DoorMailbox],
+        host_keys: Path,
+        events: DoorEvents,
+    ) -> None:
+        """`mailboxes` by account; `host_keys` is the folder that holds the host keys."""
+        self._settings = settings
+        self._access = access
+        self._mailboxes = mailboxes
+        self._host_key_folder = host_keys
+        self._host_keys: list[paramiko.PKey] = []
+        self._events = events
+        self._listener: socket.socket | None = None
+        self._connections: list[Connection] = []
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that the door listens on, once started."""
+        assert self._listener is not None, "the door is not started"
+        host, port = self._listener.getsockname()[:2]
+        return host, port
+
+    def start(self) -> None:
+        """Load or make the host keys and take the port; clients may connect from now on.
+
+        Raises PortTakenError, SettingsError or StorageError.
+        """
+        for mailbox in self._mailboxes.values():
+            mailbox.prepare()
+        self._host_keys = load_host_keys(self._host_key_folder)
+        self._listener = listen(self._settings.host, self._settings.port, section="sftp")
+        self._listener.setblocking(False)
+        log.info("SFTP door open", host=self.address[0], port=self.address[1])
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until `stop` is set, then close everything."""
+        try:
+            while not stop.is_set():
+                self._take_one()
+                self._keep_house()
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Close the port and all connections; uploads under way are cut off. Safe to repeat."""
+        if self._listener is not None:
+            self._listener.close()
+        for connection in self._connections:
+            connection.close()
+        for connection in self._connections:
+            connection.end()
+        self._connections.clear()
+
+    def _take_one(self) -> None:
+        assert self._listener is not None
+        if not select.select([self._listener], [], [], _ROUND)[0]:
+            return
+        try:
+            client, address = self._listener.accept()
+        except OSError as error:  # gone again, or out of descriptors: the next round may do
+            log.warning("an SFTP connection was not taken", error=error.strerror)
+            time.sleep(_ROUND)
+            return
+        if len(self._connections) >= _MOST_CONNECTIONS:
+            log.warning("too many SFTP connections at once", address=address[0])
+            client.close()
+            return
+        if self._strangers(plain_address(address[0])) >= _MOST_STRANGERS:
+            log.warning("too many SFTP connections that do not log in", address=address[0])
+            client.close()
+            return
+        self._welcome(client, plain_address(address[0]))
+
+    def _strangers(self, address: str) -> int:
+        """Return how many connections of an address have not logged in."""
+        return sum(each.session is None and each.address == address for each in self._connections)
+
+    def _welcome(self, client: socket.socket, address: str) -> None:
+        with contextlib.suppress(OSError):  # a client that has gone already
+            _prepare(client)
+            connection = Connection(
+                client,
+                address=address,
+                access=self._access,
+                mailboxes=self._mailboxes,
+                host_keys=self._host_keys,
+                events=self._events,
+                legacy=self._settings.legacy_algorithms,
+            )
+            self._connections.append(connection)
+            connection.begin()
+
+    def _keep_house(self) -> None:
+        latest = time.monotonic() - self._access.login.grace
+        for connection in list(self._connections):
+            late = connection.session is None and connection.began < latest
+            if late:
+                log.info("SFTP client did not log in in time", address=connection.address)
+            if late or connection.over:
+                connection.end()
+                self._connections.remove(connection)
+            else:
+                connection.keep_house()
+
+
+def _prepare(client: socket.socket) -> None:
+    """Set the options that count: without NODELAY some clients are many times slower."""
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 30)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)

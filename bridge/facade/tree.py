@@ -1,0 +1,318 @@
+"""What a client may do in a mailbox: the rules, for both doors.
+
+Files are fetched from and deleted in all folders, written and renamed in the upload folders only.
+What is on disk is opened relative to its folder and without following links, so there is no way
+out and no race between looking and opening. Only regular files exist for a client. In download
+folders names with a leading dot do not exist either: something is being placed there.
+"""
+
+import contextlib
+import os
+import stat as modes
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bridge.facade.events import DoorEvents, Session, printable, tell
+from bridge.facade.folders import (
+    UPLOAD_ROLES,
+    DoorError,
+    DoorMailbox,
+    FilePlace,
+    No,
+    Place,
+    must_be_good,
+)
+from bridge.facade.uploads import Start, Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of a listing."""
+
+    name: str
+    stat: os.stat_result
+
+
+ROOT = Place()
+
+
+class Visit:
+    """One client in one mailbox: everything that it may do. For one thread at a time.
+
+    Raises DoorError for what is not allowed or not there, OSError where the disk says no.
+    """
+
+    def __init__(self, mailbox: DoorMailbox, session: Session, events: DoorEvents) -> None:
+        self._mailbox = mailbox
+        self.session = session
+        self._events = events
+        self._uploads: list[Upload] = []
+
+    def canonical(self, path: str) -> str:
+        """Return the path in its one form; it need not exist."""
+        return self._mailbox.canonical(path)
+
+    # Looking
+
+    def list(self, path: str) -> list[Entry]:
+        """Return what a folder holds, in no order."""
+        place = self._mailbox.place(path)
+        if place.role is None:
+            return [Entry(name, self.stat(name)) for name in self._mailbox.folders.values()]
+        if place.name is not None:
+            raise DoorError(No.MISSING, f"{printable(path)}: not a folder")
+        with self._folder(place.role) as folder, os.scandir(folder) as rows:
+            return list(_entries(rows, hidden=place.role in UPLOAD_ROLES))
+
+    def stat(self, path: str) -> os.stat_result:
+        """Return size, times and kind of whatever the path means."""
+        place = self._mailbox.place(path)
+        if place.role is None:
+            return self._mailbox.root.stat()
+        if upload := self._under_way(place):
+            return os.fstat(upload.fd)
+        with self._folder(place.role) as folder:
+            if place.name is None:
+                return os.fstat(folder)
+            return self._find(folder, place.role, place.name).stat
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether the path means the root or a folder."""
+        try:
+            return self._mailbox.place(path).name is None
+        except DoorError:
+            return False
+
+    def room(self) -> os.statvfs_result:
+        """Return how full the file system is."""
+        return os.statvfs(self._mailbox.root)
+
+    # Fetching
+
+    def read(self, path: str) -> "Download":
+        """Open a file to be fetched."""
+        place = self._mailbox.file(path)
+        with self._folder(place.role) as folder:
+            name = self._find(folder, place.role, place.name).name
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            fd = os.open(name, flags, dir_fd=folder)
+        if not modes.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise DoorError(No.MISSING, f"{printable(path)}: no such file")
+        return Download(place.role, name, fd)
+
+    def fetched(self, download: "Download", *, size: int) -> None:
+        """Tell that a file was sent to its last byte."""
+        tell(self._events.fetched, self.session, download.role, download.name, size=size)
+
+    # Changing
+
+    def remove(self, path: str) -> None:
+        """Delete a file for good: after a power cut it is still gone."""
+        place = self._mailbox.file(path)
+        if upload := self._under_way(place):
+            self._uploads.remove(upload)
+            upload.discard()
+            return
+        with self._folder(place.role) as folder:
+            name = self._find(folder, place.role, place.name).name
+            os.unlink(name, dir_fd=folder)
+            os.fsync(folder)
+        tell(self._events.deleted, self.session, place.role, name)
+
+    def write(self, path: str, *, start: Start, create: bool, exclusive: bool = False) -> Upload:
+        """Open a file to be written; `finish` or `cut_off` must follow.
+
+        Without `create` the file must exist. A name that exists is taken over only when the
+        upload is finished.
+        """
+        place = self._mailbox.file(path)
+        self._must_be_upload_folder(place.role)
+        must_be_good(place.name)
+        with self._folder(place.role) as folder:
+            there = self._is_there(folder, place.name)
+            if there and exclusive:
+                raise DoorError(No.FAILED, f"{printable(path)}: exists already")
+            if there or not create:
+                self._find(folder, place.role, place.name, exactly=True)
+            owned = os.dup(folder)
+        upload = Upload.begin(
+            self._mailbox.uploads,
+            owned,
+            role=place.role,
+            name=place.name,
+            start=start,
+            exclusive=exclusive,
+        )
+        self._uploads.append(upload)
+        return upload
+
+    def finish(self, upload: Upload) -> None:
+        """End an upload that the client closed: once this returns, the file is there and safe.
+
+        One that cannot be finished is cut off.
+        """
+        if upload.over:
+            return
+        if upload.broken:
+            self.cut_off(upload)
+            raise DoorError(No.FAILED, "not all of the file could be written: it was not kept")
+        try:
+            size = upload.finish()
+        except OSError:
+            self.cut_off(upload)
+            raise
+        self._uploads.remove(upload)
+        tell(self._events.uploaded, self.session, upload.role, upload.name, size=size)
+
+    def cut_off(self, upload: Upload) -> None:
+        """End an upload that the client did not close: nothing of it shows in the mailbox."""
+        if upload.over:
+            return
+        self._uploads.remove(upload)
+        partial = upload.cut_off()
+        tell(
+            self._events.upload_cut_off,
+            account=self.session.account,
+            folder=upload.role,
+            name=upload.name,
+            partial=partial,
+            session=self.session,
+        )
+        with contextlib.suppress(OSError):  # left there by the receiver: for the next start
+            partial.parent.rmdir()
+
+    def rename(self, path: str, to: str, *, replace: bool) -> None:
+        """Give an upload another name within its folder."""
+        source, target = self._mailbox.file(path), self._mailbox.file(to)
+        self._must_be_upload_folder(source.role)
+        if source.role != target.role:
+            raise DoorError(No.DENIED, "a file can only be renamed within its folder")
+        must_be_good(target.name)
+        with self._folder(source.role) as folder:
+            if not replace and self._is_there(folder, target.name):
+                raise DoorError(No.FAILED, f"{printable(to)}: exists already")
+            if upload := self._under_way(source):
+                upload.rename(target.name)
+                return
+            name = self._find(folder, source.role, source.name).name
+            _move(folder, name, target.name, replace=replace)
+            os.fsync(folder)
+        tell(self._events.renamed, self.session, source.role, name, to=target.name)
+
+    def set_attributes(
+        self, path: str, *, size: int | None = None, times: tuple[float, float] | None = None
+    ) -> None:
+        """Store the times of an upload; owner and mode never come here.
+
+        The times of what is fetched stay as they are, without a word: clients set them as they
+        go. A size cuts only an upload under way.
+        """
+        place = self._mailbox.place(path)
+        if upload := self._under_way(place):
+            change(upload, size=size, times=times)
+            return
+        present = self.stat(path)
+        if size is not None and size != present.st_size:
+            raise DoorError(No.DENIED, f"{printable(path)}: a whole file keeps its size")
+        if times is None or place.name is None or place.role not in UPLOAD_ROLES:
+            return
+        download = self.read(path)
+        try:
+            os.utime(download.fd, times)
+        finally:
+            os.close(download.fd)
+
+    def end(self) -> None:
+        """End the visit; uploads still under way are cut off."""
+        for upload in list(self._uploads):
+            self.cut_off(upload)
+
+    # What these stand on
+
+    def _must_be_upload_folder(self, role: str) -> None:
+        if role not in UPLOAD_ROLES:
+            folder = self._mailbox.folders[role]
+            raise DoorError(No.DENIED, f"{folder}: files here can be fetched and deleted only")
+
+    @contextlib.contextmanager
+    def _folder(self, role: str) -> Iterator[int]:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        root = os.open(self._mailbox.root, flags)
+        try:
+            folder = os.open(self._mailbox.folders[role], flags | os.O_NOFOLLOW, dir_fd=root)
+        finally:
+            os.close(root)
+        try:
+            yield folder
+        finally:
+            os.close(folder)
+
+    def _under_way(self, place: Place | FilePlace) -> Upload | None:
+        for upload in reversed(self._uploads):
+            if (upload.role, upload.name) == (place.role, place.name):
+                return upload
+        return None
+
+    @staticmethod
+    def _is_there(folder: int, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    @staticmethod
+    def _find(folder: int, role: str, name: str, *, exactly: bool = False) -> Entry:
+        """Return a regular file by its name, else by the one name that differs in case only."""
+        if role in UPLOAD_ROLES or not name.startswith("."):
+            with contextlib.suppress(FileNotFoundError):
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if modes.S_ISREG(found.st_mode):
+                    return Entry(name, found)
+                exactly = True
+            if not exactly:
+                with os.scandir(folder) as rows:
+                    alike = [row for row in rows if row.name.casefold() == name.casefold()]
+                    entries = list(_entries(iter(alike), hidden=role in UPLOAD_ROLES))
+                if len(entries) == 1:
+                    return entries[0]
+        raise DoorError(No.MISSING, f"{printable(name)}: no such file")
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file opened to be fetched; whoever opened it closes the descriptor."""
+
+    role: str
+    name: str
+    fd: int
+
+
+def change(
+    upload: Upload, *, size: int | None = None, times: tuple[float, float] | None = None
+) -> None:
+    """Set size and times of an upload under way."""
+    if size is not None:
+        upload.truncate(size)
+    if times is not None:
+        os.utime(upload.fd, times)
+
+
+def _entries(rows: Iterator[os.DirEntry[str]], *, hidden: bool) -> Iterator[Entry]:
+    for row in rows:
+        if row.name.startswith(".") and not hidden:
+            continue
+        with contextlib.suppress(FileNotFoundError):  # deleted since
+            found = row.stat(follow_symlinks=False)
+            if modes.S_ISREG(found.st_mode):
+                yield Entry(row.name, found)
+
+
+def _move(folder: int, name: str, to: str, *, replace: bool) -> None:
+    if replace:
+        os.rename(name, to, src_dir_fd=folder, dst_dir_fd=folder)
+        return
+    # SFTP's RENAME must not overwrite; a link fails when the name is taken meanwhile.
+    os.link(name, to, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    os.unlink(name, dir_fd=folder)

@@ -1,0 +1,203 @@
+"""How a file comes in: whole or not at all.
+
+An upload is written in the staging folder and has its name there already, in a folder of its own:
+`staging/uploads/<account>/<token>.<role>/<name>`. When the client closes it properly: fsync of
+the file, rename into the mailbox, fsync of the folder, and only then the "done". Whatever ends
+otherwise never shows in the mailbox; its bytes are handed over as cut off. A lock on the file
+tells an upload under way from what a killed process left behind.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from bridge.facade.events import DoorEvents, tell
+
+_FILE_MODE = 0o660
+
+
+MOST_BYTES = 256 * 1024 * 1024
+"""No upload is larger: what comes in is read to its end, and must not hold up the others."""
+
+
+class Start(Enum):
+    """What an upload begins with."""
+
+    EMPTY = "empty"
+    """Nothing: a new file, or one that overwrites."""
+    COPY = "copy"
+    """What the file holds now, to be written into at any place (resume)."""
+    APPEND = "append"
+    """What the file holds now; every write goes to its end."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Upload:
+    """A file on its way into an upload folder. OSError where the disk says no."""
+
+    role: str
+    name: str
+    folder: int
+    """Descriptor of the mailbox folder; closed at the end."""
+    path: Path
+    """Where the bytes are until then."""
+    fd: int
+    append: bool = False
+    exclusive: bool = False
+    broken: bool = field(default=False, init=False)
+    """A write failed: whatever the client says, this file is not whole."""
+    over: bool = field(default=False, init=False)
+
+    @classmethod
+    def begin(
+        cls, staging: Path, folder: int, *, role: str, name: str, start: Start, exclusive: bool
+    ) -> "Upload":
+        """Open a file in staging, with the present content where `start` wants it.
+
+        `folder` is the descriptor of the mailbox folder; the upload owns it from now on. With
+        `exclusive`, `finish` fails when the name was taken meanwhile.
+        """
+        path = staging / f"{uuid.uuid4().hex}.{role}" / name
+        try:
+            path.parent.mkdir(mode=0o700, parents=True)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
+        except BaseException:
+            os.close(folder)
+            raise
+        upload = cls(
+            role=role,
+            name=name,
+            folder=folder,
+            path=path,
+            fd=fd,
+            append=start is Start.APPEND,
+            exclusive=exclusive,
+        )
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if start is not Start.EMPTY:
+                upload._copy_present()
+        except BaseException:
+            upload.discard()
+            raise
+        return upload
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write all of the data at an offset, or at the end of a file opened to append."""
+        self._must_be_open()
+        try:
+            if self.append:
+                offset = os.fstat(self.fd).st_size
+            _ensure_fits(offset + len(data))
+            view = memoryview(data)
+            while view:
+                written = os.pwrite(self.fd, view, offset)
+                offset, view = offset + written, view[written:]
+        except OSError:
+            self.broken = True
+            raise
+
+    def truncate(self, size: int) -> None:
+        """Cut the file to a size, or fill it up with zeros."""
+        self._must_be_open()
+        _ensure_fits(size)
+        os.ftruncate(self.fd, size)
+
+    def rename(self, name: str) -> None:
+        """Give the upload another name before it is there."""
+        target = self.path.with_name(name)
+        self.path.rename(target)
+        self.path, self.name = target, name
+
+    def finish(self) -> int:
+        """Put the file into its folder, safe from a power cut, and return its size.
+
+        Raises OSError, and leaves the upload as it is, when that cannot be done.
+        """
+        os.fsync(self.fd)
+        size = os.fstat(self.fd).st_size
+        if self.exclusive:
+            os.link(self.path, self.name, dst_dir_fd=self.folder)
+            self.path.unlink()
+        else:
+            os.rename(self.path, self.name, dst_dir_fd=self.folder)
+        os.fsync(self.folder)
+        self._close()
+        return size
+
+    def cut_off(self) -> Path:
+        """End without success; return the file with what came, which stays in staging."""
+        self._close(keep=True)
+        return self.path
+
+    def discard(self) -> None:
+        """End without success and without a trace: the client removed what it was writing."""
+        self.path.unlink(missing_ok=True)
+        self._close()
+
+    def _must_be_open(self) -> None:
+        if self.over:  # the number of its descriptor may be another file's by now
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    def _copy_present(self) -> None:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        with contextlib.suppress(FileNotFoundError):
+            present = os.open(self.name, flags, dir_fd=self.folder)
+            with os.fdopen(present, "rb") as source, os.fdopen(os.dup(self.fd), "wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+
+    def _close(self, *, keep: bool = False) -> None:
+        if self.over:
+            return
+        self.over = True
+        os.close(self.fd)
+        os.close(self.folder)
+        if not keep:
+            with contextlib.suppress(OSError):
+                self.path.parent.rmdir()
+
+
+def hand_over_leftovers(staging: Path, *, account: str, events: DoorEvents) -> None:
+    """Hand over what a killed process left in staging; uploads under way are left alone."""
+    for folder in _folders(staging):
+        for partial in sorted(folder.iterdir()):
+            if _is_under_way(partial):
+                continue
+            tell(
+                events.upload_cut_off,
+                account=account,
+                folder=folder.name.partition(".")[2],
+                name=partial.name,
+                partial=partial,
+                session=None,
+            )
+        with contextlib.suppress(OSError):  # not empty: still under way, or left to lie
+            folder.rmdir()
+
+
+def _folders(staging: Path) -> Iterator[Path]:
+    if staging.is_dir():
+        yield from sorted(path for path in staging.iterdir() if path.is_dir())
+
+
+def _is_under_way(path: Path) -> bool:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _ensure_fits(size: int) -> None:
+    if size > MOST_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))

@@ -1,0 +1,120 @@
+"""Fetching one invoice whole: data, Facturae, attachments and receipt, into the archive.
+
+A whole Facturae may be placed, whatever it says: judging an invoice is for the accounting software.
+A receipt that the hub cannot make does not hold its invoice back, nor does an attachment that the
+hub keeps failing to give: the invoice has a legal deadline, and they can follow.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import stamina
+import structlog
+
+from bridge.account import Account
+from bridge.errors import BridgeError, HubAwayError, InvoiceError
+from bridge.facturae import FacturaeError, ensure_well_formed, read_facts
+from bridge.hub.errors import HubUnreachableError, UnknownAttachmentError
+from bridge.ledger.attachments import AttachmentRow
+from bridge.model import Digest, HubId, Invoice, InvoiceFacts
+
+log = structlog.get_logger()
+
+RECEIPT_TRIES = 3
+"""After so many an invoice is placed without its receipt (9002 and the like)."""
+
+ATTACHMENT_TRIES = 3
+"""After so many rounds an attachment no longer holds its invoice back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """An invoice whose files are all in the archive."""
+
+    invoice: Invoice
+    facts: InvoiceFacts
+    digest: Digest
+    attachments: tuple[AttachmentRow, ...]
+    receipt: Digest | None
+    receipt_trouble: str | None
+
+
+def fetch_facturae(account: Account, hub_id: HubId) -> tuple[Digest, InvoiceFacts]:
+    """Bring the invoice file into the archive.
+
+    Raises InvoiceError for what is no whole Facturae: a page of some proxy's, a cut file.
+    """
+    mailbox = account.mailbox
+    download = account.hub.facturae(hub_id, mailbox.staged("fetch"))
+    content = download.path.read_bytes()
+    try:
+        ensure_well_formed(content)
+        facts = read_facts(content)
+    except FacturaeError as error:
+        download.path.unlink()
+        raise InvoiceError(f"invoice {hub_id}: {error}; it is fetched again later") from error
+    mailbox.archive.keep(download.path, download.digest)
+    return download.digest, facts
+
+
+def fetch_attachment(account: Account, row: AttachmentRow) -> AttachmentRow:
+    """Bring one attachment into the archive; return its row with the digest."""
+    download = account.hub.attachment(
+        row.hub_id, row.attachment_id, account.mailbox.staged("fetch")
+    )
+    account.mailbox.archive.keep(download.path, download.digest)
+    return replace(row, digest=download.digest)
+
+
+def fetch_attachments(
+    account: Account,
+    rows: Sequence[AttachmentRow],
+    *,
+    tries_before: int,
+    failed: Callable[[AttachmentRow, BridgeError], None],
+) -> tuple[AttachmentRow, ...]:
+    """Bring an invoice's attachments into the archive; return those that came.
+
+    `failed` is told of those that the invoice goes without; raises the error while it waits for
+    one.
+    """
+    came = []
+    for row in rows:
+        try:
+            came.append(fetch_attachment(account, row))
+        except (InvoiceError, HubAwayError) as error:
+            there_is_none = isinstance(error, UnknownAttachmentError)
+            another_try = not there_is_none and tries_before + 1 < ATTACHMENT_TRIES
+            if another_try or isinstance(error, HubUnreachableError):
+                raise
+            failed(row, error)
+    return tuple(came)
+
+
+def fetch_receipt(account: Account, hub_id: HubId) -> tuple[Digest | None, str | None]:
+    """Return the receipt's digest, or None and why the invoice goes without it."""
+    if not account.settings.pull.receipts:
+        return None, None
+    try:
+        return _fetch_receipt(account, hub_id), None
+    except (InvoiceError, HubAwayError) as error:
+        if isinstance(error, HubUnreachableError):
+            raise
+        log.warning("no receipt", hub_id=hub_id, reason=str(error))
+        return None, str(error)
+
+
+def _worth_another_try(error: Exception) -> bool:
+    there = not isinstance(error, HubUnreachableError)
+    return there and isinstance(error, InvoiceError | HubAwayError)
+
+
+@stamina.retry(on=_worth_another_try, attempts=RECEIPT_TRIES, wait_initial=0.2, wait_max=1)
+def _fetch_receipt(account: Account, hub_id: HubId) -> Digest:
+    mailbox = account.mailbox
+    download = account.hub.receipt(hub_id, mailbox.staged("fetch"))
+    if b"%PDF-" not in download.path.read_bytes()[:1024]:
+        download.path.unlink()
+        raise InvoiceError(f"invoice {hub_id}: what the hub gave as its receipt is no PDF")
+    mailbox.archive.keep(download.path, download.digest)
+    return download.digest

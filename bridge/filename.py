@@ -1,0 +1,81 @@
+"""What one part of a file name can hold, on Linux, on Windows and on a share between them.
+
+Two ways for a text that is not trusted: an id is escaped, so that it comes back whole; anything
+else is cleaned, so that a person can still read it. Both leave nothing that could leave a folder,
+hide a file, or make two names one where the case of letters does not count.
+"""
+
+import re
+import unicodedata
+
+EXTENSION_LENGTH = 8
+DEFAULT_EXTENSION = "bin"
+
+_ID_SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
+_NEVER = frozenset("/\\")
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³])(?:\..*)?", re.IGNORECASE)
+_ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+
+
+def clean(text: str, *, unwanted: frozenset[str], replacement: str) -> str:
+    """Return a text with what a name cannot hold replaced; never empty, never a device's name.
+
+    What is unprintable, and both slashes, is never kept. Letters come in their composed form (NFC).
+    """
+    kept = "".join(
+        replacement if char in unwanted | _NEVER or not char.isprintable() else char
+        for char in unicodedata.normalize("NFC", text.strip())
+    )
+    return kept + replacement if not kept or is_device(kept) else kept
+
+
+def is_device(name: str) -> bool:
+    """Tell whether Windows takes this name for a device (`CON`, `LPT1.txt`)."""
+    return _DEVICE.fullmatch(name) is not None
+
+
+def cut(text: str, size: int) -> str:
+    """Return as much of the text as fits into so many bytes of UTF-8."""
+    return text.encode()[:size].decode(errors="ignore")
+
+
+def escape_id(text: str, *, also: frozenset[str] = frozenset()) -> str:
+    """Return an id without anything that a name cannot hold, upper-case letters among it.
+
+    Every character but a-z, 0-9, `-` and `_`, and those in `also`, becomes `%XX`, once per byte of
+    its UTF-8 form; `unescape_id` gives the id back.
+    """
+    safe = _ID_SAFE - also
+    escaped = "".join(char if char in safe else _escape(char) for char in text)
+    return _escape(text[0]) + escaped[1:] if is_device(escaped) else escaped
+
+
+def unescape_id(text: str) -> str:
+    """Return the id that `escape_id` was given; what is no escape of ours stays as it is."""
+    return _ESCAPES.sub(_unescape, text)
+
+
+def _escape(char: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+
+
+def _unescape(match: re.Match[str]) -> str:
+    try:
+        return bytes.fromhex(match[0].replace("%", "")).decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return match[0]
+
+
+def extension_of(file_name: str) -> str:
+    """Return a safe extension, without dot, for a hostile file name: `bin` where it has none.
+
+    Lower-case letters and digits of ASCII only, at most 8 of them.
+    """
+    stem, dot, extension = file_name.strip().rpartition(".")
+    return safe_extension(extension) if dot and stem else DEFAULT_EXTENSION
+
+
+def safe_extension(text: str) -> str:
+    """Return the last extension in a text as lower-case letters and digits, `bin` if none."""
+    kept = re.sub(r"[^a-z0-9]", "", text.rpartition(".")[2].lower())
+    return kept[:EXTENSION_LENGTH] or DEFAULT_EXTENSION

@@ -1,0 +1,114 @@
+"""An HTTP server of this machine's own: uvicorn in a thread, begun and ended from another one."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_STOP_TIMEOUT = 10
+"""Seconds; stopping takes a few tenths of one."""
+_KEEP_ALIVE = 75
+"""Seconds that an idle connection is kept, as proxies do."""
+
+
+class Protocol(H11Protocol):
+    """HTTP without the wait for delayed acknowledgements."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection."""
+        super().connection_made(transport)
+        # asyncio does this only for sockets that name their protocol, as ours does not; without
+        # it each answer waits 40 ms for the delayed acknowledgement of its headers.
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class HttpServer:
+    """Serves an ASGI application on a listening socket, in a thread, until it is told to stop."""
+
+    def __init__(
+        self,
+        application: ASGIApp,
+        listener: socket.socket,
+        *,
+        name: str,
+        protocol: type[Protocol] = Protocol,
+    ) -> None:
+        """Serve from now on; `name` is the thread's. The socket is ours to close."""
+        self._server = _Server(_config(application, protocol))
+        self._thread = threading.Thread(
+            target=self._server.run, args=([listener],), name=name, daemon=True
+        )
+        self._thread.start()
+        self._server.serving.wait()
+
+    @property
+    def serving(self) -> bool:
+        """Whether the thread is alive."""
+        return self._thread.is_alive()
+
+    def wait(self, seconds: float) -> None:
+        """Return when the server has ended, or after so many seconds."""
+        self._thread.join(seconds)
+
+    def stop(self, before: Callable[[], None] | None = None) -> None:
+        """Stop serving, within a second; `before` runs first, in the server's loop."""
+        if self._thread.is_alive():
+            self._server.end(before)
+        self._thread.join(_STOP_TIMEOUT)
+
+
+class _Server(uvicorn.Server):
+    """A server that another thread ends, at once."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serving = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Wait for the end."""
+        self._loop = asyncio.get_running_loop()
+        self.serving.set()
+        await self._end.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, give those just taken their protocol, and close everything.
+
+        Python 3.11 forgets to close a connection that it took right before its server closed.
+        """
+        loop = asyncio.get_running_loop()
+        for listener in sockets or []:
+            loop.remove_reader(listener)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
+
+    def end(self, before: Callable[[], None] | None) -> None:
+        """Stop serving; `before` runs first, in the server's loop."""
+        assert self._loop is not None
+        if before is not None:
+            self._loop.call_soon_threadsafe(before)
+        self._loop.call_soon_threadsafe(self._end.set)
+
+
+def _config(application: ASGIApp, protocol: type[Protocol]) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        http=protocol,
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=1,
+    )

@@ -1,0 +1,122 @@
+"""The ten operations of the hub as values: what is asked, of what, in which words.
+
+Ids are the hub's, but they pass through legacy files on their way here, so none is trusted: each
+is one percent-encoded segment of the path, and what could not be one is refused unsent.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from bridge.errors import InvoiceError
+from bridge.model import HubId, StateUpdate
+from bridge.translate import patch_body
+
+LONGEST_ID = 1000
+"""Characters of an id as it stands in a path; servers refuse paths of some thousands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to the hub, without its token; `what` names it in messages."""
+
+    what: str
+    path: str
+    method: str = "GET"
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    hub_id: HubId | None = None
+    about_one: bool = True
+    """Whether it concerns one invoice or attachment, so that the others can go on without it."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether the hub changes something when it takes this call."""
+        return self.method != "GET"
+
+
+def pending_invoices(nif: str | None, accounting_office: str | None) -> Call:
+    """Operation 1."""
+    return _list("factures-pendents", "the list of pending invoices", nif, accounting_office)
+
+
+def invoice(hub_id: HubId) -> Call:
+    """Operation 2."""
+    what = f"invoice {hub_id}"
+    return Call(what=what, path=_path("factura", hub_id), hub_id=hub_id)
+
+
+def facturae(hub_id: HubId) -> Call:
+    """Operation 3."""
+    what = f"the Facturae file of invoice {hub_id}"
+    return Call(what=what, path=_path("factura", hub_id, "facturae"), hub_id=hub_id)
+
+
+def attachment(hub_id: HubId, attachment_id: str) -> Call:
+    """Operation 4."""
+    what = f"attachment {attachment_id} of invoice {hub_id}"
+    path = _path("factura", hub_id, "adjunts", attachment_id)
+    return Call(what=what, path=path, hub_id=hub_id)
+
+
+def receipt(hub_id: HubId) -> Call:
+    """Operation 5."""
+    what = f"the receipt of invoice {hub_id}"
+    return Call(what=what, path=_path("factura", hub_id, "rebut"), hub_id=hub_id)
+
+
+def history(hub_id: HubId) -> Call:
+    """Operation 6."""
+    what = f"the state history of invoice {hub_id}"
+    return Call(what=what, path=_path("factura", hub_id, "estats"), hub_id=hub_id)
+
+
+def patch(hub_id: HubId, update: StateUpdate) -> Call:
+    """Operation 7."""
+    return Call(
+        what=f"{update.state} for invoice {hub_id}",
+        path=_path("factura", hub_id),
+        method="PATCH",
+        body=json.dumps(patch_body(update)).encode(),
+        hub_id=hub_id,
+    )
+
+
+def pending_attachments(nif: str | None, accounting_office: str | None) -> Call:
+    """Operation 8."""
+    return _list("adjunts-pendents", "the list of pending attachments", nif, accounting_office)
+
+
+def drop_pending_attachment(attachment_id: str) -> Call:
+    """Operation 9."""
+    what = f"the pending mark of attachment {attachment_id}"
+    path = _path("adjunts-pendents", attachment_id)
+    return Call(what=what, path=path, method="DELETE")
+
+
+def entities() -> Call:
+    """Operation 10."""
+    return Call(what="the list of entities", path="/ens", about_one=False)
+
+
+def _list(path: str, what: str, nif: str | None, accounting_office: str | None) -> Call:
+    filters = {"nif": nif, "oficinaComptable": accounting_office}
+    params = {name: value for name, value in filters.items() if value}
+    shown = "".join(f" of {name} {value}" for name, value in params.items())
+    return Call(what=what + shown, path=f"/{path}", params=params, about_one=False)
+
+
+def _path(*segments: str) -> str:
+    return "".join(f"/{_segment(segment)}" for segment in segments)
+
+
+def _segment(text: str) -> str:
+    try:
+        encoded = quote(text, safe="")
+    except UnicodeEncodeError:  # half a surrogate pair
+        encoded = ""
+    # "", "." and ".." would name another path.
+    if not encoded.strip(".") or len(encoded) > LONGEST_ID:
+        raise InvoiceError(f"{text[:80]!r} cannot be an id of the hub: check where it comes from")
+    return encoded

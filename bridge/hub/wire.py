@@ -1,0 +1,258 @@
+"""The wire to the hub: bounded connections, a token for each request, no guesses.
+
+httpx stays behind this module; its errors become ours here, in `_ours`. A kept-alive connection
+that the hub had closed meanwhile is noticed only when it is used: what reads is sent once more,
+what writes is not, because nobody can tell whether it arrived. Every read has the timeout of the
+settings and the whole body ten times that, so that an answer that drips cannot hold a thread for
+ever (headers that drip are bounded by their size only). The Authorization header is set on the
+request and nowhere else: httpx logs URLs only.
+"""
+
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import structlog
+from pydantic import SecretStr
+
+import bridge
+from bridge.hub.calls import Call
+from bridge.hub.errors import ClockError, HubUnreachableError
+from bridge.hub.lines import Line, Lines, NoLineError
+from bridge.hub.tokens import Tokens
+from bridge.hub.verdict import Answer, failure, http_date, retry_after, unsure
+from bridge.settings import HubSettings, is_loopback
+
+log = structlog.get_logger()
+
+LONGEST_ANSWER = 16 * 2**20
+"""Bytes of a JSON answer; 500 rows need less than a hundredth of it."""
+
+PATIENCE = 10
+"""How many timeouts a whole body may take."""
+
+SAME_CLOCK = timedelta(seconds=5)
+"""Offsets that differ by less are the same news: `Date` has a resolution of a second."""
+
+_NOT_SENT = (
+    NoLineError,
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+    UnicodeError,  # of a host name that cannot be one: "efact..aoc.cat"
+)
+_STALE = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+
+T = TypeVar("T")
+
+
+class Wire:
+    """Sends calls to the hub for one account; may be shared by threads."""
+
+    def __init__(
+        self,
+        settings: HubSettings,
+        *,
+        issuer: str,
+        secret: SecretStr,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._issuer = issuer
+        self._clock = clock
+        self._tokens = Tokens(issuer=issuer, secret=secret, lifetime=settings.token_lifetime)
+        self._lines = _lines(settings)
+        self._seen_offset: timedelta | None = None
+        self._used_offset = timedelta(0)
+        self._warned_offset: timedelta | None = None
+        self._clock_lock = Lock()
+
+    def use_secret(self, secret: SecretStr) -> None:
+        """Sign with another key from now on."""
+        self._tokens.use(secret)
+
+    @property
+    def clock_offset(self) -> timedelta | None:
+        """The hub's clock minus ours, by the last `Date` header; None before any answer."""
+        return self._seen_offset
+
+    def hub_now(self) -> datetime:
+        """Return the time by the hub's clock, as far as known; up to a second early."""
+        return self._clock() + (self._seen_offset or timedelta(0))
+
+    def close(self) -> None:
+        """Close all connections; calls under way fail at once."""
+        self._lines.close()
+
+    def ask(self, call: Call) -> Answer:
+        """Send a call and return the 2xx answer that came whole.
+
+        Raises the errors of `bridge/hub/errors.py` for everything else.
+        """
+
+        def take(response: httpx.Response, chunks: Iterator[bytes]) -> Answer:
+            answer = self.answer(response, b"".join(chunks))
+            if not answer.is_success:
+                raise failure(call, answer)
+            return answer
+
+        return self.send(call, take, limit=LONGEST_ANSWER)
+
+    def send(
+        self,
+        call: Call,
+        take: Callable[[httpx.Response, Iterator[bytes]], T],
+        *,
+        limit: int,
+    ) -> T:
+        """Send a call and return what `take` makes of the answer and the chunks of its body.
+
+        A token that the hub finds too old or too young is made again by the hub's clock, once.
+        """
+        try:
+            return self._once(call, take, limit, self._used_offset)
+        except ClockError:
+            offset = self._seen_offset
+            if offset is None:
+                raise
+        result = self._once(call, take, limit, offset)
+        self._trust(offset)
+        return result
+
+    def answer(self, response: httpx.Response, body: bytes) -> Answer:
+        """Return a whole answer, without httpx."""
+        headers = response.headers
+        return Answer(
+            status=response.status_code,
+            body=body,
+            charset=response.charset_encoding,
+            location=headers.get("location", ""),
+            retry_after=retry_after(headers.get("retry-after"), self.hub_now()),
+        )
+
+    def _once(
+        self,
+        call: Call,
+        take: Callable[[httpx.Response, Iterator[bytes]], T],
+        limit: int,
+        offset: timedelta,
+    ) -> T:
+        with (
+            self._ours(call),
+            self._lines.one() as line,
+            closing(self._open(line, call, offset)) as response,
+        ):
+            self._note_clock(response)
+            deadline = time.monotonic() + PATIENCE * self._settings.timeout
+            return take(response, _chunks(call, response, limit=limit, deadline=deadline))
+
+    def _open(self, line: Line, call: Call, offset: timedelta) -> httpx.Response:
+        try:
+            return line.send(self._request(line, call, offset))
+        except _STALE:
+            if call.writes:
+                raise
+        self._lines.check_open()
+        return line.send(self._request(line, call, offset))
+
+    def _request(self, line: Line, call: Call, offset: timedelta) -> httpx.Request:
+        headers = {"Authorization": f"Bearer {self._tokens.fresh(self._clock() + offset)}"}
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        url = self._settings.base_url + call.path
+        params = dict(call.params) or None
+        return line.http.build_request(
+            call.method, url, params=params, content=call.body, headers=headers
+        )
+
+    @contextmanager
+    def _ours(self, call: Call) -> Iterator[None]:
+        try:
+            yield
+        except _NOT_SENT as error:
+            base_url = self._settings.base_url
+            raise HubUnreachableError(
+                f"{call.what}: the hub at {base_url} cannot be reached: {self._reason(error)}: "
+                "check the network, the proxy and hub.base_url; it is tried again"
+            ) from error
+        except httpx.HTTPError as error:
+            raise unsure(call, f"the hub did not answer: {self._reason(error)}") from error
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, httpx.TimeoutException):
+            return f"nothing came for {self._settings.timeout:g} s"
+        return str(error) or type(error).__name__
+
+    def _note_clock(self, response: httpx.Response) -> None:
+        date = http_date(response.headers.get("date", ""))
+        if date is not None:
+            self._seen_offset = date - self._clock()
+
+    def _trust(self, offset: timedelta) -> None:
+        """Use the hub's clock for tokens from now on, and say so when that is news."""
+        with self._clock_lock:
+            warned = self._warned_offset
+            is_news = warned is None or abs(offset - warned) > SAME_CLOCK
+            self._used_offset = offset
+            if is_news:
+                self._warned_offset = offset
+        if is_news:
+            log.warning(
+                "this machine's clock is off: tokens follow the hub's clock until it is set",
+                issuer=self._issuer,
+                seconds=round(offset.total_seconds()),
+            )
+
+
+def _lines(settings: HubSettings) -> Lines:
+    url = urlsplit(settings.base_url)
+    authorities = _authorities(url.scheme)
+
+    def make() -> httpx.Client:
+        return httpx.Client(
+            timeout=settings.timeout,
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+            verify=authorities,
+            trust_env=not is_loopback(url.hostname or ""),  # no proxy to this machine
+            follow_redirects=False,  # a token goes to the hub and to nobody it points to
+            headers={
+                "User-Agent": f"efact-bridge/{bridge.__version__}",
+                "Accept-Encoding": "identity",  # or Content-Length would not be the file's
+            },
+        )
+
+    return Lines(make, most=settings.max_connections, patience=settings.timeout)
+
+
+def _authorities(scheme: str) -> ssl.SSLContext:
+    """Return whom to trust: this system's authorities, not the list that httpx brings."""
+    if scheme == "https":
+        return ssl.create_default_context()
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # nobody: not needed, and slow to load
+
+
+def _chunks(
+    call: Call, response: httpx.Response, *, limit: int, deadline: float
+) -> Iterator[bytes]:
+    """Yield the body, and fail unless it comes whole, in time, and within `limit` bytes."""
+    size = 0
+    for chunk in response.iter_bytes():
+        size += len(chunk)
+        if size > limit:
+            raise unsure(call, f"the answer is larger than {limit} bytes")
+        if time.monotonic() > deadline:
+            raise unsure(call, "the answer comes too slowly")
+        yield chunk
+    promised = response.headers.get("content-length", "")
+    is_counted = promised.isdigit() and "transfer-encoding" not in response.headers
+    if is_counted and response.num_bytes_downloaded != int(promised):
+        raise unsure(call, f"{response.num_bytes_downloaded} of {promised} bytes came")

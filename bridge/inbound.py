@@ -1,0 +1,348 @@
+"""Inbound: from the feed through the ledger into the mailbox.
+
+A round lists what waits, writes it into the ledger before anything else, and then brings every
+invoice that is not in the mailbox yet as far as it will go, several at once:
+
+    listed → `seen` → data, Facturae, attachments and receipt into the archive → `fetched`
+           → attachments, state message, invoice into the mailbox → `placed`
+
+An invoice that cannot go on is noted with its reason and tried again later; the others go on. An
+invoice that the software has had before, through whichever feed, is never placed again.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import Connection
+
+from bridge import feedback, messages
+from bridge.account import Account
+from bridge.backoff import delay
+from bridge.crew import work
+from bridge.errors import BridgeError
+from bridge.feeds import Listing, RestFeed
+from bridge.fetching import (
+    Fetched,
+    fetch_attachment,
+    fetch_attachments,
+    fetch_facturae,
+    fetch_receipt,
+)
+from bridge.ledger import accounts, attachments, deliveries, events
+from bridge.ledger.attachments import AttachmentRow
+from bridge.ledger.deliveries import Delivery
+from bridge.ledger.placed_files import Kind, PlacedFile
+from bridge.model import (
+    Attachment,
+    DeliveryState,
+    Digest,
+    FeedName,
+    HubId,
+    Invoice,
+    InvoiceFacts,
+    PendingAttachment,
+)
+from bridge.naming import Folder, NameParts, Profile, extension_of
+from bridge.placing import DELIVERED_KINDS, look_for_collected, message_id, place, prepare, resume
+
+log = structlog.get_logger()
+
+FEED = FeedName.REST
+
+STILL_LISTED = timedelta(minutes=10)
+"""An invoice that the hub lists so long after it was acknowledged is acknowledged once more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What one round of inbound did."""
+
+    new: int = 0
+    placed: int = 0
+    collected: int = 0
+    troubles: tuple[tuple[HubId, str], ...] = ()
+    capped_slices: tuple[str, ...] = ()
+
+    def __add__(self, other: "Round") -> "Round":
+        """Return both together; what is capped is what the later one says."""
+        return Round(
+            new=self.new + other.new,
+            placed=self.placed + other.placed,
+            collected=self.collected + other.collected,
+            troubles=tuple(dict(self.troubles + other.troubles).items()),
+            capped_slices=other.capped_slices,
+        )
+
+
+class Inbound:
+    """The inbound flow of one account."""
+
+    def __init__(self, account: Account) -> None:
+        own = account.own
+        self.account = account
+        self.feed = RestFeed(account.hub, nifs=own.nifs, offices=own.oficines_comptables)
+
+    def round(self, *, only_due: bool) -> Round:
+        """Do one round; `only_due` leaves out what waits for a later try.
+
+        Raises what ends a round: the hub is away, the account is not let in, this machine cannot.
+        """
+        account = self.account
+        prepare(account)
+        with account.mailbox.turn("inbound"):
+            account.mailbox.clear_staged("fetch")
+            resume(account, DELIVERED_KINDS)
+            collected = look_for_collected(account)
+            listing = self.feed.pending()
+            enclosed = self.feed.pending_attachments()
+            capped = (
+                *listing.capped_slices,
+                *(f"attachments of {part}" for part in enclosed.capped_slices),
+            )
+            new = self._note_listing(listing, capped)
+            self._note_attachments(enclosed.rows)
+            due = account.clock() if only_due else None
+            placed, troubles = self._bring_all(due)
+            troubles += self._bring_all_late(due)
+        return Round(
+            new=len(new),
+            placed=placed,
+            collected=collected,
+            troubles=tuple(troubles),
+            capped_slices=capped,
+        )
+
+    def _note_listing(self, listing: Listing, capped: Sequence[str]) -> Sequence[HubId]:
+        account, now = self.account, self.account.clock()
+        with account.ledger.write() as connection:
+            new = deliveries.see(connection, account.name, FEED, listing.invoices, at=now)
+            for hub_id in new:
+                events.record(connection, account.name, "invoice seen", at=now, hub_id=hub_id)
+            listed = [row.hub_id for row in listing.invoices]
+            deliveries.still_listed(connection, account.name, listed, before=now - STILL_LISTED)
+            accounts.note_poll(connection, account.name, at=now, capped_slices=capped)
+        return new
+
+    def _note_attachments(self, rows: Sequence[PendingAttachment]) -> None:
+        account, now = self.account, self.account.clock()
+        found: dict[HubId, list[Attachment]] = defaultdict(list)
+        for row in rows:
+            found[row.hub_id].append(Attachment(attachment_id=row.attachment_id, name=row.name))
+        with account.ledger.write() as connection:
+            for hub_id, listed in found.items():
+                attachments.see(connection, account.name, FEED, hub_id, listed, at=now)
+
+    def _bring_all(self, due: datetime | None) -> tuple[int, list[tuple[HubId, str]]]:
+        account = self.account
+        with account.ledger.read() as connection:
+            waiting = deliveries.to_fetch(connection, account.name, FEED, due=due)
+        problems = work(
+            waiting,
+            self._bring,
+            workers=account.settings.hub.max_connections,
+            failed=self._note_trouble,
+            stopping=account.stopping,
+        )
+        troubles = [(delivery.hub_id, str(error)) for delivery, error in problems]
+        return len(waiting) - len(problems), troubles
+
+    def _bring(self, delivery: Delivery) -> None:
+        """Bring one invoice into the mailbox."""
+        account = self.account
+        with account.ledger.read() as connection:
+            had = deliveries.collected_before(connection, account.name, delivery.hub_id)
+        if had:
+            with account.ledger.write() as connection:
+                deliveries.had_before(connection, delivery.id, at=account.clock())
+            return
+        self._place(delivery, self._fetch(delivery))
+        log.info("invoice placed", account=account.name, hub_id=delivery.hub_id)
+
+    def _fetch(self, delivery: Delivery) -> Fetched:
+        account, hub_id = self.account, delivery.hub_id
+        invoice = account.hub.invoice(hub_id)
+        digest, facts = fetch_facturae(account, hub_id)
+        with account.ledger.write() as connection:
+            rows = attachments.see(
+                connection, account.name, FEED, hub_id, invoice.attachments, at=account.clock()
+            )
+        # What was placed before its invoice was listed has its place and its name already.
+        waiting = [row for row in rows if row.state is DeliveryState.SEEN]
+        came = fetch_attachments(
+            account, waiting, tries_before=delivery.attempts, failed=self._note_late_trouble
+        )
+        receipt, receipt_trouble = fetch_receipt(account, hub_id)
+        return Fetched(
+            invoice=invoice,
+            facts=facts,
+            digest=digest,
+            attachments=came,
+            receipt=receipt,
+            receipt_trouble=receipt_trouble,
+        )
+
+    def _place(self, delivery: Delivery, fetched: Fetched) -> None:
+        account, profile = self.account, self.account.mailbox.profile
+        parts = name_parts(fetched.invoice, fetched.facts, receiver_code=account.own.receiver_code)
+        with account.ledger.write() as connection:
+            parts = replace(parts, message_id=message_id(connection, account))
+        message = self._message(delivery, fetched, filename=profile.invoice_name(parts))
+        files = files_of(profile, parts, fetched, message=message)
+
+        def note_fetched(connection: Connection) -> None:
+            deliveries.fetched(
+                connection,
+                delivery.id,
+                invoice=fetched.invoice,
+                facts=fetched.facts,
+                digest=fetched.digest,
+                receipt_digest=fetched.receipt,
+                receipt_trouble=fetched.receipt_trouble,
+                name=profile.invoice_name(parts),
+                at=account.clock(),
+            )
+            self._note_fetched(connection, fetched.attachments, files)
+
+        place(account, files, meanwhile=note_fetched)
+
+    def _message(self, delivery: Delivery, fetched: Fetched, *, filename: str) -> Digest:
+        """Write the state message beside an invoice into the archive."""
+        archive = self.account.mailbox.archive
+        message = messages.registered(
+            fetched.invoice,
+            fetched.facts,
+            listed_nif=delivery.nif,
+            receipt=archive.read(fetched.receipt) if fetched.receipt else None,
+            filename=filename,
+            now=self.account.clock(),
+        )
+        return self.account.mailbox.keep_bytes(feedback.write(message), purpose="fetch")
+
+    def _note_fetched(
+        self,
+        connection: Connection,
+        rows: Sequence[AttachmentRow],
+        files: Sequence[PlacedFile],
+    ) -> None:
+        names = {file.attachment_id: file.name for file in files}
+        now = self.account.clock()
+        for row in rows:
+            assert row.digest is not None
+            name = names[row.attachment_id]
+            attachments.fetched(connection, row.id, digest=row.digest, name=name, at=now)
+
+    def _bring_all_late(self, due: datetime | None) -> list[tuple[HubId, str]]:
+        """Bring the attachments that came after their invoice."""
+        account = self.account
+        with account.ledger.read() as connection:
+            rows = attachments.to_fetch(connection, account.name, FEED, due=due)
+            late = [row for row in rows if not self._comes_with_invoice(connection, row)]
+        problems = work(
+            late,
+            self._bring_late,
+            workers=account.settings.hub.max_connections,
+            failed=self._note_late_trouble,
+            stopping=account.stopping,
+        )
+        return [(row.hub_id, str(error)) for row, error in problems]
+
+    def _comes_with_invoice(self, connection: Connection, row: AttachmentRow) -> bool:
+        invoice = deliveries.known(connection, self.account.name, row.hub_id)
+        return invoice is not None and invoice.state is DeliveryState.SEEN
+
+    def _bring_late(self, row: AttachmentRow) -> None:
+        account = self.account
+        parts = self._parts_of(row.hub_id)
+        came = fetch_attachment(account, row)
+        files = [attachment_file(account.mailbox.profile, parts, came)]
+        place(
+            account,
+            files,
+            meanwhile=lambda connection: self._note_fetched(connection, [came], files),
+        )
+        log.info("late attachment placed", account=account.name, hub_id=row.hub_id)
+
+    def _parts_of(self, hub_id: HubId) -> NameParts:
+        """Return what the invoice's name tells, or will tell if it has none yet."""
+        account = self.account
+        with account.ledger.read() as connection:
+            known = deliveries.known(connection, account.name, hub_id)
+        name = known.name if known else None
+        parts = account.mailbox.profile.parse(Folder.OUT, name) if name else None
+        if parts is not None:
+            return parts
+        invoice = account.hub.invoice(hub_id)
+        return name_parts(invoice, None, receiver_code=account.own.receiver_code)
+
+    def _note_trouble(self, delivery: Delivery, error: BridgeError) -> None:
+        account, again = self.account, self._next_try(delivery.attempts)
+        log.warning("invoice held back", hub_id=delivery.hub_id, reason=str(error))
+        with account.ledger.write() as connection:
+            deliveries.failed(connection, delivery.id, trouble=str(error), next_attempt_at=again)
+
+    def _note_late_trouble(self, row: AttachmentRow, error: BridgeError) -> None:
+        account, again = self.account, self._next_try(row.attempts)
+        log.warning("attachment held back", hub_id=row.hub_id, reason=str(error))
+        with account.ledger.write() as connection:
+            attachments.failed(connection, row.id, trouble=str(error), next_attempt_at=again)
+
+    def _next_try(self, attempts: int) -> datetime:
+        push = self.account.settings.push
+        wait = delay(attempts + 1, initial=push.retry_initial, most=push.retry_max)
+        return self.account.clock() + wait
+
+
+def name_parts(invoice: Invoice, facts: InvoiceFacts | None, *, receiver_code: str) -> NameParts:
+    """Return what the names of an invoice's files tell; tax ids stand in for unknown codes."""
+    return NameParts(
+        sender=invoice.supplier_nif or (facts.seller_nif if facts else None) or "",
+        receiver=receiver_code
+        or invoice.receiver_nif
+        or (facts.buyer_nif if facts else None)
+        or "",
+        reference=invoice.number or (facts.number if facts else None) or "",
+        hub_id=invoice.hub_id,
+    )
+
+
+def files_of(
+    profile: Profile, parts: NameParts, fetched: Fetched, *, message: Digest
+) -> list[PlacedFile]:
+    """Return an invoice's files in the order in which they become visible: the invoice last."""
+    hub_id = fetched.invoice.hub_id
+    beside = PlacedFile(
+        folder=Folder.STATOUT,
+        name=profile.message_name(parts),
+        kind=Kind.STATE,
+        digest=message,
+        feed=FEED,
+        hub_id=hub_id,
+    )
+    invoice = PlacedFile(
+        folder=Folder.OUT,
+        name=profile.invoice_name(parts),
+        kind=Kind.INVOICE,
+        digest=fetched.digest,
+        feed=FEED,
+        hub_id=hub_id,
+    )
+    enclosed = [attachment_file(profile, parts, row) for row in fetched.attachments]
+    return [*enclosed, beside, invoice]
+
+
+def attachment_file(profile: Profile, parts: NameParts, row: AttachmentRow) -> PlacedFile:
+    """Return the file of a fetched attachment."""
+    assert row.digest is not None
+    named = replace(parts, attachment=row.position, extension=extension_of(row.original_name))
+    return PlacedFile(
+        folder=Folder.ADJOUT,
+        name=profile.attachment_name(named),
+        kind=Kind.ATTACHMENT,
+        digest=row.digest,
+        feed=FEED,
+        hub_id=row.hub_id,
+        attachment_id=row.attachment_id,
+    )

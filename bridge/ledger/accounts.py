@@ -1,0 +1,65 @@
+"""What the ledger keeps of each account as a whole."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert
+
+from bridge.ledger.schema import account
+
+
+def _set(connection: Connection, name: str, **values: object) -> None:
+    statement = insert(account).values(name=name, **({"capped_slices": []} | values))
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def note_poll(
+    connection: Connection, name: str, *, at: datetime, capped_slices: Sequence[str]
+) -> None:
+    """A listing of the pending invoices succeeded."""
+    _set(connection, name, last_poll=at, capped_slices=list(capped_slices))
+
+
+def note_hub(
+    connection: Connection,
+    name: str,
+    *,
+    at: datetime,
+    reachable: bool,
+    clock_offset: timedelta | None,
+) -> None:
+    """The hub answered, or it did not."""
+    offset = None if clock_offset is None else clock_offset.total_seconds()
+    values = {"hub_reachable": int(reachable), "hub_asked_at": at}
+    if offset is not None:
+        values["clock_offset_seconds"] = offset
+    _set(connection, name, **values)
+
+
+def note_trouble(connection: Connection, name: str, trouble: str | None, *, at: datetime) -> None:
+    """The account stands still for this reason; None when it goes on again."""
+    known = connection.scalar(select(account.c.trouble).where(account.c.name == name))
+    if known != trouble:
+        _set(connection, name, trouble=trouble, trouble_since=at if trouble else None)
+
+
+def mailbox_mark(connection: Connection, name: str) -> str | None:
+    """Return what the mailbox's mark must say; None before its first use."""
+    return connection.scalar(select(account.c.mailbox_mark).where(account.c.name == name))
+
+
+def mailbox_folders(connection: Connection, name: str) -> dict[str, int]:
+    """Return which folders the account's files were put into; empty before the first look."""
+    known = connection.scalar(select(account.c.mailbox_folders).where(account.c.name == name))
+    return known or {}
+
+
+def set_mailbox_folders(connection: Connection, name: str, folders: dict[str, int]) -> None:
+    """Remember which folders they are."""
+    _set(connection, name, mailbox_folders=folders)
+
+
+def set_mailbox_mark(connection: Connection, name: str, mark: str) -> None:
+    """Remember the mark of this account's mailbox."""
+    _set(connection, name, mailbox_mark=mark)

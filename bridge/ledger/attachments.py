@@ -1,0 +1,200 @@
+"""The walk of an attachment, the same as that of the delivery it belongs to.
+
+An attachment may come with its invoice or long after it (hub-rest-api, "Attachments"), so it has
+steps of its own; its position in the invoice is given once and never changes.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Update,
+    and_,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from bridge.ledger.schema import attachment, delivery
+from bridge.ledger.walk import failed_last, is_due, note_failure, state_of, unacknowledged
+from bridge.model import Attachment, DeliveryState, Digest, FeedName, HubId
+
+_STATE = state_of(attachment)
+
+# Built once: a statement made anew for each step costs more than running it.
+_ROW = update(attachment).where(attachment.c.id == bindparam("row"))
+_OF_INVOICE = update(attachment).where(
+    attachment.c.account == bindparam("of_account"),
+    attachment.c.hub_id == bindparam("of_hub_id"),
+    attachment.c.attachment_id == bindparam("of_attachment_id"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentRow:
+    """One attachment as one feed gave it, as far as it has come."""
+
+    id: int
+    account: str
+    hub_id: HubId
+    attachment_id: str
+    position: int
+    original_name: str
+    state: DeliveryState
+    digest: Digest | None
+    attempts: int
+
+
+def see(
+    connection: Connection,
+    account: str,
+    feed: FeedName,
+    hub_id: HubId,
+    attachments: Iterable[Attachment],
+    *,
+    at: datetime,
+) -> list[AttachmentRow]:
+    """Write down the attachments of an invoice; return all that it has, by position."""
+    rows = of_invoice(connection, account, feed, hub_id)
+    known = {row.attachment_id for row in rows}
+    new = [found for found in attachments if found.attachment_id not in known]
+    if not new:
+        return rows
+    for position, found in enumerate(new, start=_last_position(connection, account, hub_id) + 1):
+        values = {
+            "account": account,
+            "feed": feed,
+            "hub_id": hub_id,
+            "attachment_id": found.attachment_id,
+            "position": position,
+            "original_name": found.name,
+            "state": DeliveryState.SEEN,
+            "seen_at": at,
+        }
+        connection.execute(insert(attachment).values(values))
+    return of_invoice(connection, account, feed, hub_id)
+
+
+def _last_position(connection: Connection, account: str, hub_id: HubId) -> int:
+    mine = (attachment.c.account == account) & (attachment.c.hub_id == hub_id)
+    return connection.scalar(select(func.max(attachment.c.position)).where(mine)) or 0
+
+
+def of_invoice(
+    connection: Connection, account: str, feed: FeedName, hub_id: HubId
+) -> list[AttachmentRow]:
+    """Return the attachments of one invoice, by position."""
+    return _select(
+        connection,
+        (attachment.c.account == account)
+        & (attachment.c.feed == feed)
+        & (attachment.c.hub_id == hub_id),
+    )
+
+
+def to_fetch(
+    connection: Connection, account: str, feed: FeedName, *, due: datetime | None
+) -> list[AttachmentRow]:
+    """Return the attachments still to be fetched: all, or those due at a time."""
+    wanted = and_(
+        attachment.c.account == account,
+        attachment.c.feed == feed,
+        attachment.c.state == DeliveryState.SEEN,
+        is_due(attachment, due),
+    )
+    return failed_last(_select(connection, wanted))
+
+
+def to_acknowledge(
+    connection: Connection, account: str, *, once: DeliveryState, due: datetime | None
+) -> list[AttachmentRow]:
+    """Return the attachments whose pending mark at the hub can go."""
+    wanted = unacknowledged(attachment, account, once=once, due=due)
+    return failed_last(_select(connection, wanted))
+
+
+def of_acknowledged_invoices(
+    connection: Connection, account: str, *, due: datetime | None
+) -> list[AttachmentRow]:
+    """Return the collected attachments, still marked, of invoices that are off the pending list."""
+    done = select(delivery.c.hub_id).where(
+        delivery.c.account == account, delivery.c.acknowledged_at.is_not(None)
+    )
+    wanted = unacknowledged(attachment, account, once=DeliveryState.COLLECTED, due=due)
+    return failed_last(_select(connection, wanted & attachment.c.hub_id.in_(done)))
+
+
+def fetched(
+    connection: Connection, row_id: int, *, digest: Digest, name: str, at: datetime
+) -> None:
+    """The attachment's bytes are safe in the archive."""
+    values = {"digest": digest, "name": name, "fetched_at": at, "trouble": None, "attempts": 0}
+    _walk(connection, _ROW, {"row": row_id}, values)
+
+
+def placed(
+    connection: Connection, account: str, hub_id: HubId, attachment_id: str, *, at: datetime
+) -> None:
+    """The attachment stands in the mailbox."""
+    row = {"of_account": account, "of_hub_id": hub_id, "of_attachment_id": attachment_id}
+    _walk(connection, _OF_INVOICE, row, {"placed_at": at})
+
+
+def collected(
+    connection: Connection, account: str, hub_id: HubId, attachment_id: str, *, at: datetime
+) -> None:
+    """The software deleted the attachment from the mailbox: it has it."""
+    mine = and_(
+        attachment.c.account == account,
+        attachment.c.hub_id == hub_id,
+        attachment.c.attachment_id == attachment_id,
+    )
+    for step in (attachment.c.placed_at, attachment.c.collected_at):
+        missing = update(attachment).where(mine & step.is_(None))
+        connection.execute(missing.values({step: at}))
+    connection.execute(update(attachment).where(mine).values(state=_STATE))
+
+
+def acknowledged(connection: Connection, row_id: int, *, at: datetime) -> None:
+    """The hub no longer lists the attachment as pending."""
+    values = {"acknowledged_at": at, "trouble": None, "next_attempt_at": None}
+    _walk(connection, _ROW, {"row": row_id}, values)
+
+
+def failed(connection: Connection, row_id: int, *, trouble: str, next_attempt_at: datetime) -> None:
+    """The next step did not come about; it is tried again at that time."""
+    note_failure(connection, attachment, row_id, trouble=trouble, next_attempt_at=next_attempt_at)
+
+
+def _walk(
+    connection: Connection, rows: Update, row: Mapping[str, object], values: Mapping[str, object]
+) -> None:
+    connection.execute(rows, {**row, **values})
+    connection.execute(rows.values(state=_STATE), row)
+
+
+def _select(connection: Connection, wanted: ColumnElement[bool]) -> list[AttachmentRow]:
+    order = (attachment.c.hub_id, attachment.c.position)
+    rows = connection.execute(select(attachment).where(wanted).order_by(*order))
+    return [_row(row) for row in rows]
+
+
+def _row(row: Row[Any]) -> AttachmentRow:
+    return AttachmentRow(
+        id=row.id,
+        account=row.account,
+        hub_id=HubId(row.hub_id),
+        attachment_id=row.attachment_id,
+        position=row.position,
+        original_name=row.original_name,
+        state=DeliveryState(row.state),
+        digest=row.digest,
+        attempts=row.attempts,
+    )

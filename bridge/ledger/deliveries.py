@@ -1,0 +1,304 @@
+"""The walk of a delivery: seen → fetched → placed → collected → acknowledged.
+
+Each step sets its time; the state is the last step that all earlier ones have led to. With
+`acknowledge = "stored"` the hub is told before the software has collected: such a delivery says
+`placed` until it is collected, and `acknowledged` from then on.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Update, and_, bindparam, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from bridge.ledger.schema import delivery
+from bridge.ledger.walk import failed_last, is_due, note_failure, state_of, unacknowledged
+from bridge.model import (
+    DeliveryState,
+    Digest,
+    FeedName,
+    HubId,
+    Invoice,
+    InvoiceFacts,
+    PendingInvoice,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One invoice as one feed gave it, as far as it has come."""
+
+    id: int
+    account: str
+    feed: FeedName
+    hub_id: HubId
+    state: DeliveryState
+    nif: str | None
+    """The receiver's, as the pending list gave it."""
+    name: str | None
+    attempts: int
+    acknowledged_at: datetime | None
+
+
+_STATE = state_of(delivery)
+
+# Built once: a statement made anew for each step costs more than running it.
+_ROW = update(delivery).where(delivery.c.id == bindparam("row"))
+_OF_FEED = update(delivery).where(
+    delivery.c.account == bindparam("of_account"),
+    delivery.c.feed == bindparam("of_feed"),
+    delivery.c.hub_id == bindparam("of_hub_id"),
+)
+
+
+def see(
+    connection: Connection,
+    account: str,
+    feed: FeedName,
+    rows: Iterable[PendingInvoice],
+    *,
+    at: datetime,
+) -> list[HubId]:
+    """Write down the invoices that a feed listed; return those that were new."""
+    values = [
+        {
+            "account": account,
+            "feed": feed,
+            "hub_id": row.hub_id,
+            "state": DeliveryState.SEEN,
+            "nif": row.nif,
+            "accounting_office": row.accounting_office,
+            "seen_at": at,
+        }
+        for row in rows
+    ]
+    new = []
+    for value in values:
+        statement = insert(delivery).values(value).on_conflict_do_nothing()
+        if connection.execute(statement).rowcount:
+            new.append(HubId(str(value["hub_id"])))
+    return new
+
+
+def to_fetch(
+    connection: Connection, account: str, feed: FeedName, *, due: datetime | None
+) -> list[Delivery]:
+    """Return the deliveries still to be fetched: all, or those due at a time, oldest first."""
+    wanted = and_(
+        delivery.c.account == account,
+        delivery.c.feed == feed,
+        delivery.c.state == DeliveryState.SEEN,
+        is_due(delivery, due),
+    )
+    return failed_last(_select(connection, wanted))
+
+
+def collected_before(connection: Connection, account: str, hub_id: HubId) -> bool:
+    """Tell whether the software already has this invoice, through whichever feed."""
+    rows = select(delivery.c.id).where(
+        delivery.c.account == account,
+        delivery.c.hub_id == hub_id,
+        delivery.c.collected_at.is_not(None),
+    )
+    return connection.execute(rows.limit(1)).first() is not None
+
+
+def known(connection: Connection, account: str, hub_id: HubId) -> Delivery | None:
+    """Return the delivery of this invoice, if the ledger has one."""
+    found = _select(connection, (delivery.c.account == account) & (delivery.c.hub_id == hub_id))
+    return found[0] if found else None
+
+
+def fetched(
+    connection: Connection,
+    delivery_id: int,
+    *,
+    invoice: Invoice,
+    facts: InvoiceFacts | None,
+    digest: Digest,
+    receipt_digest: Digest | None,
+    receipt_trouble: str | None,
+    name: str,
+    at: datetime,
+) -> None:
+    """The files of a delivery are safe in the archive."""
+    _step(
+        connection,
+        delivery_id,
+        number=invoice.number,
+        file_number=facts.number if facts else None,
+        file_series=facts.series if facts else None,
+        issue_date=invoice.issue_date or (facts.issue_date if facts else None),
+        amount=None if invoice.amount is None else str(invoice.amount),
+        supplier_nif=invoice.supplier_nif or (facts.seller_nif if facts else None),
+        receiver_nif=invoice.receiver_nif or (facts.buyer_nif if facts else None),
+        registration_number=invoice.registration_number,
+        registered_at=invoice.registered_at,
+        digest=digest,
+        receipt_digest=receipt_digest,
+        receipt_trouble=receipt_trouble,
+        name=name,
+        fetched_at=at,
+        trouble=None,
+        next_attempt_at=None,
+        attempts=0,
+    )
+
+
+def placed(
+    connection: Connection, account: str, feed: FeedName, hub_id: HubId, *, at: datetime
+) -> None:
+    """The invoice of this feed stands in the mailbox."""
+    row = {"of_account": account, "of_feed": feed, "of_hub_id": hub_id}
+    values = {"placed_at": at, "trouble": None, "next_attempt_at": None, "attempts": 0}
+    _walk(connection, _OF_FEED, row, values)
+
+
+def had_before(connection: Connection, delivery_id: int, *, at: datetime) -> None:
+    """The software has this invoice already: it is never placed again."""
+    _step(connection, delivery_id, fetched_at=at, placed_at=at, collected_at=at)
+
+
+def collected(connection: Connection, account: str, hub_id: HubId, *, at: datetime) -> None:
+    """The software deleted the invoice from the mailbox: it has it."""
+    row = (delivery.c.account == account) & (delivery.c.hub_id == hub_id)
+    missing = row & delivery.c.collected_at.is_(None) & delivery.c.fetched_at.is_not(None)
+    connection.execute(
+        update(delivery).where(missing & delivery.c.placed_at.is_(None)).values(placed_at=at)
+    )
+    connection.execute(update(delivery).where(missing).values(collected_at=at))
+    connection.execute(update(delivery).where(row).values(state=_STATE))
+
+
+def acknowledged(connection: Connection, account: str, hub_id: HubId, *, at: datetime) -> None:
+    """The hub no longer has the invoice on its pending list."""
+    row = (delivery.c.account == account) & (delivery.c.hub_id == hub_id)
+    connection.execute(
+        update(delivery)
+        .where(row & delivery.c.acknowledged_at.is_(None))
+        .values(acknowledged_at=at, trouble=None, next_attempt_at=None, attempts=0)
+    )
+    connection.execute(update(delivery).where(row).values(state=_STATE))
+
+
+def still_listed(
+    connection: Connection, account: str, hub_ids: Sequence[HubId], *, before: datetime
+) -> None:
+    """Have those acknowledged again that were so before that time and that the hub still lists."""
+    for some in batched(hub_ids):
+        found = connection.scalars(
+            select(delivery.c.id).where(
+                delivery.c.account == account,
+                delivery.c.hub_id.in_(some),
+                delivery.c.acknowledged_at < before,
+            )
+        ).all()
+        rows = delivery.c.id.in_(found)
+        connection.execute(update(delivery).where(rows).values(acknowledged_at=None))
+        connection.execute(update(delivery).where(rows).values(state=_STATE))
+
+
+def batched(hub_ids: Sequence[HubId], size: int = 500) -> Iterator[Sequence[HubId]]:
+    """Return the ids in parts that a statement can hold."""
+    for start in range(0, len(hub_ids), size):
+        yield hub_ids[start : start + size]
+
+
+def to_acknowledge(
+    connection: Connection, account: str, *, once: DeliveryState, due: datetime | None
+) -> list[Delivery]:
+    """Return what the hub must still be told, of deliveries that have come as far as `once`."""
+    wanted = unacknowledged(delivery, account, once=once, due=due)
+    return failed_last(_select(connection, wanted))
+
+
+def failed(
+    connection: Connection, delivery_id: int, *, trouble: str, next_attempt_at: datetime
+) -> None:
+    """The next step did not come about; it is tried again at that time."""
+    note_failure(
+        connection, delivery, delivery_id, trouble=trouble, next_attempt_at=next_attempt_at
+    )
+
+
+def matching(
+    connection: Connection,
+    account: str,
+    *,
+    number: str | None,
+    supplier_nif: str | None,
+    issue_date: date | None,
+) -> list[HubId]:
+    """Return the hub ids of the invoices that bear this number, supplier and date.
+
+    All three must be given. A number fits as the hub gives it or as the Facturae file does, with
+    its series before it or without (legacy-ftp, "From a legacy state to a PATCH").
+    """
+    if not (number and supplier_nif and issue_date):
+        return []
+    that_day = (delivery.c.account == account) & (delivery.c.issue_date == issue_date)
+    rows = connection.execute(select(delivery).where(that_day).order_by(delivery.c.id))
+    wanted, nif = _plain(number), _plain_nif(supplier_nif)
+    found = [
+        HubId(row.hub_id)
+        for row in rows
+        if _plain_nif(row.supplier_nif) == nif and wanted in _numbers(row)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def a_receiver(connection: Connection, account: str) -> str | None:
+    """Return the NIF of an administration that this account received an invoice for."""
+    named = (delivery.c.account == account) & delivery.c.receiver_nif.is_not(None)
+    return connection.scalar(
+        select(delivery.c.receiver_nif).where(named).order_by(delivery.c.id.desc()).limit(1)
+    )
+
+
+def _numbers(row: Row[Any]) -> set[str]:
+    forms = {row.number or "", row.file_number or ""}
+    if row.file_series and row.file_number:
+        between = ("", "-", "/", " ", "_")
+        forms |= {f"{row.file_series}{mark}{row.file_number}" for mark in between}
+    return {_plain(form) for form in forms if form}
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _plain_nif(nif: str | None) -> str:
+    plain = "".join(character for character in (nif or "").upper() if character.isalnum())
+    return plain.removeprefix("ES") if len(plain) > len("A12345678") else plain
+
+
+def _step(connection: Connection, delivery_id: int, **values: object) -> None:
+    _walk(connection, _ROW, {"row": delivery_id}, values)
+
+
+def _walk(
+    connection: Connection, rows: Update, row: Mapping[str, object], values: Mapping[str, object]
+) -> None:
+    connection.execute(rows, {**row, **values})
+    connection.execute(rows.values(state=_STATE), row)
+
+
+def _select(connection: Connection, wanted: ColumnElement[bool]) -> list[Delivery]:
+    rows = connection.execute(select(delivery).where(wanted).order_by(delivery.c.id))
+    return [_delivery(row) for row in rows]
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        account=row.account,
+        feed=FeedName(row.feed),
+        hub_id=HubId(row.hub_id),
+        state=DeliveryState(row.state),
+        nif=row.nif,
+        name=row.name,
+        attempts=row.attempts,
+        acknowledged_at=row.acknowledged_at,
+    )

@@ -1,0 +1,129 @@
+"""The files that the bridge puts into a mailbox: placing → placed → collected.
+
+A row says `placing` before its file becomes visible, so that after a crash the ledger and the
+staging folder together tell a file that was never shown from one that was already collected.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from bridge.ledger.schema import message_number, placed_file
+from bridge.model import Digest, FeedName, HubId
+from bridge.naming import Folder
+
+
+class Kind(StrEnum):
+    """What a file in the mailbox is."""
+
+    INVOICE = "invoice"
+    ATTACHMENT = "attachment"
+    STATE = "state"
+    ANSWER = "answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedFile:
+    """A file on its way into the mailbox, in it, or collected from it."""
+
+    id: int = 0
+    folder: Folder
+    name: str
+    kind: Kind
+    digest: Digest
+    feed: FeedName | None = None
+    hub_id: HubId | None = None
+    attachment_id: str | None = None
+
+
+def begin(
+    connection: Connection, account: str, files: Sequence[PlacedFile], *, at: datetime
+) -> list[PlacedFile]:
+    """Write down that these files are about to become visible; return them with their ids."""
+    if not files:
+        return []
+    values = [_values(account, file, at) for file in files]
+    place = (placed_file.c.folder, placed_file.c.name)
+    rows = connection.execute(insert(placed_file).returning(placed_file.c.id, *place), values)
+    ids = {(row.folder, row.name): row.id for row in rows}
+    return [replace(file, id=ids[file.folder, file.name]) for file in files]
+
+
+def _values(account: str, file: PlacedFile, at: datetime) -> dict[str, object]:
+    return {
+        "account": account,
+        "folder": file.folder,
+        "name": file.name,
+        "kind": file.kind,
+        "feed": file.feed,
+        "hub_id": file.hub_id,
+        "attachment_id": file.attachment_id,
+        "digest": file.digest,
+        "state": "placing",
+        "placing_at": at,
+    }
+
+
+def placing(connection: Connection, account: str, kinds: frozenset[Kind]) -> list[PlacedFile]:
+    """Return the files of these kinds that may have become visible or not, in order."""
+    return [file for file in _select(connection, account, "placing") if file.kind in kinds]
+
+
+def visible(connection: Connection, account: str) -> list[PlacedFile]:
+    """Return the files that stand in the mailbox as far as the ledger knows."""
+    return _select(connection, account, "placed")
+
+
+def placed(connection: Connection, files: Iterable[PlacedFile], *, at: datetime) -> None:
+    """The files are visible."""
+    shown = placed_file.c.id.in_([file.id for file in files])
+    connection.execute(update(placed_file).where(shown).values(state="placed", placed_at=at))
+
+
+def collected(
+    connection: Connection, files: Iterable[PlacedFile], *, at: datetime
+) -> list[PlacedFile]:
+    """The software deleted the files; return those of which it was not known yet."""
+    new = []
+    for file in files:
+        row = (placed_file.c.id == file.id) & (placed_file.c.state != "collected")
+        values = {"state": "collected", "collected_at": at}
+        if connection.execute(update(placed_file).where(row).values(values)).rowcount:
+            new.append(file)
+    return new
+
+
+def next_message_number(connection: Connection, account: str) -> int:
+    """Return a number that no message of this account has had: the id in its name."""
+    statement = upsert(message_number).values(account=account, last=1)
+    counting = statement.on_conflict_do_update(
+        index_elements=["account"], set_={"last": message_number.c.last + 1}
+    )
+    return int(connection.execute(counting.returning(message_number.c.last)).scalar_one())
+
+
+def _select(connection: Connection, account: str, state: str) -> list[PlacedFile]:
+    rows = connection.execute(
+        select(placed_file)
+        .where(placed_file.c.account == account, placed_file.c.state == state)
+        .order_by(placed_file.c.id)
+    )
+    return [_file(row) for row in rows]
+
+
+def _file(row: Row[Any]) -> PlacedFile:
+    return PlacedFile(
+        id=row.id,
+        folder=Folder(row.folder),
+        name=row.name,
+        kind=Kind(row.kind),
+        feed=None if row.feed is None else FeedName(row.feed),
+        digest=Digest(row.digest),
+        hub_id=None if row.hub_id is None else HubId(row.hub_id),
+        attachment_id=row.attachment_id,
+    )

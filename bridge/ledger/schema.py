@@ -1,0 +1,236 @@
+"""The tables of the ledger.
+
+A delivery, an attachment and a placed file each keep the times of their steps; `state` says the
+last one. Times are stored in UTC. `event` only grows: triggers refuse to change or remove a row.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time, kept in UTC by databases that know no zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times: they mean a different moment on every machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the ledger takes aware times only")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the zone back."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData()
+
+account = Table(
+    "account",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("mailbox_mark", Text),  # what the mailbox's own mark must say: it is still the same one
+    Column("mailbox_folders", JSON),  # which folders they were that files were put into
+    Column("last_poll", UtcDateTime),  # the last listing that succeeded
+    Column("capped_slices", JSON, nullable=False, default=list),
+    Column("hub_reachable", Integer),  # null: never asked
+    Column("hub_asked_at", UtcDateTime),
+    Column("clock_offset_seconds", Float),
+    Column("trouble", Text),  # why the account stands still, in words
+    Column("trouble_since", UtcDateTime),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("hub_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("nif", Text),
+    Column("accounting_office", Text),
+    Column("number", Text),  # as the hub gives it
+    Column("file_number", Text),  # as the Facturae file gives it, and its series
+    Column("file_series", Text),
+    Column("issue_date", Date),
+    Column("amount", Text),  # a decimal, to the letter
+    Column("supplier_nif", Text),
+    Column("receiver_nif", Text),
+    Column("registration_number", Text),
+    Column("registered_at", UtcDateTime),
+    Column("digest", Text),  # of the Facturae file
+    Column("receipt_digest", Text),
+    Column("name", Text),  # in `out`
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("fetched_at", UtcDateTime),
+    Column("placed_at", UtcDateTime),
+    Column("collected_at", UtcDateTime),
+    Column("acknowledged_at", UtcDateTime),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", UtcDateTime),
+    Column("trouble", Text),  # why the next step has not come yet
+    Column("receipt_trouble", Text),  # why it was placed without its receipt
+    UniqueConstraint("account", "feed", "hub_id"),
+    Index("delivery_by_state", "account", "state"),
+    Index("delivery_by_date", "account", "issue_date"),
+    sqlite_autoincrement=True,
+)
+
+attachment = Table(
+    "attachment",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("hub_id", Text, nullable=False),
+    Column("attachment_id", Text, nullable=False),
+    Column("position", Integer, nullable=False),  # NNN in its file name
+    Column("original_name", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("digest", Text),
+    Column("name", Text),  # in `adjout`
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("fetched_at", UtcDateTime),
+    Column("placed_at", UtcDateTime),
+    Column("collected_at", UtcDateTime),
+    Column("acknowledged_at", UtcDateTime),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", UtcDateTime),
+    Column("trouble", Text),
+    UniqueConstraint("account", "feed", "hub_id", "attachment_id"),
+    UniqueConstraint("account", "feed", "hub_id", "position"),
+    Index("attachment_by_state", "account", "state"),
+    sqlite_autoincrement=True,
+)
+
+placed_file = Table(
+    "placed_file",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # invoice, attachment, state or answer
+    Column("feed", Text),  # that gave it; null for what the bridge says itself
+    Column("hub_id", Text),
+    Column("attachment_id", Text),
+    Column("digest", Text, nullable=False),
+    Column("state", Text, nullable=False),  # placing, placed or collected
+    Column("placing_at", UtcDateTime, nullable=False),
+    Column("placed_at", UtcDateTime),
+    Column("collected_at", UtcDateTime),
+    UniqueConstraint("account", "folder", "name"),
+    Index("placed_file_by_state", "account", "state", "folder"),
+    sqlite_autoincrement=True,
+)
+
+message_number = Table(
+    "message_number",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("last", Integer, nullable=False),
+)
+
+state_file = Table(
+    "state_file",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("kind", Text, nullable=False),  # taken, repetition or cut-off
+    Column("taken_at", UtcDateTime, nullable=False),
+    Column("left_at", UtcDateTime),  # when it left `statin`
+    Index("state_file_by_digest", "account", "digest"),
+    sqlite_autoincrement=True,
+)
+
+state_update = Table(
+    "state_update",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("state_file", Integer, ForeignKey("state_file.id"), nullable=False),
+    Column("position", Integer, nullable=False),  # from 1, in the file
+    Column("total", Integer, nullable=False),
+    Column("hub_id", Text),
+    Column("asked_state", Text),  # the word in the file; null where there was none
+    Column("state", Text),  # to be sent; null where the file asked for none that can be
+    Column("register_number", Text),
+    Column("reason_code", Text),
+    Column("reason", Text),
+    Column("paid_on", Date),
+    Column("status", Text, nullable=False),
+    Column("outcome", Text),  # of an accepted one: patched, already-shown or found-applied
+    Column("refusal_code", Text),
+    Column("refusal_reason", Text),
+    Column("queued_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
+    Column("answered_at", UtcDateTime),  # when its refusal went to `statout`
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", UtcDateTime),
+    Column("trouble", Text),
+    Index("state_update_by_status", "account", "status"),
+    Index("state_update_by_invoice", "account", "hub_id", "id"),
+    Index("state_update_by_file", "state_file"),
+    sqlite_autoincrement=True,
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("update_id", Integer, ForeignKey("state_update.id"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("sent", JSON),
+    Column("answer", Text),
+    Column("shown", Text),  # what the hub showed when it was asked afterwards
+    Index("attempt_by_update", "update_id"),
+    sqlite_autoincrement=True,
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("hub_id", Text),
+    Column("detail", JSON, nullable=False),
+    Index("event_by_invoice", "account", "hub_id"),
+    sqlite_autoincrement=True,
+)
+
+component = Table(
+    "component",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("running", Integer, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("restarts", Integer, nullable=False, default=0),
+    Column("error", Text),
+)

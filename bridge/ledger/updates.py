@@ -1,0 +1,286 @@
+"""The outbox: state updates, queued → sending → accepted | refused, and every attempt at them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
+
+from bridge.ledger.schema import attempt, state_update
+from bridge.ledger.walk import is_due
+from bridge.model import HubId, Refusal, State, StateUpdate, UpdateStatus
+
+
+class Outcome(StrEnum):
+    """How an accepted update came to be true at the hub."""
+
+    PATCHED = "patched"
+    ALREADY_SHOWN = "already-shown"
+    FOUND_APPLIED = "found-applied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """A state update in the ledger."""
+
+    id: int
+    account: str
+    state_file: int
+    position: int
+    total: int
+    hub_id: HubId | None
+    change: StateUpdate | None
+    status: UpdateStatus
+    refusal: Refusal | None
+    attempts: int
+    answered: bool
+
+
+def queue(
+    connection: Connection,
+    account: str,
+    state_file: int,
+    *,
+    position: int,
+    total: int,
+    asked_state: str | None,
+    hub_id: HubId | None,
+    outcome: StateUpdate | Refusal,
+    at: datetime,
+) -> int:
+    """Write an update of a state file down, to be sent or already refused; return its id."""
+    values = {
+        "account": account,
+        "state_file": state_file,
+        "position": position,
+        "total": total,
+        "asked_state": asked_state,
+        "queued_at": at,
+        "attempts": 0,
+    } | _outcome(hub_id, outcome, at)
+    statement = insert(state_update).values(values).returning(state_update.c.id)
+    return int(connection.execute(statement).scalar_one())
+
+
+def requeue(
+    connection: Connection,
+    update_id: int,
+    *,
+    state_file: int,
+    hub_id: HubId | None,
+    outcome: StateUpdate | Refusal,
+    at: datetime,
+) -> None:
+    """Give a refused update another chance, or refuse it anew for today's reason.
+
+    From now on it is that state file's: an answer names the file that the RCF dropped last.
+    """
+    fresh = {
+        "state_file": state_file,
+        "settled_at": None,
+        "answered_at": None,
+        "next_attempt_at": None,
+        "trouble": None,
+    }
+    _set(connection, update_id, **(fresh | _outcome(hub_id, outcome, at)))
+
+
+def _outcome(
+    hub_id: HubId | None, outcome: StateUpdate | Refusal, at: datetime
+) -> dict[str, object]:
+    if isinstance(outcome, Refusal):
+        return {
+            "hub_id": hub_id,
+            "status": UpdateStatus.REFUSED,
+            "refusal_code": outcome.code,
+            "refusal_reason": outcome.reason,
+            "settled_at": at,
+        }
+    return {
+        "hub_id": hub_id,
+        "status": UpdateStatus.QUEUED,
+        "state": outcome.state,
+        "register_number": outcome.register_number,
+        "reason_code": outcome.reason_code,
+        "reason": outcome.reason,
+        "paid_on": outcome.paid_on,
+        "refusal_code": None,
+        "refusal_reason": None,
+    }
+
+
+def open_updates(connection: Connection, account: str) -> list[Update]:
+    """Return all that is queued or being sent, in the order in which it arrived."""
+    waiting = state_update.c.status.in_([UpdateStatus.QUEUED, UpdateStatus.SENDING])
+    return _select(connection, (state_update.c.account == account) & waiting)
+
+
+def due_invoices(connection: Connection, account: str, *, due: datetime | None) -> set[HubId]:
+    """Return the invoices whose first open update may be sent at a time; None: all that wait."""
+    waiting = state_update.c.status.in_([UpdateStatus.QUEUED, UpdateStatus.SENDING])
+    rows = connection.execute(
+        select(state_update.c.hub_id, is_due(state_update, due))
+        .where(state_update.c.account == account, waiting)
+        .order_by(state_update.c.id)
+    )
+    first: dict[str, bool] = {}
+    for hub_id, ready in rows:
+        first.setdefault(hub_id, bool(ready))
+    return {HubId(hub_id) for hub_id, ready in first.items() if ready}
+
+
+def of_file(connection: Connection, state_file: int) -> list[Update]:
+    """Return the updates of one state file, by position."""
+    return _select(connection, state_update.c.state_file == state_file)
+
+
+def by_id(connection: Connection, update_ids: Sequence[int]) -> list[Update]:
+    """Return the updates of these ids, oldest first."""
+    return _select(connection, state_update.c.id.in_(update_ids))
+
+
+def refused(connection: Connection, account: str) -> list[Update]:
+    """Return the refused updates of an account."""
+    wanted = state_update.c.status == UpdateStatus.REFUSED
+    return _select(connection, (state_update.c.account == account) & wanted)
+
+
+def to_answer(connection: Connection, account: str) -> list[Update]:
+    """Return the refused updates that the RCF has not been told of."""
+    return _select(
+        connection,
+        and_(
+            state_update.c.account == account,
+            state_update.c.status == UpdateStatus.REFUSED,
+            state_update.c.answered_at.is_(None),
+        ),
+    )
+
+
+def answered(connection: Connection, update_ids: Sequence[int], *, at: datetime) -> None:
+    """The answer to these refused updates is on its way into `statout`."""
+    for update_id in update_ids:
+        _set(connection, update_id, answered_at=at)
+
+
+def begin_attempt(
+    connection: Connection, update_id: int, *, body: Mapping[str, str] | None, at: datetime
+) -> int:
+    """An update is about to be sent; return the attempt's id. No body: the hub is only asked."""
+    _set(connection, update_id, status=UpdateStatus.SENDING)
+    values = {"update_id": update_id, "at": at, "sent": None if body is None else dict(body)}
+    statement = insert(attempt).values(values).returning(attempt.c.id)
+    return int(connection.execute(statement).scalar_one())
+
+
+def end_attempt(
+    connection: Connection, attempt_id: int, *, answer: str, shown: str | None = None
+) -> None:
+    """Write down what came back, and what the hub showed when it was asked afterwards."""
+    values = {"answer": answer, "shown": shown}
+    connection.execute(update(attempt).where(attempt.c.id == attempt_id).values(values))
+
+
+def unclear_since(connection: Connection, update_id: int) -> datetime | None:
+    """Return when the last attempt without an answer began; None if all were answered."""
+    row = connection.execute(
+        select(attempt.c.at)
+        .where(
+            attempt.c.update_id == update_id,
+            attempt.c.answer.is_(None),
+            attempt.c.sent.is_not(None),
+        )
+        .order_by(attempt.c.id.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else row.at
+
+
+def accepted(connection: Connection, update_id: int, *, outcome: Outcome, at: datetime) -> None:
+    """The hub shows what the update says."""
+    _set(
+        connection,
+        update_id,
+        status=UpdateStatus.ACCEPTED,
+        outcome=outcome,
+        settled_at=at,
+        trouble=None,
+        next_attempt_at=None,
+    )
+
+
+def refuse(connection: Connection, update_id: int, refusal: Refusal, *, at: datetime) -> None:
+    """A definite no."""
+    _set(
+        connection,
+        update_id,
+        status=UpdateStatus.REFUSED,
+        refusal_code=refusal.code,
+        refusal_reason=refusal.reason,
+        settled_at=at,
+        trouble=None,
+        next_attempt_at=None,
+    )
+
+
+def not_sent(connection: Connection, update_id: int, *, trouble: str) -> None:
+    """It did not leave this machine: it is due again as soon as the way is free."""
+    _set(connection, update_id, status=UpdateStatus.QUEUED, trouble=trouble)
+
+
+def postpone(
+    connection: Connection,
+    update_id: int,
+    *,
+    trouble: str,
+    next_attempt_at: datetime | None,
+    unclear: bool,
+) -> None:
+    """It did not come about now; an unclear one stays `sending` until the hub has been asked."""
+    _set(
+        connection,
+        update_id,
+        status=UpdateStatus.SENDING if unclear else UpdateStatus.QUEUED,
+        trouble=trouble,
+        next_attempt_at=next_attempt_at,
+        attempts=state_update.c.attempts + 1,
+    )
+
+
+def _set(connection: Connection, update_id: int, **values: object) -> None:
+    connection.execute(update(state_update).where(state_update.c.id == update_id).values(values))
+
+
+def _select(connection: Connection, wanted: ColumnElement[bool]) -> list[Update]:
+    rows = connection.execute(select(state_update).where(wanted).order_by(state_update.c.id))
+    return [_update(row) for row in rows]
+
+
+def _update(row: Row[Any]) -> Update:
+    return Update(
+        id=row.id,
+        account=row.account,
+        state_file=row.state_file,
+        position=row.position,
+        total=row.total,
+        hub_id=None if row.hub_id is None else HubId(row.hub_id),
+        change=_change(row),
+        status=UpdateStatus(row.status),
+        refusal=None if row.refusal_code is None else Refusal(row.refusal_code, row.refusal_reason),
+        attempts=row.attempts,
+        answered=row.answered_at is not None,
+    )
+
+
+def _change(row: Row[Any]) -> StateUpdate | None:
+    if row.state is None:
+        return None
+    return StateUpdate(
+        state=State(row.state),
+        register_number=row.register_number,
+        reason_code=row.reason_code,
+        reason=row.reason,
+        paid_on=row.paid_on,
+    )

@@ -1,0 +1,373 @@
+"""The mailbox of an account: the real folders that legacy software sees, and what feeds them.
+
+A file becomes visible in one atomic step. First a hard link to its archived bytes is made in the
+staging folder `placing` and the ledger says `placing`; then the link is renamed into the mailbox.
+So after a crash the two places tell what happened: a link still in `placing` was never shown, one
+that is in neither place was shown and has been collected.
+
+The mailbox bears a mark (a hidden file) that the ledger knows. A mailbox without it is a disk that
+was not mounted or a folder that someone emptied: that is a fault to report, never a collection.
+"""
+
+import fcntl
+import hashlib
+import os
+import stat
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from bridge.durable import CHUNK, lock, storage, sync_file, sync_folder, write_file
+from bridge.errors import InvoiceError, StorageError
+from bridge.model import Digest
+from bridge.naming import Folder, Profile
+
+MARK = ".efact-bridge"
+
+CONFIRMATION = ".efact-bridge-confirm"
+"""A file that a person puts beside the mark when a replaced folder lacks files for good reason."""
+
+INBOUND_FOLDERS = (Folder.OUT, Folder.ADJOUT, Folder.STATOUT)
+"""What the bridge fills and the legacy software empties."""
+
+
+class NameTakenError(InvoiceError):
+    """A file that is not ours stands where one of ours has to go."""
+
+
+class MailboxGoneError(StorageError):
+    """The mailbox is not the one that the ledger knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A file in `statin`, as it was when it was looked at. Times are in seconds of the epoch."""
+
+    name: str
+    path: Path
+    inode: int
+    size: int
+    modified_ns: int
+    changed_at: float
+    regular: bool
+
+    def settled(self, *, now: float, settle: float) -> bool:
+        """Tell whether nothing has touched it for `settle` seconds.
+
+        The change time is what no client can set; a clock that went back does not hold it up.
+        """
+        return abs(now - self.changed_at) >= settle
+
+
+_PREFIXES = frozenset(f"{number:02x}" for number in range(256))
+"""The archive's folders: the first two digits of a digest."""
+
+
+class Archive:
+    """Every file that an account ever received, once each, by digest."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, digest: Digest) -> Path:
+        """Return where the bytes of this digest lie."""
+        return self.root / digest[:2] / digest
+
+    def prepare(self) -> None:
+        """Make the folders, all at once: so keeping a file has only its own folder to sync."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        missing = _PREFIXES - {path.name for path in self.root.iterdir()}
+        for prefix in missing:
+            (self.root / prefix).mkdir(exist_ok=True)
+        if missing:
+            sync_folder(self.root)
+
+    def keep(self, staged: Path, digest: Digest) -> Path:
+        """Keep a staged file for ever; the staged name goes. Safe to repeat.
+
+        The file is synced here; `prepare` has made the folders.
+        """
+        kept = self.path(digest)
+        with storage(f"archive {kept}"):
+            sync_file(staged)
+            try:
+                os.link(staged, kept)
+            except FileExistsError:
+                pass  # the same bytes came before
+            else:
+                sync_folder(kept.parent)
+            staged.unlink()
+        return kept
+
+    def read(self, digest: Digest, *, most: int = -1) -> bytes:
+        """Return the bytes of this digest, at most that many; raises StorageError without them."""
+        with storage(f"archive {self.path(digest)}"), self.path(digest).open("rb") as file:
+            return file.read(most)
+
+
+class Mailbox:
+    """The folders of one account below `data_dir`."""
+
+    def __init__(self, data_dir: Path, account: str, profile: Profile) -> None:
+        self.account = account
+        self.profile = profile
+        self.root = data_dir / "mailboxes" / account
+        self.archive = Archive(data_dir / "archive" / account)
+        self._staging = data_dir / "staging" / account
+        self._placing = self._staging / "placing"
+        self._locks = data_dir / "locks"
+
+    def folder(self, role: Folder) -> Path:
+        """Return the folder of this role."""
+        return self.root / self.profile.folder(role)
+
+    def turn(self, direction: str, *, wait: float = 600) -> AbstractContextManager[None]:
+        """Keep other processes out of one direction of this account while a block runs."""
+        return lock(self._locks / f"{self.account}.{direction}", wait=wait)
+
+    def prepare(self, mark: str | None) -> str:
+        """Make the folders, or see that they are still the ones of this mark; return the mark.
+
+        Raises MailboxGoneError when the mark is not there.
+        """
+        with storage(f"mailbox {self.root}"):
+            for folder in (self._staging, self._placing):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.archive.prepare()
+            if mark is None:
+                return self._make()
+            self.ensure_same(mark)
+            for role in Folder:
+                self.folder(role).mkdir(exist_ok=True)
+            return mark
+
+    def _make(self) -> str:
+        for role in Folder:
+            self.folder(role).mkdir(parents=True, exist_ok=True)
+        mark = self.root / MARK
+        if not (mark.exists() and mark.read_text().strip()):
+            # An empty mark, left by a crash, would be the same as none.
+            fresh = self.staged("mark")
+            write_file(fresh, f"{uuid.uuid4()}\n".encode())
+            fresh.replace(mark)
+        for folder in (self.root, self.root.parent, self.root.parent.parent):
+            sync_folder(folder)
+        return mark.read_text().strip()
+
+    def placing_was_lost(self) -> bool:
+        """Tell whether `placing` is no longer the folder that it was: it tells nothing then."""
+        return not (self._placing / MARK).exists()
+
+    def mark_placing(self) -> None:
+        """Put into `placing` what an emptied one would not have."""
+        with storage(f"staging {self._placing}"):
+            (self._placing / MARK).touch()
+            sync_folder(self._placing)
+
+    def ensure_same(self, mark: str) -> None:
+        """See that this is the mailbox that the ledger knows; raises MailboxGoneError."""
+        try:
+            there = (self.root / MARK).read_text().strip()
+        except OSError:
+            there = ""
+        missing = [role for role in INBOUND_FOLDERS if not self._is_own_folder(role)]
+        if there != mark or missing:
+            raise MailboxGoneError(
+                f"mailbox {self.root}: this is not the mailbox that the ledger knows (its mark "
+                f"{MARK} or a folder is missing). Is a disk not mounted? Nothing is taken as "
+                "collected; put the folder back and the bridge goes on"
+            )
+
+    def _is_own_folder(self, role: Folder) -> bool:
+        """Tell whether a folder is there, and no other disk is mounted over it."""
+        try:
+            found = self.folder(role).stat()
+        except OSError:
+            return False
+        return stat.S_ISDIR(found.st_mode) and found.st_dev == self.root.stat().st_dev
+
+    def folder_numbers(self) -> dict[str, int]:
+        """Return what tells each folder from another one put in its place (its inode)."""
+        with storage(f"mailbox {self.root}"):
+            return {role: self.folder(role).stat().st_ino for role in INBOUND_FOLDERS}
+
+    def take_confirmation(self) -> bool:
+        """Tell whether a person has confirmed that what is missing was collected; once."""
+        path = self.root / CONFIRMATION
+        with storage(str(path)):
+            confirmed = path.exists()
+            path.unlink(missing_ok=True)
+        return confirmed
+
+    def staged(self, purpose: str) -> Path:
+        """Return a new path in the staging folder for a file of this purpose."""
+        folder = self._staging / purpose
+        with storage(f"staging {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder / uuid.uuid4().hex
+
+    def clear_staged(self, purpose: str) -> None:
+        """Remove what an interrupted round of this purpose left: nobody has seen it."""
+        folder = self._staging / purpose
+        if folder.is_dir():
+            with storage(f"staging {folder}"):
+                for path in folder.iterdir():
+                    path.unlink()
+
+    def keep_bytes(self, content: bytes, *, purpose: str) -> Digest:
+        """Put bytes into the archive, durably; return their digest."""
+        staged = self.staged(purpose)
+        with storage(f"staging {staged}"):
+            staged.write_bytes(content)
+        digest = Digest(hashlib.sha256(content).hexdigest())
+        self.archive.keep(staged, digest)
+        return digest
+
+    def make_ready(self, files: Iterable[tuple[Folder, str, Digest]]) -> None:
+        """Link archived files into `placing`, durably; the ledger says `placing` afterwards."""
+        with storage(f"staging {self._placing}"):
+            for role, name, digest in files:
+                ready = self._ready(role, name)
+                ready.unlink(missing_ok=True)
+                os.link(self.archive.path(digest), ready)
+            sync_folder(self._placing)
+
+    def show(self, role: Folder, name: str) -> bool:
+        """Make a file visible that was made ready. Safe to repeat.
+
+        Returns False when it was shown before and is gone: collected. Raises NameTakenError when
+        another file has that name.
+        """
+        ready, target = self._ready(role, name), self.folder(role) / name
+        with storage(f"{self.profile.folder(role)}/{name}"):
+            if not ready.exists():
+                return target.exists()
+            if target.exists():
+                raise NameTakenError(
+                    f"{target}: a file of this name that the bridge did not place stands there: "
+                    "move it away and the bridge goes on"
+                )
+            ready.rename(target)
+            sync_folder(target.parent)
+        return True
+
+    def _ready(self, role: Folder, name: str) -> Path:
+        return self._placing / hashlib.sha256(f"{role}/{name}".encode()).hexdigest()[:40]
+
+    def present(self, role: Folder) -> frozenset[str]:
+        """Return the names in a folder."""
+        with storage(f"mailbox {self.folder(role)}"):
+            return frozenset(path.name for path in self.folder(role).iterdir())
+
+    def is_gone(self, role: Folder, name: str) -> bool:
+        """Tell whether a file is not in its folder."""
+        return not os.path.lexists(self.folder(role) / name)
+
+    def dropped(self) -> Iterator[Dropped]:
+        """Look at what lies in `statin`, by arrival."""
+        folder = self.folder(Folder.STATIN)
+        with storage(f"mailbox {folder}"):
+            entries = [found for entry in os.scandir(folder) if (found := _look(Path(entry.path)))]
+        yield from sorted(entries, key=lambda found: (found.changed_at, found.name))
+
+    def keep_dropped(self, file: Dropped) -> Digest:
+        """Copy a dropped file of any size into the archive.
+
+        A copy, not a link: whoever still has the file open could write to a link.
+        """
+        staged, digest = self.staged("take"), hashlib.sha256()
+        where = f"{self.profile.folder(Folder.STATIN)}/{file.name}"
+        with storage(where), _open(file) as source, staged.open("xb") as copy:
+            while chunk := source.read(CHUNK):
+                digest.update(chunk)
+                copy.write(chunk)
+        found = Digest(digest.hexdigest())
+        self.archive.keep(staged, found)
+        return found
+
+    def keep_partial(self, partial: Path) -> tuple[Digest, int]:
+        """Move an upload that was cut off into the archive; return its digest and size."""
+        with storage(f"upload {partial.name}"):
+            size = partial.stat().st_size
+            with partial.open("rb") as file:
+                digest = Digest(hashlib.file_digest(file, "sha256").hexdigest())
+        self.archive.keep(partial, digest)
+        with suppress(OSError):  # not empty, or gone: then it is somebody else's
+            partial.parent.rmdir()
+        return digest, size
+
+    def is_being_written(self, file: Dropped) -> bool:
+        """Tell whether some program has a dropped file open for writing, however long it pauses.
+
+        The kernel grants a read lease on a file only while nobody writes to it (fcntl(2),
+        F_SETLEASE); where it grants none at all, nobody can tell.
+        """
+        try:
+            with _open(file) as opened:
+                fcntl.fcntl(opened, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+                fcntl.fcntl(opened, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def is_unchanged(self, file: Dropped) -> bool:
+        """Tell whether a dropped file is still as it was when it was looked at."""
+        return _look(file.path) == file
+
+    def remove(self, file: Dropped) -> bool:
+        """Take a dropped file out of `statin`, durably.
+
+        Returns False, and leaves the name as it is, when another file has taken its place.
+        """
+        aside = self.staged("take")
+        with storage(f"{self.profile.folder(Folder.STATIN)}/{file.name}"):
+            try:
+                file.path.rename(aside)
+            except FileNotFoundError:
+                return True
+            same = _same(file, aside)
+            if not same and not file.path.exists():
+                aside.rename(file.path)
+            else:
+                aside.unlink()
+            sync_folder(file.path.parent)
+        return same
+
+
+def _look(path: Path) -> Dropped | None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    return Dropped(
+        name=_readable(path.name),
+        path=path,
+        inode=found.st_ino,
+        size=found.st_size,
+        modified_ns=found.st_mtime_ns,
+        changed_at=found.st_ctime,
+        regular=stat.S_ISREG(found.st_mode),
+    )
+
+
+def _open(file: Dropped) -> BinaryIO:
+    return os.fdopen(os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+
+
+def _readable(name: str) -> str:
+    """Return a name as text; one that is not UTF-8 is read as Latin-1, as old clients write it."""
+    try:
+        return os.fsencode(name).decode("utf-8")
+    except UnicodeDecodeError:
+        return os.fsencode(name).decode("latin-1")
+
+
+def _same(file: Dropped, moved: Path) -> bool:
+    found = moved.lstat()
+    now = (found.st_ino, found.st_size, found.st_mtime_ns)
+    return now == (file.inode, file.size, file.modified_ns)

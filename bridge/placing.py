@@ -1,0 +1,187 @@
+"""Ledger and mailbox in step: what becomes visible, what was found collected.
+
+The order of the durable steps, each safe to repeat after a crash:
+    1 the bytes are in the archive            (by the caller)
+    2 links to them stand in staging          `Mailbox.make_ready`
+    3 the ledger says `placing`               one transaction, with the caller's own rows
+    4 the links are renamed into the mailbox  `Mailbox.show`: attachments, message, invoice
+    5 the ledger says `placed`
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import structlog
+from sqlalchemy import Connection
+
+from bridge.account import Account
+from bridge.ledger import accounts, attachments, deliveries, events, placed_files
+from bridge.ledger.placed_files import Kind, PlacedFile
+from bridge.mailbox import CONFIRMATION, MailboxGoneError, NameTakenError
+
+log = structlog.get_logger()
+
+DELIVERED_KINDS = frozenset({Kind.INVOICE, Kind.ATTACHMENT, Kind.STATE})
+"""What inbound places; answers are outbound's."""
+
+
+def prepare(account: Account) -> None:
+    """Make the mailbox's folders, or see that they are the ones that the ledger knows."""
+    with account.mailbox.turn("prepare"):
+        with account.ledger.read() as connection:
+            mark = accounts.mailbox_mark(connection, account.name)
+        found = account.mailbox.prepare(mark)
+        if mark is None:
+            with account.ledger.write() as connection:
+                accounts.set_mailbox_mark(connection, account.name, found)
+        if account.mailbox.placing_was_lost():
+            _make_ready_again(account)
+
+
+def _make_ready_again(account: Account) -> None:
+    """Mend a staging folder that somebody emptied: without this, what was never shown would look
+    as if it had been collected.
+    """
+    with account.ledger.read() as connection:
+        interrupted = placed_files.placing(connection, account.name, frozenset(Kind))
+    account.mailbox.make_ready(
+        (file.folder, file.name, file.digest)
+        for file in interrupted
+        if account.mailbox.is_gone(file.folder, file.name)
+    )
+    account.mailbox.mark_placing()
+
+
+def place(
+    account: Account, files: Sequence[PlacedFile], *, meanwhile: Callable[[Connection], None]
+) -> None:
+    """Make archived files visible, in this order.
+
+    `meanwhile` writes what must become true in the ledger together with the intention to place.
+    """
+    account.mailbox.make_ready((file.folder, file.name, file.digest) for file in files)
+    with account.ledger.write() as connection:
+        meanwhile(connection)
+        begun = placed_files.begin(connection, account.name, files, at=account.clock())
+    _show(account, begun)
+
+
+def resume(account: Account, kinds: frozenset[Kind]) -> None:
+    """Finish what a crash interrupted: show what was never shown, note what was collected."""
+    with account.ledger.read() as connection:
+        interrupted = placed_files.placing(connection, account.name, kinds)
+    if not interrupted:
+        return
+    log.warning("resuming an interrupted placing", account=account.name, files=len(interrupted))
+    for _, together in groupby(interrupted, key=lambda file: file.hub_id or file.name):
+        try:
+            _show(account, list(together))
+        except NameTakenError as error:
+            log.error("not placed", account=account.name, reason=str(error))
+
+
+def _show(account: Account, files: Sequence[PlacedFile]) -> None:
+    shown = [file for file in files if account.mailbox.show(file.folder, file.name)]
+    gone = [file for file in files if file not in shown]
+    with account.ledger.write() as connection:
+        placed_files.placed(connection, shown, at=account.clock())
+        for file in shown:
+            _note_placed(connection, account, file)
+        _note_collected(connection, account, gone)
+
+
+def _note_placed(connection: Connection, account: Account, file: PlacedFile) -> None:
+    now = account.clock()
+    if file.kind is Kind.INVOICE and file.hub_id and file.feed:
+        deliveries.placed(connection, account.name, file.feed, file.hub_id, at=now)
+    if file.kind is Kind.ATTACHMENT and file.hub_id and file.attachment_id:
+        attachments.placed(connection, account.name, file.hub_id, file.attachment_id, at=now)
+    events.record(
+        connection,
+        account.name,
+        f"{file.kind} placed",
+        at=now,
+        hub_id=file.hub_id,
+        name=file.name,
+        digest=file.digest,
+    )
+
+
+def look_for_collected(account: Account) -> int:
+    """Note what the software has deleted from the mailbox; return how many files.
+
+    Raises MailboxGoneError when the mailbox is not the one that the ledger knows: then nothing
+    was collected, something is wrong.
+    """
+    mailbox = account.mailbox
+    # The ledger first: a file placed after this look must not be missed in the folder.
+    with account.ledger.read() as connection:
+        mark = accounts.mailbox_mark(connection, account.name)
+        visible = placed_files.visible(connection, account.name)
+    if mark is None:
+        return 0
+    mailbox.ensure_same(mark)
+    _recognise_folders(account, visible)
+    present = {role: mailbox.present(role) for role in {file.folder for file in visible}}
+    gone = [
+        file
+        for file in visible
+        if file.name not in present[file.folder] and mailbox.is_gone(file.folder, file.name)
+    ]
+    # Still the same: a disk that went away while we looked has collected nothing.
+    mailbox.ensure_same(mark)
+    if gone:
+        with account.ledger.write() as connection:
+            _note_collected(connection, account, gone)
+    return len(gone)
+
+
+def _recognise_folders(account: Account, visible: Sequence[PlacedFile]) -> None:
+    """See that missing files have gone out of their folders, and not together with them.
+
+    A folder that was moved with all its files, as by a restored backup, is recognised. One that
+    lacks some is a fault until a person confirms that they were collected.
+    """
+    found = account.mailbox.folder_numbers()
+    with account.ledger.read() as connection:
+        known = accounts.mailbox_folders(connection, account.name)
+    if found == known:
+        return
+    others = {role for role in known if found[role] != known[role]}
+    missing = [
+        file
+        for file in visible
+        if file.folder in others and account.mailbox.is_gone(file.folder, file.name)
+    ]
+    if missing and not account.mailbox.take_confirmation():
+        raise MailboxGoneError(
+            f"mailbox {account.mailbox.root}: another folder stands in the place of "
+            f"{', '.join(sorted(others))}, and {len(missing)} files are not in it. Nothing is "
+            "taken as collected: put the old folder back, or, if the software really collected "
+            f"them, confirm it with an empty file named {CONFIRMATION} in the mailbox's folder"
+        )
+    with account.ledger.write() as connection:
+        accounts.set_mailbox_folders(connection, account.name, found)
+
+
+def _note_collected(connection: Connection, account: Account, files: Sequence[PlacedFile]) -> None:
+    now = account.clock()
+    for file in placed_files.collected(connection, files, at=now):
+        if file.kind is Kind.INVOICE and file.hub_id:
+            deliveries.collected(connection, account.name, file.hub_id, at=now)
+        if file.kind is Kind.ATTACHMENT and file.hub_id and file.attachment_id:
+            attachments.collected(connection, account.name, file.hub_id, file.attachment_id, at=now)
+        events.record(
+            connection,
+            account.name,
+            f"{file.kind} collected",
+            at=now,
+            hub_id=file.hub_id,
+            name=file.name,
+        )
+        log.info("collected", account=account.name, hub_id=file.hub_id, name=file.name)
+
+
+def message_id(connection: Connection, account: Account) -> str:
+    """Return an id for a message in `statout`, never given before in this mailbox."""
+    return str(placed_files.next_message_number(connection, account.name))

@@ -1,0 +1,93 @@
+"""One round of an account in each direction, with what it says about hub and account noted.
+
+`pull` and `push` do one round and end; `serve` does them for ever. Both call these functions, so
+that a round means the same to both.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bridge import inbound, outbound
+from bridge.account import Account
+from bridge.errors import AccountError, HubAwayError, LedgerError, LocalError
+from bridge.inbound import Inbound
+from bridge.ledger import accounts
+from bridge.taking import arriving, has_settled
+
+LEAST_PATIENCE = 10
+"""Seconds that `push` waits at least for a file that does not settle."""
+
+
+def pull_round(flow: Inbound, *, only_due: bool) -> inbound.Round:
+    """List, fetch, place and acknowledge until the hub's list shows nothing new.
+
+    Raises what ends a round: the hub is away, the account is not let in, this machine cannot.
+    """
+    account = flow.account
+    with _noted(account):
+        total = flow.round(only_due=only_due)
+        while outbound.acknowledge_round(account) and total.capped_slices:
+            total += flow.round(only_due=True)
+    _note_hub(account, reachable=True)
+    with account.ledger.write() as connection:
+        accounts.note_trouble(connection, account.name, None, at=account.clock())
+    return total
+
+
+def push_round(account: Account, *, only_due: bool, talk: bool = True) -> outbound.Round:
+    """Take in what the RCF dropped, send what is due, answer what was refused.
+
+    With `talk=False` the hub is left in peace. Raises as `pull_round`.
+    """
+    with _noted(account):
+        done = outbound.outbound_round(account, only_due=only_due, talk=talk)
+    if done.acknowledged or done.sent.accepted or done.sent.refused:
+        _note_hub(account, reachable=True)
+    return done
+
+
+def wait_until_settled(account: Account) -> None:
+    """Wait until the state files that lie in `statin` now have settled or gone.
+
+    Gives up after ten times `settle`, at least 10 s; what is left is for the next round.
+    """
+    settle = account.settings.push.settle
+    names = arriving(account)
+    deadline = time.monotonic() + max(LEAST_PATIENCE, 10 * settle)
+    while time.monotonic() < deadline:
+        moving = [
+            file
+            for file in account.mailbox.dropped()
+            if file.name in names and not has_settled(account, file)
+        ]
+        if not moving:
+            return
+        time.sleep(0.05)
+
+
+@contextmanager
+def _noted(account: Account) -> Iterator[None]:
+    """Write down that the hub is away, or what else keeps the account from going on."""
+    try:
+        yield
+    except HubAwayError:
+        _note_hub(account, reachable=False)
+        raise
+    except LedgerError:
+        raise  # nothing can be written down
+    except (AccountError, LocalError) as error:
+        with account.ledger.write() as connection:
+            accounts.note_trouble(connection, account.name, str(error), at=account.clock())
+        raise
+
+
+def _note_hub(account: Account, *, reachable: bool) -> None:
+    with account.ledger.write() as connection:
+        accounts.note_hub(
+            connection,
+            account.name,
+            at=account.clock(),
+            reachable=reachable,
+            clock_offset=account.hub.clock_offset,
+        )

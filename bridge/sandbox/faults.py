@@ -1,0 +1,145 @@
+"""Faults made on purpose: what a hub, a proxy or the line does on a bad day.
+
+A fault waits until a request fits it. `applied` says whether the hub does the work before things
+go wrong: a PATCH that took effect without the caller ever hearing of it.
+"""
+
+import threading
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from bridge.sandbox.codes import CODES
+
+
+class FaultKind(StrEnum):
+    """What goes wrong."""
+
+    ERROR = "error"
+    """The hub's own error body, with `code`."""
+    HTML = "html"
+    """A proxy's page, with `status`."""
+    EMPTY = "empty"
+    """An answer with `status` and no body."""
+    BUSY = "busy"
+    """429, with `Retry-After: seconds`."""
+    HANG = "hang"
+    """Nothing for so many `seconds`, then the answer as usual."""
+    DRIP = "drip"
+    """The right answer, spread over so many `seconds`."""
+    RESET = "reset"
+    """The connection is reset before an answer."""
+    CUT = "cut"
+    """Half of the right answer, then the connection ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One fault and the requests that it fits; a filter that is None fits all."""
+
+    kind: FaultKind = FaultKind.ERROR
+    operation: str | None = None
+    hub_id: str | None = None
+    state: str | None = None
+    """The `estat` of a PATCH."""
+    code: int = 9999
+    status: int = 503
+    seconds: float = 1.0
+    applied: bool = False
+    skip: int = 0
+    """So many requests that fit get through first."""
+    times: int | None = 1
+    """How often it strikes; None is for ever."""
+
+    def __post_init__(self) -> None:
+        if self.code not in CODES:
+            raise ValueError(f"{self.code} is none of the hub's error codes")
+        if not 200 <= self.status <= 599:  # noqa: PLR2004
+            raise ValueError(f"{self.status} is no HTTP status that ends an answer")
+        if self.times is not None and self.times < 1:
+            raise ValueError("times: a number from 1, or none for ever")
+
+    def fits(self, *, operation: str | None, hub_id: str | None, state: str | None) -> bool:
+        """Tell whether a request is one that this fault waits for."""
+        wanted = ((self.operation, operation), (self.hub_id, hub_id), (self.state, state))
+        return all(want is None or want == got for want, got in wanted)
+
+
+class Faults:
+    """The faults that wait, oldest first; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Fault] = []
+        self._lock = threading.Lock()
+
+    def fail(
+        self,
+        kind: FaultKind | str | None = None,
+        *,
+        operation: str | None = None,
+        hub_id: str | None = None,
+        state: str | None = None,
+        code: int | None = None,
+        status: int | None = None,
+        html: bool = False,
+        seconds: float = 1.0,
+        applied: bool = False,
+        skip: int = 0,
+        times: int | None = 1,
+    ) -> Fault:
+        """Make requests fail from now on; the first that waits and fits a request strikes.
+
+        Without a kind, `html` and `status` ask for a proxy's page and all else for the hub's
+        `code`. `times=None` is for ever. Raises ValueError for what makes no sense.
+        """
+        if kind is None:
+            html = html or (status is not None and code is None)
+            kind = FaultKind.HTML if html else FaultKind.ERROR
+        fault = Fault(
+            kind=FaultKind(kind),
+            operation=operation,
+            hub_id=hub_id,
+            state=state,
+            code=9999 if code is None else code,
+            status=503 if status is None else status,
+            seconds=seconds,
+            applied=applied,
+            skip=skip,
+            times=times,
+        )
+        with self._lock:
+            self._waiting.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Let everything go well again."""
+        with self._lock:
+            self._waiting.clear()
+
+    @property
+    def waiting(self) -> tuple[Fault, ...]:
+        """What would still strike."""
+        with self._lock:
+            return tuple(self._waiting)
+
+    def strike(
+        self, *, operation: str | None, hub_id: str | None, state: str | None
+    ) -> Fault | None:
+        """Return the fault of this request, and count it."""
+        if not self._waiting:
+            return None
+        with self._lock:
+            for place, fault in enumerate(self._waiting):
+                if not fault.fits(operation=operation, hub_id=hub_id, state=state):
+                    continue
+                if fault.skip:
+                    self._waiting[place] = replace(fault, skip=fault.skip - 1)
+                    continue
+                self._count(place, fault)
+                return fault
+        return None
+
+    def _count(self, place: int, fault: Fault) -> None:
+        if fault.times == 1:
+            del self._waiting[place]
+        elif fault.times is not None:
+            self._waiting[place] = replace(fault, times=fault.times - 1)

@@ -1,0 +1,292 @@
+"""Outbound, second half: the outbox, update by update, to the hub.
+
+Updates of one invoice go in order, invoices side by side. Before each PATCH the hub is asked what
+it shows: an update that it shows already needs no PATCH, an invoice that has ended takes none.
+After an unclear answer, or a crash in the middle, it is asked again, and its history with it,
+before anything is sent again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import Connection
+
+from bridge.account import Account
+from bridge.acknowledge import as_shown, shown, tell_delivered
+from bridge.backoff import delay
+from bridge.crew import work
+from bridge.errors import AccountError, BridgeError, HubAwayError, InvoiceError, LocalError
+from bridge.hub import HubRefusalError, HubUnreachableError, UnclearAnswerError
+from bridge.hub.errors import NotUpdatableError
+from bridge.ledger import deliveries, events, updates
+from bridge.ledger.updates import Outcome, Update
+from bridge.model import (
+    FINAL_STATES,
+    PENDING_STATES,
+    HubId,
+    Invoice,
+    Refusal,
+    State,
+    StateUpdate,
+    UpdateStatus,
+)
+from bridge.translate import patch_body, same_effect
+
+log = structlog.get_logger()
+
+CLOCK_TOLERANCE = timedelta(seconds=2)
+"""Dates of the hub's answers and states may be cut to whole seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What one round of sending did."""
+
+    accepted: int = 0
+    refused: int = 0
+    waiting: int = 0
+    problems: tuple[BridgeError, ...] = ()
+    """Why some wait."""
+
+
+def send(account: Account, *, only_due: bool) -> Sent:
+    """Send every update that is due, once; return the counts.
+
+    `only_due` leaves out what waits for a later try. Raises what ends a round: the hub is away,
+    the account is not let in, this machine cannot.
+    """
+    due = account.clock() if only_due else None
+    with account.ledger.read() as connection:
+        ready = updates.due_invoices(connection, account.name, due=due)
+        waiting = updates.open_updates(connection, account.name)
+    queues: dict[HubId, list[Update]] = {}
+    for update in waiting:
+        if update.hub_id in ready and update.hub_id is not None:
+            queues.setdefault(update.hub_id, []).append(update)
+    try:
+        problems = work(
+            sorted(queues.values(), key=lambda queue: queue[0].attempts),  # failed last
+            lambda queue: _send_in_order(account, queue),
+            workers=account.settings.hub.max_connections,
+            failed=_note_nothing,
+            stopping=account.stopping,
+        )
+    finally:
+        sent = [update.id for queue in queues.values() for update in queue]
+        with account.ledger.read() as connection:
+            settled = updates.by_id(connection, sent)
+    return _count(settled, [error for _, error in problems])
+
+
+def _count(settled: Sequence[Update], problems: Sequence[BridgeError]) -> Sent:
+    statuses = [update.status for update in settled]
+    accepted = statuses.count(UpdateStatus.ACCEPTED)
+    refused = statuses.count(UpdateStatus.REFUSED)
+    return Sent(
+        accepted=accepted,
+        refused=refused,
+        waiting=len(statuses) - accepted - refused,
+        problems=tuple(problems),
+    )
+
+
+def _note_nothing(_: object, __: BridgeError) -> None:
+    """Each update wrote its own trouble down."""
+
+
+def _send_in_order(account: Account, queue: Sequence[Update]) -> None:
+    """Send one invoice's updates; the first that cannot be settled holds the later ones."""
+    for update in queue:
+        assert update.change is not None
+        assert update.hub_id is not None
+        try:
+            _settle(account, update, update.hub_id, update.change)
+        except (HubUnreachableError, AccountError) as error:
+            with account.ledger.write() as connection:
+                updates.not_sent(connection, update.id, trouble=str(error))
+            raise
+        except LocalError:
+            raise
+        except BridgeError as error:
+            _postpone(account, update, error)
+            raise
+
+
+def _settle(account: Account, update: Update, hub_id: HubId, change: StateUpdate) -> None:
+    """Bring one update to its end, or raise why it has to wait."""
+    with account.ledger.read() as connection:
+        since = updates.unclear_since(connection, update.id)
+    try:
+        now_shown = shown(account.hub, hub_id)
+    except HubRefusalError as error:
+        _refuse(account, update, Refusal(str(error.code), error.text))
+        return
+    known = _how(account, now_shown, change, since)
+    if known is not None:
+        _accept(account, update, known)
+    elif now_shown.state in FINAL_STATES:
+        _refuse(account, update, _final(now_shown, change))
+    else:
+        if now_shown.state in PENDING_STATES and change.state not in _TAKES_OFF:
+            _deliver_first(account, hub_id)
+        _patch(account, update, hub_id, change)
+
+
+_TAKES_OFF = frozenset({State.DELIVERED, State.ANNOTATED})
+"""Only these take an invoice off the pending list (hub-rest-api, "The 500 cap")."""
+
+
+def _final(invoice: Invoice, change: StateUpdate) -> Refusal:
+    reason = f"the invoice is already {invoice.state}: {change.state} cannot follow"
+    if change.state is invoice.state:
+        reason = f"the invoice is already {invoice.state}, with other details"
+    return Refusal("BR06", reason)
+
+
+def _deliver_first(account: Account, hub_id: HubId) -> None:
+    """Take the invoice off the pending list, where other states would leave it for ever."""
+    try:
+        tell_delivered(account.hub, hub_id)
+    except HubRefusalError as error:
+        log.warning("DELIVERED not taken", hub_id=hub_id, reason=str(error))
+
+
+def _patch(account: Account, update: Update, hub_id: HubId, change: StateUpdate) -> None:
+    attempt = _begin(account, update, change)
+    try:
+        account.hub.patch(hub_id, change)
+    except HubRefusalError as error:
+        _end(account, attempt, f"{error.code} {error.text}")
+        if isinstance(error, NotUpdatableError) and _is_shown(account, hub_id, change):
+            _accept(account, update, Outcome.ALREADY_SHOWN)
+        else:
+            _refuse(account, update, Refusal(str(error.code), error.text))
+    except UnclearAnswerError as error:
+        known = _how(account, shown(account.hub, hub_id), change, attempt.at)
+        _end(account, attempt, str(error), shown=known or "not applied")
+        if known is None:
+            raise
+        _accept(account, update, known)
+    except BridgeError as error:
+        _end(account, attempt, f"not sent: {error}")
+        raise
+    else:
+        _accept(account, update, Outcome.PATCHED, taken=attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    id: int
+    at: datetime
+
+
+def _begin(account: Account, update: Update, change: StateUpdate) -> _Attempt:
+    now = account.clock()
+    with account.ledger.write() as connection:
+        body = patch_body(change)
+        return _Attempt(updates.begin_attempt(connection, update.id, body=body, at=now), now)
+
+
+def _end(account: Account, attempt: _Attempt, answer: str, *, shown: str | None = None) -> None:
+    with account.ledger.write() as connection:
+        updates.end_attempt(connection, attempt.id, answer=answer, shown=shown)
+
+
+def _is_shown(account: Account, hub_id: HubId, change: StateUpdate) -> bool:
+    return same_effect(change, shown(account.hub, hub_id))
+
+
+def _how(
+    account: Account, now_shown: Invoice, change: StateUpdate, since: datetime | None
+) -> Outcome | None:
+    """Tell how the hub came to know an update, None if it does not know it.
+
+    `since` is when an attempt began of which nobody knows whether it was applied.
+    """
+    if since is not None and _was_applied(account, now_shown.hub_id, change, since):
+        return Outcome.FOUND_APPLIED
+    return Outcome.ALREADY_SHOWN if same_effect(change, now_shown) else None
+
+
+def _was_applied(account: Account, hub_id: HubId, change: StateUpdate, since: datetime) -> bool:
+    """Tell whether the history ends with this update, by the hub's clock not before `since`."""
+    try:
+        history = account.hub.history(hub_id)
+    except InvoiceError:
+        return False  # no history (2003, 9999): then what the invoice shows must do
+    if not history:
+        return False
+    last = history[-1]
+    began = since + (account.hub.clock_offset or timedelta()) - CLOCK_TOLERANCE
+    recent = last.at is not None and last.at >= began
+    return recent and same_effect(change, as_shown(hub_id, last))
+
+
+def _accept(
+    account: Account, update: Update, outcome: Outcome, *, taken: _Attempt | None = None
+) -> None:
+    """Settle an update; `taken` is the attempt that the hub has just said yes to."""
+    assert update.hub_id is not None
+    assert update.change is not None
+    now = account.clock()
+    with account.ledger.write() as connection:
+        if taken is not None:
+            updates.end_attempt(connection, taken.id, answer="taken")
+        updates.accepted(connection, update.id, outcome=outcome, at=now)
+        deliveries.acknowledged(connection, account.name, update.hub_id, at=now)
+        _record(connection, account, update, "update accepted", outcome=outcome)
+    log.info(
+        "update accepted",
+        account=account.name,
+        hub_id=update.hub_id,
+        state=update.change.state,
+        outcome=outcome,
+    )
+
+
+def _refuse(account: Account, update: Update, refusal: Refusal) -> None:
+    with account.ledger.write() as connection:
+        updates.refuse(connection, update.id, refusal, at=account.clock())
+        _record(connection, account, update, "update refused", code=refusal.code)
+    log.warning(
+        "update refused",
+        account=account.name,
+        hub_id=update.hub_id,
+        code=refusal.code,
+        reason=refusal.reason,
+    )
+
+
+def _record(
+    connection: Connection, account: Account, update: Update, kind: str, **detail: str
+) -> None:
+    state = update.change.state if update.change else None
+    events.record(
+        connection,
+        account.name,
+        kind,
+        at=account.clock(),
+        hub_id=update.hub_id,
+        update=update.id,
+        state=state,
+        **detail,
+    )
+
+
+def _postpone(account: Account, update: Update, error: BridgeError) -> None:
+    push = account.settings.push
+    wait = delay(update.attempts + 1, initial=push.retry_initial, most=push.retry_max)
+    if isinstance(error, HubAwayError) and error.retry_after:
+        wait = max(wait, timedelta(seconds=error.retry_after))
+    with account.ledger.write() as connection:
+        unclear = updates.unclear_since(connection, update.id) is not None
+        updates.postpone(
+            connection,
+            update.id,
+            trouble=str(error),
+            next_attempt_at=account.clock() + wait,
+            unclear=unclear,
+        )
+    log.warning("update waits", hub_id=update.hub_id, update=update.id, reason=str(error))

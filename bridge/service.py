@@ -1,0 +1,180 @@
+"""`serve`: every component of the gateway in one process, supervised, until it is told to stop.
+
+One thread a component: an inbound and an outbound loop for each account, the watcher that wakes
+outbound when a mailbox changes, the SFTP and FTP doors, the web page.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from bridge.account import Account, open_account
+from bridge.durable import lock
+from bridge.errors import StorageError
+from bridge.facade.access import Access
+from bridge.facade.events import LogEvents, Session, printable
+from bridge.facade.folders import DoorMailbox
+from bridge.facade.ftp import FtpDoor
+from bridge.facade.sftp import SftpDoor
+from bridge.ledger import Ledger, components
+from bridge.naming import Folder
+from bridge.placing import prepare
+from bridge.settings import Settings
+from bridge.supervisor import Component, Supervisor
+from bridge.web import WebServer
+from bridge.worker import CutOff, Worker
+
+log = structlog.get_logger()
+
+STOP_PATIENCE = 3
+"""Seconds that components have to end, and once more after their calls were broken off; every
+step of theirs may be the last one anyway."""
+
+
+class Doorkeeper(LogEvents):
+    """What the doors tell: logged, and passed on to the account that it concerns."""
+
+    def __init__(self, workers: dict[str, Worker]) -> None:
+        self._workers = workers
+
+    def uploaded(self, session: Session, folder: str, name: str, *, size: int) -> None:
+        """Wake the account's outbound loop."""
+        super().uploaded(session, folder, name, size=size)
+        self._workers[session.account].wake.set()
+
+    def upload_cut_off(
+        self, *, account: str, folder: str, name: str, partial: Path, session: Session | None
+    ) -> None:
+        """Have the bytes that came kept in the archive."""
+        super().upload_cut_off(
+            account=account, folder=folder, name=name, partial=partial, session=session
+        )
+        self._workers[account].note_cut_off(CutOff(Folder(folder), printable(name), partial))
+
+
+def serve(settings: Settings, *, announce: str = "ready") -> None:
+    """Run everything until SIGTERM or SIGINT; print `announce` once all listeners listen.
+
+    For the main thread. Raises SettingsError, LedgerError, PortTakenError or StorageError when it
+    cannot start.
+    """
+    stop = threading.Event()
+    with _signals(stop), lock(settings.data_dir / "locks" / "serve", wait=0):
+        ledger = Ledger(settings.data_dir / "ledger.db")
+        try:
+            _run(settings, ledger, stop, announce)
+        finally:
+            ledger.close()
+
+
+def _run(settings: Settings, ledger: Ledger, stop: threading.Event, announce: str) -> None:
+    workers = {
+        own.name: Worker(open_account(settings, own, ledger, stopping=stop))
+        for own in settings.account
+    }
+    with ledger.write() as connection:
+        components.forget(connection)
+    events = Doorkeeper(workers)
+    mailboxes = {
+        name: _door_mailbox(settings, worker.account)
+        for name, worker in workers.items()
+        if _is_there(worker.account)
+    }
+    for mailbox in mailboxes.values():
+        mailbox.hand_over_leftovers(events)
+    supervisor = Supervisor(ledger, stop)
+    listeners = _listeners(settings, ledger, mailboxes, events)
+    for component in [*listeners, *_loops(workers)]:
+        supervisor.start(component)
+    print(announce, flush=True)  # noqa: T201  (the promise of `serve`)
+    log.info("serving", accounts=sorted(workers))
+    stop.wait()
+    log.info("stopping")
+    for worker in workers.values():
+        worker.wake.set()
+    if not supervisor.join(patience=STOP_PATIENCE):
+        _break_off(workers, supervisor)
+    with ledger.write() as connection:
+        components.forget(connection)
+
+
+def _break_off(workers: dict[str, Worker], supervisor: Supervisor) -> None:
+    """End calls that hang; what they were doing is found out at the next start."""
+    for worker in workers.values():
+        worker.account.hub.close()
+    if not supervisor.join(patience=STOP_PATIENCE):
+        log.warning("ending at once", components=supervisor.running())
+        os._exit(0)
+
+
+def _listeners(
+    settings: Settings,
+    ledger: Ledger,
+    mailboxes: Mapping[str, DoorMailbox],
+    events: Doorkeeper,
+) -> Iterator[Component]:
+    """Open every door; what cannot listen now is an error now, not later."""
+    access = Access(settings.account, settings.login)
+    if settings.sftp.enabled:
+        sftp = SftpDoor(
+            settings.sftp,
+            access=access,
+            mailboxes=mailboxes,
+            host_keys=settings.data_dir / "host-keys",
+            events=events,
+        )
+        sftp.start()
+        yield Component("sftp", sftp.run)
+    if settings.ftp.enabled:
+        ftp = FtpDoor(settings.ftp, access=access, mailboxes=mailboxes, events=events)
+        ftp.start()
+        yield Component("ftp", ftp.run)
+    if settings.web.enabled:
+        web = WebServer(settings, ledger)
+        web.start()
+        yield Component("web", web.run)
+
+
+def _is_there(account: Account) -> bool:
+    """Make or recognise an account's mailbox; a fault in one leaves the others their doors."""
+    try:
+        prepare(account)
+    except StorageError as error:
+        log.error("mailbox not served", account=account.name, reason=str(error))
+        return False
+    return True
+
+
+def _door_mailbox(settings: Settings, account: Account) -> DoorMailbox:
+    return DoorMailbox(
+        account=account.name,
+        root=account.mailbox.root,
+        folders={role.value: account.mailbox.profile.folder(role) for role in Folder},
+        staging=settings.data_dir / "staging",
+    )
+
+
+def _loops(workers: dict[str, Worker]) -> Iterator[Component]:
+    for name, worker in workers.items():
+        yield Component(f"{name} inbound", worker.run_inbound)
+        yield Component(f"{name} outbound", worker.run_outbound)
+        yield Component(f"{name} watcher", worker.run_watcher)
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """Let SIGTERM and SIGINT set the stop event, and nothing else."""
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,85 @@
+"""A status, or the life of an invoice, as JSON; the keys of a status are promised."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, date, datetime
+
+from bridge.status.facts import AccountStatus, Status
+from bridge.status.life import Life
+
+Document = dict[str, object]
+
+SCHEMA = 1
+
+
+def as_json(what: Status | Life) -> Document:
+    """Return a document for `json.dumps`; times are ISO 8601 in UTC, hub ids are strings."""
+    if isinstance(what, Life):
+        return {"schema": SCHEMA, "id": what.id} | _fields(what, "invoice", "update")
+    return {
+        "schema": SCHEMA,
+        "accounts": [_account(what, account) for account in what.accounts],
+        "hub": {
+            "reachable": what.hub_reachable,
+            "clock_offset_seconds": what.clock_offset,
+        },
+        "disk_free_bytes": what.disk_free_bytes,
+        "components": _plain(what.components),
+    }
+
+
+def _account(status: Status, account: AccountStatus) -> Document:
+    oldest = status.oldest_uncollected(account)
+    return {
+        "name": account.name,
+        "serve": account.serve,
+        "shadow": account.shadow,
+        "deliveries": _plain(account.deliveries),
+        "uncollected": {
+            "count": len(account.uncollected),
+            "oldest_seconds": None if oldest is None else int(oldest),
+        },
+        "updates": _plain(account.updates),
+        "refused": [
+            {
+                "update_id": row.id,
+                "hub_id": row.hub_id,
+                "state": row.asked_state,
+                "code": row.refusal_code,
+                "reason": row.refusal_reason,
+            }
+            for row in account.refused
+        ],
+        "unrecognised_files": list(account.unrecognised_files),
+        "last_poll": _plain(account.row.last_poll),
+        "capped_slices": list(account.row.capped_slices),
+        "verified_through": _plain(account.verified_through),
+        "trouble": account.row.trouble or account.mailbox_trouble,
+        "held_back": [
+            {"hub_id": row.hub_id, "reason": row.trouble, "next_try": _plain(row.next_attempt_at)}
+            for row in account.held_back
+        ],
+        "without_receipt": [
+            {"hub_id": row.hub_id, "reason": row.receipt_trouble} for row in account.without_receipt
+        ],
+        "cut_off_files": [row.name for row in account.cut_off],
+    }
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON knows it."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if is_dataclass(value):
+        return _fields(value, *(field.name for field in fields(value)))
+    return value
+
+
+def _fields(value: object, *names: str) -> Document:
+    return {name: _plain(getattr(value, name)) for name in names}

@@ -1,0 +1,169 @@
+"""What is to be known of the bridge at one moment, from ledger and disk.
+
+The hub is never asked and no secret is read: a status must be had when nothing else works.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from bridge.errors import StorageError
+from bridge.ledger import Ledger, summary
+from bridge.ledger.summary import (
+    AccountRow,
+    ComponentRow,
+    CutOff,
+    HeldBack,
+    HeldBackAttachment,
+    Refused,
+    Uncollected,
+    Waiting,
+    WithoutReceipt,
+)
+from bridge.mailbox import Mailbox
+from bridge.model import DeliveryState, UpdateStatus
+from bridge.naming import Folder, parse_profile
+from bridge.settings import AccountSettings, Settings, read_profile
+from bridge.taking import unrecognised
+
+CUT_OFF_SHOWN = timedelta(days=1)
+"""How long an upload that was cut off is listed."""
+
+RECENT = timedelta(days=30)
+"""How long a missing receipt is listed, and a refusal counts as something to look at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountStatus:
+    """How one account is. Lists are oldest first, those of refusals and receipts newest first."""
+
+    name: str
+    serve: str
+    shadow: str
+    row: AccountRow
+    mailbox_trouble: str | None
+    deliveries: Mapping[DeliveryState, int]
+    uncollected: tuple[Uncollected, ...]
+    held_back: tuple[HeldBack, ...]
+    not_acknowledged: tuple[HeldBack, ...]
+    held_back_attachments: tuple[HeldBackAttachment, ...]
+    without_receipt: tuple[WithoutReceipt, ...]
+    updates: Mapping[UpdateStatus, int]
+    refused: tuple[Refused, ...]
+    waiting: tuple[Waiting, ...]
+    found_applied: int
+    unrecognised_files: tuple[str, ...]
+    cut_off: tuple[CutOff, ...]
+    verified_through: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How the bridge is at a time; durations are in seconds."""
+
+    at: datetime
+    accounts: tuple[AccountStatus, ...]
+    components: tuple[ComponentRow, ...]
+    disk_free_bytes: int | None
+    poll_interval: float
+    uncollected_after: float
+
+    @property
+    def hub_reachable(self) -> bool | None:
+        """Whether every account's last try reached the hub; None if it was never asked."""
+        answers = [account.row.hub_reachable for account in self.accounts]
+        if False in answers:
+            return False
+        return True if True in answers else None
+
+    @property
+    def clock_offset(self) -> float | None:
+        """How many seconds the hub's clock is ahead of ours, by the account that saw most."""
+        offsets = [account.row.clock_offset_seconds for account in self.accounts]
+        return max((it for it in offsets if it is not None), key=abs, default=None)
+
+    def age(self, then: datetime) -> float:
+        """Return how many seconds ago something was; a clock set back makes no negative ages."""
+        return max(0.0, (self.at - then).total_seconds())
+
+    def oldest_uncollected(self, account: AccountStatus) -> float | None:
+        """Return how many seconds the first invoice has lain in the mailbox."""
+        return self.age(account.uncollected[0].placed_at) if account.uncollected else None
+
+    def uncollected_long(self, account: AccountStatus) -> tuple[Uncollected, ...]:
+        """Return the invoices that lie in the mailbox for longer than the settings allow."""
+        latest = self.at - timedelta(seconds=self.uncollected_after)
+        return tuple(row for row in account.uncollected if row.placed_at <= latest)
+
+    def refused_lately(self, account: AccountStatus) -> tuple[Refused, ...]:
+        """Return the refusals of late that no accepted update has mended since."""
+        oldest = self.at - RECENT
+        return tuple(row for row in account.refused if not row.mended and row.settled_at >= oldest)
+
+
+def look(settings: Settings, ledger: Ledger, *, now: datetime) -> Status:
+    """Return how everything is now; raises LedgerError, or SettingsError for a naming profile."""
+    with ledger.read() as connection:
+        accounts = tuple(_account(settings, own, connection, now) for own in settings.account)
+        components = tuple(summary.components(connection))
+    return Status(
+        at=now,
+        accounts=accounts,
+        components=components,
+        disk_free_bytes=_free(settings.data_dir),
+        poll_interval=settings.pull.interval,
+        uncollected_after=settings.alerts.uncollected_after,
+    )
+
+
+def _account(
+    settings: Settings, own: AccountSettings, connection: Connection, now: datetime
+) -> AccountStatus:
+    name = own.name
+    row = summary.of_account(connection, name)
+    strangers, mailbox_trouble = _mailbox(settings, own, row.mailbox_mark, now)
+    return AccountStatus(
+        name=name,
+        serve=own.serve,
+        shadow=own.shadow,
+        row=row,
+        mailbox_trouble=mailbox_trouble,
+        deliveries=summary.deliveries_by_state(connection, name, serving=own.serve),
+        uncollected=tuple(summary.uncollected(connection, name)),
+        held_back=tuple(summary.held_back(connection, name)),
+        not_acknowledged=tuple(summary.not_acknowledged(connection, name)),
+        held_back_attachments=tuple(summary.held_back_attachments(connection, name)),
+        without_receipt=tuple(summary.without_receipt(connection, name, since=now - RECENT)),
+        updates=summary.updates_by_status(connection, name),
+        refused=tuple(summary.refused(connection, name)),
+        waiting=tuple(summary.waiting(connection, name)),
+        found_applied=summary.found_applied(connection, name),
+        unrecognised_files=strangers,
+        cut_off=tuple(summary.cut_off(connection, name, since=now - CUT_OFF_SHOWN)),
+    )
+
+
+def _mailbox(
+    settings: Settings, own: AccountSettings, mark: str | None, now: datetime
+) -> tuple[tuple[str, ...], str | None]:
+    """Return the names in `statin` that are not recognised, and what is wrong with the mailbox."""
+    mailbox = Mailbox(settings.data_dir, own.name, parse_profile(read_profile(own.profile)))
+    if mark is None and not mailbox.folder(Folder.STATIN).is_dir():
+        return (), None  # nothing was ever done here
+    try:
+        if mark is not None:
+            mailbox.ensure_same(mark)
+        return tuple(unrecognised(mailbox, settings.push, now=now)), None
+    except StorageError as error:
+        return (), str(error)
+
+
+def _free(folder: Path) -> int | None:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None

@@ -1,0 +1,246 @@
+"""What needs a look, and what to do then: a row of rules, the most urgent first.
+
+Each rule looks at one account, or at the machine, and says what it finds or nothing. What time
+alone will mend (a hub that is away for a moment, an update that is tried again soon) is said
+where it lasts.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.status.facts import AccountStatus, Status
+from bridge.status.words import counted, safe, size, span
+
+POLL_PATIENCE: Final = 1800
+"""Seconds without a poll that are worth a look (and never less than three intervals)."""
+UPDATE_PATIENCE: Final = 3600
+"""Seconds that an update may wait before it is worth a look."""
+CLOCK_TOLERANCE: Final = 30
+"""Seconds that the clocks may differ."""
+LEAST_DISK: Final = 10**9
+"""Bytes that should be free."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that needs a look; `command` is one of ours without its settings file."""
+
+    account: str | None
+    what: str
+    advice: str
+    command: tuple[str, ...] = ()
+
+
+def findings(status: Status) -> tuple[Finding, ...]:
+    """Return what needs a look, the most urgent first."""
+    return tuple(_find(status))
+
+
+def _find(status: Status) -> Iterator[Finding]:
+    for machine_rule in MACHINE_RULES:
+        if found := machine_rule(status):
+            yield found
+    for rule in ACCOUNT_RULES:
+        for account in status.accounts:
+            if found := rule(status, account):
+                yield found
+
+
+def _disk(status: Status) -> Finding | None:
+    free = status.disk_free_bytes
+    if free is None or free >= LEAST_DISK:
+        return None
+    return Finding(
+        account=None,
+        what=f"Only {size(free)} of disk space is free",
+        advice="Make room; what cannot be stored stays at the hub until then",
+    )
+
+
+def _hub(status: Status) -> Finding | None:
+    if status.hub_reachable is not False:
+        return None
+    return Finding(
+        account=None,
+        what="The hub did not answer when it was last asked",
+        advice="Nothing is lost, everything waits and goes on by itself. If it lasts, run",
+        command=("check",),
+    )
+
+
+def _clock(status: Status) -> Finding | None:
+    offset = status.clock_offset
+    if offset is None or abs(offset) <= CLOCK_TOLERANCE:
+        return None
+    return Finding(
+        account=None,
+        what=f"This machine's clock is {span(abs(offset))} {'slow' if offset > 0 else 'fast'}",
+        advice="The hub may refuse us: turn on time synchronisation (timedatectl set-ntp true)",
+    )
+
+
+def _components(status: Status) -> Finding | None:
+    down = [part for part in status.components if not part.running]
+    if not down:
+        return None
+    reasons = "; ".join(f"{part.name}: {safe(part.error or 'no reason given')}" for part in down)
+    return Finding(
+        account=None,
+        what=f"{counted(len(down), 'part')} of the bridge failed ({reasons})",
+        advice="It is started again by itself; if that goes on, look at the log",
+    )
+
+
+def _standing_still(status: Status, account: AccountStatus) -> Finding | None:
+    row = account.row
+    if row.trouble is None:
+        return None
+    since = "" if row.trouble_since is None else f" for {span(status.age(row.trouble_since))}"
+    return Finding(
+        account=account.name,
+        what=f"The account has stood still{since}: {safe(row.trouble)}",
+        advice="Once that is mended it goes on by itself. To test it, run",
+        command=("check",),
+    )
+
+
+def _mailbox(_: Status, account: AccountStatus) -> Finding | None:
+    if account.mailbox_trouble is None or account.mailbox_trouble == account.row.trouble:
+        return None
+    return Finding(
+        account=account.name,
+        what=safe(account.mailbox_trouble),
+        advice="Look at the folder and at the disk that it is on",
+    )
+
+
+def _not_asked(status: Status, account: AccountStatus) -> Finding | None:
+    row = account.row
+    if row.trouble is not None or row.hub_reachable is False:
+        return None  # said already
+    if row.last_poll is None:
+        what = "The hub has never been asked for invoices"
+    elif (age := status.age(row.last_poll)) > max(POLL_PATIENCE, 3 * status.poll_interval):
+        what = f"The hub was last asked for invoices {span(age)} ago"
+    else:
+        return None
+    advice = "Look whether the bridge runs (systemctl status efact-bridge), or start it with"
+    return Finding(account=account.name, what=what, advice=advice, command=("serve",))
+
+
+def _capped(_: Status, account: AccountStatus) -> Finding | None:
+    if not account.row.capped_slices:
+        return None
+    return Finding(
+        account=account.name,
+        what="More invoices wait at the hub than it lists; some cannot be seen yet",
+        advice="Name your tax ids and accounting offices in the settings (nifs, "
+        "oficines_comptables), so that the hub can be asked in smaller parts",
+    )
+
+
+def _held_back(_: Status, account: AccountStatus) -> Finding | None:
+    if not account.held_back:
+        return None
+    return Finding(
+        account=account.name,
+        what=f"{counted(len(account.held_back), 'invoice')} could not be brought into the mailbox",
+        advice="The reasons are below; each is tried again by itself",
+    )
+
+
+def _held_back_attachments(_: Status, account: AccountStatus) -> Finding | None:
+    if not account.held_back_attachments:
+        return None
+    number = counted(len(account.held_back_attachments), "attachment")
+    return Finding(
+        account=account.name,
+        what=f"{number} could not be brought into the mailbox",
+        advice="The reasons are below; each is tried again by itself",
+    )
+
+
+def _refused(status: Status, account: AccountStatus) -> Finding | None:
+    lately = status.refused_lately(account)
+    if not lately:
+        return None
+    was = "was" if len(lately) == 1 else "were"
+    return Finding(
+        account=account.name,
+        what=f"{counted(len(lately), 'state update')} {was} refused",
+        advice="The accounting software was told; the reasons are below. "
+        "If the cause lay elsewhere and is mended, send again with",
+        command=("retry", str(lately[0].id) if len(lately) == 1 else "--all"),
+    )
+
+
+def _waiting(status: Status, account: AccountStatus) -> Finding | None:
+    late = [row for row in account.waiting if status.age(row.queued_at) > UPDATE_PATIENCE]
+    if not late:
+        return None
+    longest = span(max(status.age(row.queued_at) for row in late))
+    number = counted(len(late), "state update")
+    return Finding(
+        account=account.name,
+        what=f"{number} could not be sent yet, the oldest for {longest}",
+        advice="The reasons are below; each is tried again by itself. To send them now, run",
+        command=("push",),
+    )
+
+
+def _not_acknowledged(_: Status, account: AccountStatus) -> Finding | None:
+    if not account.not_acknowledged:
+        return None
+    number = counted(len(account.not_acknowledged), "invoice")
+    return Finding(
+        account=account.name,
+        what=f"The hub does not take DELIVERED for {number}",
+        advice="The reasons are below; each is tried again by itself",
+    )
+
+
+def _uncollected(status: Status, account: AccountStatus) -> Finding | None:
+    late = status.uncollected_long(account)
+    if not late:
+        return None
+    return Finding(
+        account=account.name,
+        what=f"{counted(len(late), 'invoice')} not collected for more than "
+        f"{span(status.uncollected_after)}, the oldest for {span(status.age(late[0].placed_at))}",
+        advice="Look whether the accounting software still imports",
+    )
+
+
+def _unrecognised(_: Status, account: AccountStatus) -> Finding | None:
+    names = account.unrecognised_files
+    if not names:
+        return None
+    are, state_files = ("is", "a state file") if len(names) == 1 else ("are", "state files")
+    return Finding(
+        account=account.name,
+        what=f"{counted(len(names), 'file')} in statin {are} not recognised as {state_files}",
+        advice="State files end in .xml; rename what is one, and delete what is none",
+    )
+
+
+MACHINE_RULES: tuple[Callable[[Status], Finding | None], ...] = (
+    _disk,
+    _hub,
+    _clock,
+    _components,
+)
+
+ACCOUNT_RULES: tuple[Callable[[Status, AccountStatus], Finding | None], ...] = (
+    _standing_still,
+    _mailbox,
+    _not_asked,
+    _capped,
+    _held_back,
+    _refused,
+    _waiting,
+    _uncollected,
+    _held_back_attachments,
+    _not_acknowledged,
+    _unrecognised,
+)

@@ -1,0 +1,230 @@
+"""A status in words: what the terminal and the web page both show, the important first."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from bridge.ledger.summary import (
+    ComponentRow,
+    CutOff,
+    HeldBack,
+    HeldBackAttachment,
+    Refused,
+    Uncollected,
+    Waiting,
+    WithoutReceipt,
+)
+from bridge.model import DeliveryState, UpdateStatus
+from bridge.status.facts import AccountStatus, Status
+from bridge.status.findings import Finding, findings
+from bridge.status.words import counted, moment, safe, size, span
+
+MOST_ITEMS = 20
+"""Lines of one list; `--json` has them all."""
+
+Row = TypeVar("Row")
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A line with its name before it."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A list of which the first items are shown; `more` are not."""
+
+    title: str
+    items: tuple[str, ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """What is told of an account, or of the machine."""
+
+    title: str
+    facts: tuple[Fact, ...]
+    listings: tuple[Listing, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """The whole of it."""
+
+    at: str
+    in_order: bool
+    headline: str
+    findings: tuple[Finding, ...]
+    sections: tuple[Section, ...]
+
+
+def page(status: Status) -> Page:
+    """Return a status in words."""
+    found = findings(status)
+    needs = "thing needs" if len(found) == 1 else "things need"
+    return Page(
+        at=moment(status.at),
+        in_order=not found,
+        headline=f"{len(found)} {needs} a look" if found else "Everything is in order",
+        findings=found,
+        sections=(*(_account(status, account) for account in status.accounts), _machine(status)),
+    )
+
+
+def _account(status: Status, account: AccountStatus) -> Section:
+    return Section(
+        title=f"Account {account.name}",
+        facts=tuple(_facts(status, account)),
+        listings=tuple(listing for listing in _listings(status, account) if listing.items),
+    )
+
+
+_STEPS = {
+    DeliveryState.SEEN: "on the way",
+    DeliveryState.FETCHED: "fetched",
+    DeliveryState.PLACED: "in the mailbox",
+    DeliveryState.COLLECTED: "collected",
+    DeliveryState.ACKNOWLEDGED: "collected and acknowledged",
+}
+
+_STATUSES = {
+    UpdateStatus.QUEUED: "queued",
+    UpdateStatus.SENDING: "being sent",
+    UpdateStatus.ACCEPTED: "accepted",
+    UpdateStatus.REFUSED: "refused",
+}
+
+
+def _facts(status: Status, account: AccountStatus) -> Iterator[Fact]:
+    poll = account.row.last_poll
+    yield Fact(label="Invoices", value=_counts(account.deliveries, _STEPS))
+    yield Fact(label="Not collected", value=_not_collected(status, account))
+    yield Fact(label="State updates", value=_counts(account.updates, _STATUSES))
+    if account.found_applied:
+        applied = f"{account.found_applied} of the accepted ones after an unclear answer: the hub "
+        yield Fact(label="Found applied", value=f"{applied}had taken them and was not told twice")
+    asked = "never" if poll is None else f"{span(status.age(poll))} ago"
+    yield Fact(label="Hub last asked", value=asked)
+    shadow = f"; {account.shadow} is listened to" if account.shadow else ""
+    yield Fact(label="Mailbox filled by", value=f"{account.serve}{shadow}")
+
+
+def _counts(counts: Mapping[Key, int], names: Mapping[Key, str]) -> str:
+    return (
+        ", ".join(f"{counts[key]} {name}" for key, name in names.items() if counts[key]) or "none"
+    )
+
+
+def _not_collected(status: Status, account: AccountStatus) -> str:
+    oldest = status.oldest_uncollected(account)
+    if oldest is None:
+        return "none"
+    return f"{counted(len(account.uncollected), 'invoice')}, the oldest for {span(oldest)}"
+
+
+def _listings(status: Status, account: AccountStatus) -> Iterator[Listing]:
+    lately = status.refused_lately(account)
+    say = _Sayer(status)
+    yield _listing("Held back", account.held_back, say.held_back)
+    yield _listing(
+        "Refused state updates",
+        tuple(reversed(lately)),
+        say.refused,
+        older=len(account.refused) - len(lately),
+    )
+    yield _listing("State updates that wait", account.waiting, say.waiting)
+    yield _listing(
+        f"Not collected for more than {span(status.uncollected_after)}",
+        status.uncollected_long(account),
+        say.uncollected,
+    )
+    yield _listing("Attachments held back", account.held_back_attachments, say.attachment)
+    yield _listing("Not acknowledged yet", account.not_acknowledged, say.held_back)
+    yield _listing("Not recognised in statin", account.unrecognised_files, safe)
+    yield _listing("Uploads cut off in the last day", account.cut_off, say.cut_off)
+    yield _listing("Placed without a receipt", account.without_receipt, say.without_receipt)
+    yield _listing("The hub's list is cut off for", account.row.capped_slices, safe)
+
+
+def _listing(
+    title: str, rows: Sequence[Row], say: Callable[[Row], str], *, older: int = 0
+) -> Listing:
+    items = tuple(say(row) for row in rows[:MOST_ITEMS])
+    return Listing(title=title, items=items, more=len(rows) - len(items) + older)
+
+
+class _Sayer:
+    """Puts rows into words; ages count to the time of the status."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def held_back(self, row: HeldBack) -> str:
+        about = f"invoice {safe(row.hub_id)}, for {self._age(row.seen_at)}"
+        return f"{about}: {safe(row.trouble)}{self._next(row.next_attempt_at)}"
+
+    def attachment(self, row: HeldBackAttachment) -> str:
+        about = f"{safe(row.original_name)} of invoice {safe(row.hub_id)}"
+        return f"{about}: {safe(row.trouble)}{self._next(row.next_attempt_at)}"
+
+    def refused(self, row: Refused) -> str:
+        asked = f"update {row.id}, {_change(row.asked_state, row.hub_id)}"
+        answer = f"{safe(row.refusal_code)} {safe(row.refusal_reason)}"
+        return f"{asked}: {answer} ({safe(row.file)}, {self._age(row.settled_at)} ago)"
+
+    def waiting(self, row: Waiting) -> str:
+        about = f"update {row.id}, {_change(row.state, row.hub_id)}, for {self._age(row.queued_at)}"
+        trouble = f": {safe(row.trouble)}" if row.trouble else ""
+        return f"{about}{trouble}{self._next(row.next_attempt_at)}"
+
+    def uncollected(self, row: Uncollected) -> str:
+        return f"invoice {safe(row.hub_id)}, {self._age(row.placed_at)}: {safe(row.name or '')}"
+
+    def without_receipt(self, row: WithoutReceipt) -> str:
+        return f"invoice {safe(row.hub_id)}: {safe(row.receipt_trouble)}"
+
+    def cut_off(self, row: CutOff) -> str:
+        return f"{safe(row.name)}: {size(row.size)} came, {self._age(row.taken_at)} ago"
+
+    def _age(self, then: datetime) -> str:
+        return span(self._status.age(then))
+
+    def _next(self, at: datetime | None) -> str:
+        if at is None:
+            return ""
+        wait = (at - self._status.at).total_seconds()
+        return f"; next try in {span(wait)}" if wait > 0 else "; next try now"
+
+
+def _change(state: str | None, hub_id: str | None) -> str:
+    invoice = "no invoice" if hub_id is None else f"invoice {safe(hub_id)}"
+    return f"{state} for {invoice}" if state else invoice
+
+
+def _machine(status: Status) -> Section:
+    return Section(title="This machine", facts=tuple(_machine_facts(status)))
+
+
+_REACHABLE = {None: "not asked yet", True: "answers", False: "does not answer"}
+
+
+def _machine_facts(status: Status) -> Iterator[Fact]:
+    yield Fact(label="Hub", value=_REACHABLE[status.hub_reachable])
+    if status.clock_offset is not None:
+        yield Fact(label="Clock", value=f"{abs(status.clock_offset):.1f} s from the hub's")
+    free = status.disk_free_bytes
+    yield Fact(label="Disk space free", value="unknown" if free is None else size(free))
+    running = ", ".join(_component(part) for part in status.components)
+    yield Fact(label="Running", value=running or "nothing: `serve` does not run")
+
+
+def _component(part: ComponentRow) -> str:
+    restarts = f", started again {counted(part.restarts, 'time')}" if part.restarts else ""
+    failed = "" if part.running else " (failed)"
+    return f"{safe(part.name)}{failed}{restarts}"

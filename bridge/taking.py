@@ -1,0 +1,287 @@
+"""Taking state files: from `statin` through the archive into the outbox.
+
+A state file is taken when its name and its rest say that it is finished. Its bytes go to the
+archive, its updates to the ledger, and only then does it leave `statin`. The same bytes once more,
+under whatever name, are no second effect: what was accepted is a repetition, what was refused gets
+another chance.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+
+from bridge import feedback
+from bridge.account import Account
+from bridge.errors import RcfFileError, StorageError
+from bridge.ledger import deliveries, events, state_files, updates
+from bridge.ledger.state_files import StateFile
+from bridge.ledger.updates import Update
+from bridge.mailbox import Dropped, Mailbox
+from bridge.model import Digest, HubId, Refusal, StateUpdate, UpdateStatus
+from bridge.naming import Folder, is_temporary
+from bridge.settings import PushSettings
+from bridge.translate import ReadUpdate, updates_of
+
+log = structlog.get_logger()
+
+UNRECOGNISED_AFTER = 600
+"""Seconds after which `status` lists what lies in `statin` and is not taken."""
+
+
+def take_in(account: Account) -> int:
+    """Take the finished state files out of `statin`; return how many."""
+    lying = list(account.mailbox.dropped())
+    account.mailbox.clear_staged("take")
+    _note_left(account, {file.name for file in lying})
+    finished = [
+        file
+        for file in lying
+        if _is_state_file(account.mailbox, account.settings.push, file)
+        and has_settled(account, file)
+    ]
+    return sum(_take(account, file) for file in finished)
+
+
+def has_settled(account: Account, file: Dropped) -> bool:
+    """Tell whether a dropped file has rested for `settle`, and nobody has it open to write on."""
+    now, settle = account.clock().timestamp(), account.settings.push.settle
+    return file.settled(now=now, settle=settle) and not account.mailbox.is_being_written(file)
+
+
+def _note_left(account: Account, lying: Collection[str]) -> None:
+    """Note what left `statin` right before a crash: the same bytes coming again are news."""
+    with account.ledger.read() as connection:
+        gone = [
+            file
+            for file in state_files.not_left(connection, account.name)
+            if file.name not in lying
+        ]
+    if gone:
+        with account.ledger.write() as connection:
+            for file in gone:
+                state_files.left(connection, file.id, at=account.clock())
+
+
+def arriving(account: Account) -> frozenset[str]:
+    """Return the names of the state files that lie in `statin`, settled or not."""
+    return frozenset(
+        file.name
+        for file in account.mailbox.dropped()
+        if _is_state_file(account.mailbox, account.settings.push, file)
+    )
+
+
+def unrecognised(mailbox: Mailbox, push: PushSettings, *, now: datetime) -> list[str]:
+    """Return the names of what lies in `statin` for long and is not taken."""
+    oldest = now.timestamp() - UNRECOGNISED_AFTER
+    return [
+        file.name
+        for file in mailbox.dropped()
+        if not _is_state_file(mailbox, push, file) and file.changed_at < oldest
+    ]
+
+
+def _is_state_file(mailbox: Mailbox, push: PushSettings, file: Dropped) -> bool:
+    return (
+        file.regular
+        and mailbox.profile.is_state_file(file.name)
+        and not is_temporary(file.name, push.temporary)
+    )
+
+
+def _take(account: Account, file: Dropped) -> bool:
+    """Take one file; False when it has to wait, which must not hold up the others."""
+    try:
+        digest = account.mailbox.keep_dropped(file)
+    except StorageError as error:
+        log.warning("state file not taken", name=file.name, reason=str(error))
+        return False
+    if not account.mailbox.is_unchanged(file):
+        return False  # somebody is still writing: the next round sees it whole
+    with account.ledger.read() as connection:
+        before = state_files.same_bytes(connection, account.name, digest)
+    interrupted = next((it for it in before if it.name == file.name and not it.left), None)
+    file_id = interrupted.id if interrupted else _enter(account, file, digest, before)
+    account.mailbox.remove(file)
+    with account.ledger.write() as connection:
+        state_files.left(connection, file_id, at=account.clock())
+    return True
+
+
+def _enter(account: Account, file: Dropped, digest: Digest, before: Sequence[StateFile]) -> int:
+    """Write a state file and its updates into the ledger; return its id."""
+    found = read_updates(account, digest)
+    kind = state_files.Kind.REPETITION if before else state_files.Kind.TAKEN
+    now = account.clock()
+    with account.ledger.write() as connection:
+        file_id = state_files.add(
+            connection,
+            account.name,
+            name=file.name,
+            digest=digest,
+            size=file.size,
+            kind=kind,
+            at=now,
+        )
+        earlier = {
+            update.position: update
+            for known in before
+            for update in updates.of_file(connection, known.id)
+        }
+        for update in found:
+            _queue(connection, account, file_id, update, earlier.get(update.position))
+        events.record(
+            connection,
+            account.name,
+            f"state file {kind}",
+            at=now,
+            actor="rcf",
+            name=file.name,
+            digest=digest,
+            updates=len(found),
+        )
+    log.info("state file taken", account=account.name, name=file.name, updates=len(found))
+    return file_id
+
+
+def read_updates(account: Account, digest: Digest) -> Sequence[ReadUpdate]:
+    """Return what an archived state file asks for; a file that is broken asks for a refusal."""
+    content = account.mailbox.archive.read(digest, most=feedback.MAX_BYTES + 1)
+    try:
+        found = updates_of(feedback.read(content))
+    except RcfFileError as error:
+        return [_whole_file(Refusal(error.code, error.reason))]
+    return found or [_whole_file(Refusal("BR05", "the file has no StatusFeedback"))]
+
+
+def _whole_file(refusal: Refusal) -> ReadUpdate:
+    return ReadUpdate(
+        position=0,
+        total=0,
+        asked_state=None,
+        hub_id=None,
+        invoice_number=None,
+        supplier_nif=None,
+        invoice_date=None,
+        outcome=refusal,
+    )
+
+
+def _queue(
+    connection: Connection,
+    account: Account,
+    file_id: int,
+    found: ReadUpdate,
+    earlier: Update | None,
+) -> None:
+    if earlier is not None and earlier.status is not UpdateStatus.REFUSED:
+        return  # one effect, however often it is dropped
+    hub_id, outcome = _resolve(connection, account, found)
+    now = account.clock()
+    if earlier is not None and earlier.answered:
+        updates.requeue(
+            connection, earlier.id, state_file=file_id, hub_id=hub_id, outcome=outcome, at=now
+        )
+        return
+    updates.queue(
+        connection,
+        account.name,
+        file_id,
+        position=found.position,
+        total=found.total,
+        asked_state=found.asked_state,
+        hub_id=hub_id,
+        outcome=outcome,
+        at=now,
+    )
+
+
+def _try_again(
+    connection: Connection, account: Account, file_id: int, found: ReadUpdate, update: Update
+) -> None:
+    """Queue a refused update again, unless its file refuses it still: that was answered once."""
+    hub_id, outcome = _resolve(connection, account, found)
+    if outcome != update.refusal:
+        updates.requeue(
+            connection,
+            update.id,
+            state_file=file_id,
+            hub_id=hub_id,
+            outcome=outcome,
+            at=account.clock(),
+        )
+
+
+def _resolve(
+    connection: Connection, account: Account, found: ReadUpdate
+) -> tuple[HubId | None, StateUpdate | Refusal]:
+    """Find the invoice that an update means: by its hub id, else by its facts, never by guess."""
+    if found.hub_id is not None:
+        return found.hub_id, found.outcome
+    fitting = deliveries.matching(
+        connection,
+        account.name,
+        number=found.invoice_number,
+        supplier_nif=found.supplier_nif,
+        issue_date=found.invoice_date,
+    )
+    only = fitting[0] if len(fitting) == 1 else None
+    if only is not None or isinstance(found.outcome, Refusal):
+        return only, found.outcome
+    what = (
+        f"number {found.invoice_number or '?'}, supplier {found.supplier_nif or '?'}, "
+        f"date {found.invoice_date or '?'}"
+    )
+    if fitting:
+        return None, Refusal("BR03", f"more than one invoice fits {what}: give its HubId")
+    return None, Refusal("BR02", f"no invoice is known by {what}: give its HubId")
+
+
+def retry(account: Account, refused: Iterable[Update]) -> None:
+    """Queue refused updates again, read anew from their archived state files."""
+    with account.ledger.write() as connection:
+        for update in refused:
+            file = state_files.known(connection, update.state_file)
+            for found in read_updates(account, file.digest):
+                if found.position == update.position:
+                    _try_again(connection, account, file.id, found, update)
+            events.record(
+                connection,
+                account.name,
+                "update queued again",
+                at=account.clock(),
+                actor="operator",
+                hub_id=update.hub_id,
+                update=update.id,
+            )
+
+
+def note_cut_off(account: Account, folder: Folder, name: str, partial: Path) -> None:
+    """Keep the bytes of an upload that was cut off; it is neither taken nor answered."""
+    digest, size = account.mailbox.keep_partial(partial)
+    now = account.clock()
+    with account.ledger.write() as connection:
+        if folder is Folder.STATIN:
+            state_files.add(
+                connection,
+                account.name,
+                name=name,
+                digest=digest,
+                size=size,
+                kind=state_files.Kind.CUT_OFF,
+                at=now,
+            )
+        events.record(
+            connection,
+            account.name,
+            "upload cut off",
+            at=now,
+            actor="rcf",
+            folder=folder,
+            name=name,
+            digest=digest,
+            size=size,
+        )

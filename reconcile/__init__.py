@@ -1,0 +1,1 @@
+"""Comparing the two feeds, and moving between them."""

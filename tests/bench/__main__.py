@@ -1,0 +1,114 @@
+"""`python -m tests.bench`: measures, and prints a table of ratios."""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bridge import logs
+from tests.bench.downloads import download_figures
+from tests.bench.figures import Figure, heading
+from tests.bench.flows import pull_figures, push_figures
+from tests.bench.processes import running_hub
+from tests.bench.rig import UnevenError, open_rig
+
+PARTS = ("pull", "send", "sftp")
+INVOICE_SIZE = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How much is done."""
+
+    batch: int
+    """Invoices a round; under 429, so that their attachments stay under the hub's cap of 500."""
+    files: int
+    rounds: int
+
+
+FULL = Scale(batch=250, files=2000, rounds=5)
+QUICK = Scale(batch=30, files=200, rounds=1)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what is asked for; 0 when it could be measured."""
+    asked = _parse(arguments)
+    scale = QUICK if asked.quick else FULL
+    rounds = asked.rounds or scale.rounds
+    print(_machine(), flush=True)
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="efact-bench-", dir=asked.folder) as folder,
+            _logging_into(Path(folder) / "log"),
+        ):
+            figures = _measure(Path(folder), asked.only or PARTS, scale, rounds)
+    except UnevenError as error:
+        print(f"Not measured: {error}", file=sys.stderr)
+        return 1
+    print(f"\n{heading()}")
+    for figure in figures:
+        print(figure.line())
+    print(
+        "\nRatio: our speed ÷ the reference's in the same round (1 is as fast); median and spread "
+        f"of {rounds} alternated rounds after one to warm up."
+    )
+    return 0
+
+
+@contextmanager
+def _logging_into(path: Path) -> Iterator[None]:
+    """Log what `serve` logs, into a file: it is part of the work."""
+    with path.open("w") as log:
+        with redirect_stderr(log):
+            logs.configure("json")
+        yield
+
+
+def _measure(folder: Path, parts: Sequence[str], scale: Scale, rounds: int) -> list[Figure]:
+    figures: list[Figure] = []
+    if "sftp" in parts:
+        figures += download_figures(folder, files=scale.files, rounds=rounds)
+    if "pull" in parts or "send" in parts:
+        figures += _flows(folder, parts, scale, rounds)
+    return figures
+
+
+def _flows(folder: Path, parts: Sequence[str], scale: Scale, rounds: int) -> list[Figure]:
+    figures: list[Figure] = []
+    with running_hub(size=INVOICE_SIZE) as hub, open_rig(hub, folder) as rig:
+        for delay in (0.0, 0.02):
+            pulled = pull_figures(rig, delay=delay, batch=scale.batch, rounds=rounds)
+            figures += pulled if "pull" in parts else []
+            if "send" in parts:
+                figures += push_figures(rig, delay=delay, rounds=rounds)
+    return figures
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--only", action="append", choices=PARTS, help="a part; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="a tenth, once: does it run at all?")
+    parser.add_argument("--rounds", type=int, help=f"rounds that count (default {FULL.rounds})")
+    parser.add_argument("--folder", help="where to work; on the disk that is to be measured")
+    return parser.parse_args(arguments)
+
+
+def _machine() -> str:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}, {os.cpu_count()} cores that "
+        f"client, bridge and hub share, Python {platform.python_version()}, {platform.system()}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""What a benchmark came to: medians of alternated runs, and ratios with their spread."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+Run = Callable[[int], float]
+"""Does one run, of this round, and returns how many seconds the timed part of it took."""
+
+FORM = "{:<40} {:>9}  {:<46} {:>9}  {:>5}  {:<11}  {}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One line of the table: seconds of ours and of a reference, round by round."""
+
+    what: str
+    reference: str
+    amount: int
+    """How many things a run does; speeds are these a second."""
+    ours: Sequence[float]
+    theirs: Sequence[float]
+    goal: str = ""
+
+    @property
+    def ratios(self) -> list[float]:
+        """Our speed relative to the reference, of each round: 1 is as fast, 2 twice as fast."""
+        return [theirs / ours for ours, theirs in zip(self.ours, self.theirs, strict=True)]
+
+    def line(self) -> str:
+        """Return the line."""
+        ratios = self.ratios
+        return FORM.format(
+            self.what,
+            f"{self.amount / median(self.ours):,.0f}/s",
+            self.reference,
+            f"{self.amount / median(self.theirs):,.0f}/s",
+            f"{median(ratios):.2f}",
+            f"{min(ratios):.2f}–{max(ratios):.2f}",
+            self.goal,
+        )
+
+
+def heading() -> str:
+    """Return the line above the figures."""
+    return FORM.format("figure", "ours", "reference", "its", "ratio", "spread", "goal")
+
+
+def alternate(runs: Mapping[str, Run], *, rounds: int) -> dict[str, list[float]]:
+    """Run all in turn, each round in the other order; a first round warms up and does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        order = list(runs) if number % 2 else list(reversed(runs))
+        for name in order:
+            took = runs[name](number)
+            if number:
+                seconds[name].append(took)
+    return seconds
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return how many seconds it takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began

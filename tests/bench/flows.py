@@ -1,0 +1,182 @@
+"""Pulling and sending, beside bare loops that ask the same of the same hub."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from json import dumps
+
+from bridge.model import State, StateUpdate
+from bridge.naming import Folder
+from bridge.rounds import pull_round, push_round
+from bridge.translate import patch_body
+from tests.accounts import annotated, state_file
+from tests.bench import bare
+from tests.bench.figures import Figure, Run, alternate, timed
+from tests.bench.processes import CONNECTIONS
+from tests.bench.rig import Rig, UnevenError, ensure_same
+
+GOAL = "≥ 0.8"
+
+
+def pull_figures(rig: Rig, *, delay: float, batch: int, rounds: int) -> list[Figure]:
+    """Pull a new batch each round, with the bridge and with two bare loops."""
+    batches = rig.batches.setdefault(delay, [])
+    tallies: dict[str, Mapping[str, int]] = {}
+    syncs: Counter[str] = Counter()
+    sides: dict[str, Callable[[], object]] = {
+        "ours": lambda: pull_round(rig.inbound, only_due=False),
+        "files": lambda: bare.pull(rig.bare, rig.bare_mailbox),
+        "memory": lambda: bare.pull(rig.bare, None),
+    }
+
+    def run(side: str, number: int) -> float:
+        if len(batches) == number:
+            rig.hub.delay(delay)
+            batches.append(rig.hub.fill(batch))
+            tallies.clear()
+        rig.hub.tally()
+        with _counted_syncs(syncs, side) if number == 0 else _as_it_is():
+            took = timed(sides[side])
+        tallies[side] = rig.hub.tally()
+        if len(tallies) == len(sides):
+            ensure_same(f"pull, round {number}", tallies)
+        return took
+
+    seconds = alternate(_runs(run, sides), rounds=rounds)
+    _ensure_pulled(rig)
+    asked = sum(count for name, count in tallies["ours"].items() if name.endswith("requests"))
+    moved = sum(count for name, count in tallies["ours"].items() if name.endswith("bytes"))
+    print(
+        f"\nA pull of {batch} invoices: {asked} requests and {moved / 1e6:.1f} MB on each side; "
+        f"fsync of files and folders: {syncs['ours']} ours, {syncs['files']} in the loop "
+        "(the ledger's commits are ours alone)."
+    )
+    what = f"pull, hub at {delay * 1000:.0f} ms: invoices"
+    figures = [
+        Figure(
+            what=what,
+            reference="bare httpx loop, same files, same fsyncs",
+            amount=batch,
+            ours=seconds["ours"],
+            theirs=seconds["files"],
+            goal=GOAL,
+        ),
+        Figure(
+            what=what,
+            reference="bare httpx loop, nothing written",
+            amount=batch,
+            ours=seconds["ours"],
+            theirs=seconds["memory"],
+        ),
+    ]
+    if delay:
+        least = [asked * delay / CONNECTIONS] * rounds
+        figures.append(
+            Figure(
+                what=what,
+                reference="what the wire allows (connections ÷ latency)",
+                amount=batch,
+                ours=seconds["ours"],
+                theirs=least,
+                goal="≥ 0.85",
+            )
+        )
+    return figures
+
+
+def push_figures(rig: Rig, *, delay: float, rounds: int) -> list[Figure]:
+    """Send an update for each invoice of a batch, with the bridge and with two bare loops."""
+    rig.hub.delay(delay)
+    batches = rig.batches[delay]
+    taking: dict[int, float] = {}
+    tallies: dict[str, Mapping[str, int]] = {}
+
+    def send_ours(number: int) -> float:
+        batch = batches[number]
+        for hub_id in batch:
+            content = state_file(annotated(hub_id, _register_number("ours", number)))
+            (rig.account.mailbox.root / "statin" / f"{hub_id}.XML").write_bytes(content)
+        taking[number] = timed(lambda: push_round(rig.account, only_due=False, talk=False))
+        rig.hub.tally()
+        done = []
+        took = timed(lambda: done.append(push_round(rig.account, only_due=False)))
+        tallies["ours"] = rig.hub.tally()
+        if done[0].sent.accepted != len(batch):
+            raise UnevenError(f"push: {done[0].sent} of {len(batch)} updates")
+        return took
+
+    def send_bare(side: str, number: int, *, ask_first: bool) -> float:
+        bodies = {hub_id: _body(side, number) for hub_id in batches[number]}
+        rig.hub.tally()
+        took = timed(lambda: bare.send(rig.bare, bodies, ask_first=ask_first))
+        tallies[side] = rig.hub.tally()
+        return took
+
+    runs: dict[str, Run] = {
+        "ours": send_ours,
+        "asks": partial(send_bare, "asks", ask_first=True),
+        "only": partial(send_bare, "only", ask_first=False),
+    }
+    seconds = alternate(runs, rounds=rounds)
+    ensure_same("push", {side: _requests(tallies[side]) for side in ("ours", "asks")})
+    whole = [sent + taking[number] for number, sent in enumerate(seconds["ours"], start=1)]
+    what = f"send, hub at {delay * 1000:.0f} ms: updates"
+    amount = len(batches[0])
+
+    def figure(what: str, reference: str, ours: list[float], side: str, goal: str) -> Figure:
+        theirs = seconds[side]
+        return Figure(
+            what=what, reference=reference, amount=amount, ours=ours, theirs=theirs, goal=goal
+        )
+
+    return [
+        figure(what, "bare PATCH loop", seconds["ours"], "only", GOAL),
+        figure(what, "bare loop that asks first, as we do", seconds["ours"], "asks", ""),
+        figure(f"take in and {what}", "bare loop that asks first, as we do", whole, "asks", ""),
+    ]
+
+
+def _runs(run: Callable[[str, int], float], sides: Mapping[str, object]) -> dict[str, Run]:
+    return {side: partial(run, side) for side in sides}
+
+
+def _register_number(side: str, number: int) -> str:
+    return f"R-{side}-{number:04d}"  # of one length, and new: an update that is shown is not sent
+
+
+def _body(side: str, number: int) -> bytes:
+    update = StateUpdate(state=State.ANNOTATED, register_number=_register_number(side, number))
+    return dumps(patch_body(update)).encode()
+
+
+def _requests(tally: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in tally.items() if name.endswith("requests")}
+
+
+def _ensure_pulled(rig: Rig) -> None:
+    wanted = sum(len(batch) for batches in rig.batches.values() for batch in batches)
+    there = len(rig.account.mailbox.present(Folder.OUT))
+    if there != wanted:
+        raise UnevenError(f"pull: {there} of {wanted} invoices are in the mailbox")
+
+
+@contextmanager
+def _as_it_is() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _counted_syncs(syncs: Counter[str], side: str) -> Iterator[None]:
+    real = os.fsync
+
+    def counting(descriptor: int) -> None:
+        syncs[side] += 1
+        real(descriptor)
+
+    os.fsync = counting
+    try:
+        yield
+    finally:
+        os.fsync = real

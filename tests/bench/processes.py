@@ -1,0 +1,96 @@
+"""The other processes of a benchmark: its hub, and servers to fetch from."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from bridge.settings import HubSettings
+
+CONNECTIONS = 8
+"""To the hub, on either side; the default of `hub.max_connections`."""
+
+
+class HubProcess:
+    """The hub, steered from here."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        """Take a process that has just been started."""
+        self._process = process
+        told = self._answer()
+        self.base_url = f"http://127.0.0.1:{told['port']}/rcf"
+        self.issuer: str = told["issuer"]
+        self.secret: str = told["secret"]
+
+    @property
+    def settings(self) -> HubSettings:
+        """Settings that lead here."""
+        return HubSettings(base_url=self.base_url, max_connections=CONNECTIONS)
+
+    def fill(self, count: int) -> list[str]:
+        """Let exactly so many new invoices be pending; return their ids."""
+        return list(self._tell(do="fill", count=count))
+
+    def delay(self, seconds: float) -> None:
+        """Let every answer take so long."""
+        self._tell(do="delay", seconds=seconds)
+
+    def tally(self) -> Mapping[str, int]:
+        """Return requests and bytes of bodies by operation, since the last call."""
+        return dict(self._tell(do="tally"))
+
+    def _tell(self, **command: Any) -> Any:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the benchmark's hub has ended: see its traceback above")
+        return json.loads(line)
+
+
+@contextmanager
+def running_hub(*, size: int) -> Iterator[HubProcess]:
+    """Run a hub with invoices of so many bytes."""
+    command = [sys.executable, "-m", "tests.bench.hub", str(size)]
+    with running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        yield HubProcess(process)
+
+
+@contextmanager
+def running(command: Sequence[str | Path], **options: Any) -> "Iterator[subprocess.Popen[str]]":
+    """Run a process until the block ends."""
+    process = subprocess.Popen([str(part) for part in command], text=True, **options)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        process.kill()
+        process.communicate()
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listens(port: int, process: "subprocess.Popen[str]") -> bool:
+    """Wait until a process listens; False when it has ended instead."""
+    while process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return True
+        time.sleep(0.02)
+    return False

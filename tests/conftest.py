@@ -1,0 +1,31 @@
+"""What the tests of the flows share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.sandbox.server import Sandbox
+from tests.accounts import Office, Offices, no_waiting
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """Give a hub without invoices."""
+    with Sandbox(invoices=0) as running:
+        yield running
+
+
+@pytest.fixture
+def open_account(sandbox: Sandbox, tmp_path: Path) -> Iterator[Offices]:
+    """Give a way to open accounts at that hub; opening again is a restart of the bridge."""
+    offices = Offices(sandbox, tmp_path)
+    with no_waiting():
+        yield offices
+    offices.close()
+
+
+@pytest.fixture
+def office(open_account: Offices) -> Office:
+    """Give an account with the default settings."""
+    return open_account()

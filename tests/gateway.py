@@ -1,0 +1,177 @@
+"""The installed commands as processes of their own, on settings written for the test."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from typing import Any
+
+from bridge.sandbox.server import Sandbox
+from tests.door_rig import PASSWORD_HASH, USER, user_key
+
+COMMAND = Path(sys.executable).with_name("efact-bridge")
+
+PATIENCE = 60
+"""Seconds that a test waits for a process; far more than any needs."""
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Gateway:
+    """An installation: a folder with settings and secret, and the commands on it."""
+
+    folder: Path
+    sftp: int
+    ftp: int
+    web: int
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "efact-bridge.toml"
+
+    @property
+    def mailbox(self) -> Path:
+        return self.folder / "data" / "mailboxes" / "ajuntament"
+
+    def run(self, *arguments: str, config: bool = True, stdin: str = "") -> Result:
+        """Run a command to its end; `-c FILE` is added unless it takes none."""
+        options = ["-c", str(self.config)] if config else []
+        done = subprocess.run(
+            [str(COMMAND), arguments[0], *options, *arguments[1:]],
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",  # a test may send bytes that are no text
+            timeout=PATIENCE,
+            env=_environment(),
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def status(self, *arguments: str) -> dict[str, Any]:
+        """Return what `status --json` says."""
+        result = self.run("status", "--json", *arguments)
+        assert result.code == 0, result.err
+        found: dict[str, Any] = json.loads(result.out)
+        return found
+
+    @contextmanager
+    def serving(self) -> Iterator["subprocess.Popen[str]"]:
+        """Run `serve` until the block ends; it must end cleanly by itself."""
+        process = self.start()
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(PATIENCE)
+            finally:
+                process.kill()
+                process.communicate()
+
+    def start(self) -> "subprocess.Popen[str]":
+        """Start `serve` and wait for its line `ready`."""
+        process = subprocess.Popen(
+            [str(COMMAND), "serve", "-c", str(self.config)],
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / "serve.log").open("a"),
+            text=True,
+            env=_environment(),
+        )
+        lines: Queue[str] = Queue()
+        assert process.stdout is not None
+        Thread(target=_first_line, args=(process.stdout, lines), daemon=True).start()
+        try:
+            line = lines.get(timeout=PATIENCE)
+        except Empty:
+            line = ""
+        assert line == "ready\n", (self.folder / "serve.log").read_text()
+        return process
+
+
+def _first_line(stream: Any, lines: "Queue[str]") -> None:
+    lines.put(stream.readline())
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if "EFACT_BRIDGE" not in name}
+
+
+def install(
+    folder: Path,
+    sandbox: Sandbox,
+    *,
+    secret: str | None = None,
+    account: str = "",
+    sections: Sequence[str] = (),
+) -> Gateway:
+    """Write settings and a secret; `account` and `sections` are TOML lines to add."""
+    gateway = Gateway(folder=folder, sftp=free_port(), ftp=free_port(), web=free_port())
+    secret_file = folder / "ajuntament.secret"
+    secret_file.write_text(sandbox.secret if secret is None else secret)
+    secret_file.chmod(0o600)
+    extra = "\n".join(sections)
+    gateway.config.write_text(
+        f"""\
+data_dir = "data"
+
+[hub]
+base_url = "{sandbox.base_url}"
+timeout = 5
+
+[pull]
+interval = 0.3
+
+[push]
+settle = 0.1
+retry_initial = 0.1
+
+[sftp]
+port = {gateway.sftp}
+
+[ftp]
+port = {gateway.ftp}
+
+[web]
+port = {gateway.web}
+
+{extra}
+
+[[account]]
+name = "ajuntament"
+issuer = "{sandbox.issuer}"
+secret_file = "ajuntament.secret"
+{account}
+
+[[account.user]]
+name = "{USER}"
+password_hash = "{PASSWORD_HASH}"
+authorized_keys = ["{user_key()[1]}"]
+"""
+    )
+    return gateway

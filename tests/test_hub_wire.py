@@ -1,0 +1,272 @@
+"""The line to the hub: what was sent, what may have been, and what certainly was not."""
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event
+
+import pytest
+from pydantic import SecretStr
+
+from bridge.errors import HubAwayError
+from bridge.hub import HubClient, HubUnreachableError, UnclearAnswerError, wire
+from bridge.model import HubId, State, StateUpdate
+from bridge.settings import HubSettings
+from tests.hub_server import (
+    ACTION,
+    Handler,
+    HubServer,
+    Reply,
+    drip,
+    garbage,
+    hang,
+    hang_up,
+    json_reply,
+    reset,
+)
+
+ONE = HubId("1")
+ACCEPT = StateUpdate(state=State.ACCEPTED)
+EMPTY = json_reply({"mesFactures": False, "factures": []})
+INVOICE = json_reply({"id": "1", "estat": "ACCEPTED"})
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    with HubServer() as server:
+        yield server
+
+
+@pytest.fixture
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a whole body a second or less, and its beginning the whole timeout."""
+    monkeypatch.setattr(wire, "PATIENCE", 0.02)
+
+
+def client_of(hub: HubServer, timeout: float = 20, **settings: object) -> HubClient:
+    hub_settings = hub.settings(timeout=timeout, **settings)
+    return HubClient(hub_settings, issuer="hub_0012", secret=SecretStr("k" * 32))
+
+
+BAD_ENDS = [
+    pytest.param(hang_up, 20, id="closed without a word"),
+    pytest.param(reset, 20, id="reset"),
+    pytest.param(garbage, 20, id="no HTTP"),
+    pytest.param(hang, 1, id="silence"),
+    pytest.param(drip, 20, id="a drip"),
+    pytest.param(Reply(body=INVOICE.body, sent=5), 20, id="cut short"),
+    pytest.param(Reply(body=INVOICE.body, headers={"Content-Encoding": "gzip"}), 20, id="no gzip"),
+]
+
+
+@pytest.mark.usefixtures("little_patience")
+@pytest.mark.parametrize(("end", "timeout"), BAD_ENDS)
+def test_a_write_without_a_whole_answer_is_unclear_and_never_repeated(
+    hub: HubServer, end: Reply | ACTION, timeout: float
+) -> None:
+    hub.says(end, end)
+    with client_of(hub, timeout) as client:
+        with pytest.raises(UnclearAnswerError, match="ACCEPTED for invoice 1") as caught:
+            client.patch(ONE, ACCEPT)
+        assert caught.value.hub_id == "1"
+        with pytest.raises(UnclearAnswerError, match="attachment 7"):
+            client.drop_pending_attachment("7")
+    assert hub.asked == ["PATCH /factura/1", "DELETE /adjunts-pendents/7"]
+
+
+@pytest.mark.usefixtures("little_patience")
+@pytest.mark.parametrize(("end", "timeout"), BAD_ENDS)
+def test_a_question_without_a_whole_answer_is_an_away_hub(
+    hub: HubServer, end: Reply | ACTION, timeout: float
+) -> None:
+    hub.says(end, end)
+    with (
+        client_of(hub, timeout) as client,
+        pytest.raises(HubAwayError, match="invoice 1") as caught,
+    ):
+        client.invoice(ONE)
+    assert type(caught.value) is HubAwayError
+
+
+@pytest.mark.parametrize("end", [hang_up, reset])
+def test_a_question_on_a_connection_that_the_hub_had_dropped_is_asked_once_more(
+    hub: HubServer, end: ACTION
+) -> None:
+    hub.says(EMPTY, end, INVOICE)
+    with client_of(hub) as client:
+        client.pending_invoices()
+        assert client.invoice(ONE).state is State.ACCEPTED
+    assert hub.asked == ["GET /factures-pendents", "GET /factura/1", "GET /factura/1"]
+    # The second went out on the kept connection, the third on a new one.
+    assert hub.requests[0].port == hub.requests[1].port != hub.requests[2].port
+
+
+def test_a_write_on_a_connection_that_the_hub_had_dropped_is_unclear(hub: HubServer) -> None:
+    hub.says(EMPTY, reset)
+    with client_of(hub) as client:
+        client.pending_invoices()
+        with pytest.raises(UnclearAnswerError):
+            client.patch(ONE, ACCEPT)
+    assert hub.asked == ["GET /factures-pendents", "PATCH /factura/1"]
+
+
+def test_a_hub_that_forgets_its_connections_is_no_trouble(hub: HubServer) -> None:
+    hub.forgets_connections = True
+    hub.respond = lambda _: EMPTY
+    with client_of(hub) as client:
+        for _ in range(5):
+            client.pending_invoices()
+
+
+def unused_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    "base_url", ["http://127.0.0.1:{port}/rcf", "https://127.0.0.1:{port}/rcf"]
+)
+def test_a_hub_that_does_not_listen_was_sent_nothing(base_url: str) -> None:
+    url = base_url.format(port=unused_port())
+    with HubClient(HubSettings(base_url=url), issuer="i", secret=SecretStr("k" * 32)) as client:
+        for call in (client.entities, lambda: client.patch(ONE, ACCEPT)):
+            with pytest.raises(HubUnreachableError, match=r"hub\.base_url"):
+                call()
+
+
+def test_a_name_that_no_host_can_have_was_sent_nothing() -> None:
+    settings = HubSettings(base_url="https://efact..aoc.cat/rcf")
+    with (
+        HubClient(settings, issuer="i", secret=SecretStr("k" * 32)) as client,
+        pytest.raises(HubUnreachableError, match=r"hub\.base_url"),
+    ):
+        client.patch(ONE, ACCEPT)
+
+
+def test_a_proxy_of_the_environment_is_used_for_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nobody listens where the proxy should be.
+    port = unused_port()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    settings = HubSettings(base_url="https://hub.invalid/rcf")
+    with (
+        HubClient(settings, issuer="i", secret=SecretStr("k" * 32)) as client,
+        pytest.raises(HubUnreachableError, match="refused"),
+    ):
+        client.patch(ONE, ACCEPT)
+
+
+def test_a_server_without_a_certificate_to_trust_was_sent_nothing(hub: HubServer) -> None:
+    settings = HubSettings(base_url=hub.url.replace("http://", "https://"), timeout=20)
+    with (
+        HubClient(settings, issuer="i", secret=SecretStr("k" * 32)) as client,
+        pytest.raises(HubUnreachableError),
+    ):
+        client.patch(ONE, ACCEPT)
+    assert hub.requests == []
+
+
+def test_a_call_that_found_no_free_connection_was_not_sent(hub: HubServer) -> None:
+    arrived = Event()
+
+    def keep_busy(handler: Handler) -> None:
+        arrived.set()
+        drip(handler)
+
+    hub.says(keep_busy)
+    with client_of(hub, timeout=1, max_connections=1) as client, ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(client.entities)
+        arrived.wait()
+        with pytest.raises(HubUnreachableError, match=r"hub\.max_connections"):
+            client.patch(ONE, ACCEPT)
+        hub.stopped.set()
+        assert isinstance(slow.exception(), HubAwayError)
+    assert hub.asked == ["GET /ens"]
+
+
+def test_one_client_serves_many_threads_on_bounded_connections(hub: HubServer) -> None:
+    hub.respond = lambda request: json_reply({"id": request.path.split("/")[-1], "estat": "PAID"})
+    start = Barrier(8)
+
+    def ask(worker: int) -> list[str]:
+        start.wait()
+        ids = [HubId(f"{worker}-{number}") for number in range(10)]
+        return [client.invoice(hub_id).hub_id for hub_id in ids]
+
+    with client_of(hub, max_connections=3) as client, ThreadPoolExecutor(8) as pool:
+        answers = [hub_id for ids in pool.map(ask, range(8)) for hub_id in ids]
+    assert sorted(answers) == sorted(one.path.split("/")[-1] for one in hub.requests)
+    assert len({one.port for one in hub.requests}) <= 3
+
+
+def test_an_answer_that_never_ends_is_cut(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "LONGEST_ANSWER", 1000)
+    hub.says(Reply(body=b" " * 2000), Reply(body=b" " * 2000), EMPTY)
+    with client_of(hub) as client:
+        with pytest.raises(HubAwayError, match="larger than 1000 bytes"):
+            client.pending_invoices()
+        with pytest.raises(UnclearAnswerError):
+            client.patch(ONE, ACCEPT)
+        assert client.pending_invoices().rows == ()
+
+
+def test_a_closed_client_says_so(hub: HubServer) -> None:
+    client = client_of(hub)
+    client.close()
+    client.close()
+    with pytest.raises(HubAwayError, match="closed"):
+        client.entities()
+    with pytest.raises(HubAwayError, match="closed"):
+        client.patch(ONE, ACCEPT)
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize("kind", [hang, drip])
+def test_closing_ends_a_call_under_way_in_another_thread(hub: HubServer, kind: ACTION) -> None:
+    arrived = Event()
+
+    def keep_waiting(handler: Handler) -> None:
+        arrived.set()
+        kind(handler)
+
+    hub.says(keep_waiting)
+    client = client_of(hub, timeout=1000)
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(client.patch, ONE, ACCEPT)
+        arrived.wait()
+        client.close()
+        assert isinstance(call.exception(), UnclearAnswerError)
+    assert hub.asked == ["PATCH /factura/1"]
+
+
+def test_closing_ends_the_wait_for_a_connection(hub: HubServer) -> None:
+    arrived = Event()
+
+    def keep_waiting(handler: Handler) -> None:
+        arrived.set()
+        hang(handler)
+
+    hub.says(keep_waiting)
+    client = client_of(hub, timeout=1000, max_connections=1)
+    with ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(client.entities) for _ in range(3)]
+        arrived.wait()
+        client.close()
+        errors = [call.exception() for call in calls]
+    assert all(isinstance(error, HubUnreachableError) for error in errors)
+    assert hub.asked == ["GET /ens"]
+
+
+def test_a_full_list_of_connections_recovers_after_errors(hub: HubServer) -> None:
+    with client_of(hub, max_connections=1) as client:
+        for bad in (hang_up, Reply(body=b"x" * 100, sent=3), Reply(status=500), garbage):
+            hub.script.clear()
+            hub.says(bad, bad)
+            with pytest.raises(HubAwayError):
+                client.pending_invoices()
+        hub.script.clear()
+        hub.says(EMPTY)
+        assert client.pending_invoices().rows == ()
