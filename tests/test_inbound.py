@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from bridge import feedback
 from bridge.errors import AccountError, HubAwayError, StorageError
 from bridge.inbound import Inbound
-from bridge.ledger import attachments, deliveries, events, placed_files, schema
+from bridge.ledger import attachments, deliveries, histories, placed_files, schema
 from bridge.mailbox import CONFIRMATION, MARK, MailboxGoneError
 from bridge.model import DeliveryState, FeedName, HubId, PendingInvoice, State
 from bridge.placing import DELIVERED_KINDS, look_for_collected
@@ -133,9 +133,9 @@ def test_attachments_become_visible_first_then_the_message_then_the_invoice(
     office.pull()
     with office.account.ledger.read() as connection:
         shown = [
-            str(event["kind"])
-            for event in events.of_invoice(connection, HubId(hub_id))
-            if str(event["kind"]).endswith("placed")
+            event.kind
+            for event in histories.events(connection, hub_id)
+            if event.kind.endswith("placed")
         ]
     assert shown == [
         "attachment placed",

@@ -11,7 +11,16 @@ import pytest
 from sqlalchemy import delete, func, insert, select, update
 
 from bridge.errors import LedgerError
-from bridge.ledger import Ledger, deliveries, events, placed_files, schema, state_files, updates
+from bridge.ledger import (
+    Ledger,
+    deliveries,
+    events,
+    histories,
+    placed_files,
+    schema,
+    state_files,
+    updates,
+)
 from bridge.ledger.state_files import Kind
 from bridge.ledger.updates import Outcome
 from bridge.model import (
@@ -146,8 +155,8 @@ def test_events_are_never_changed_or_removed(ledger: Ledger) -> None:
         with pytest.raises(LedgerError), ledger.write() as connection:
             connection.execute(statement)
     with ledger.read() as connection:
-        (found,) = events.of_invoice(connection, ONE)
-    assert (found["kind"], found["at"], found["actor"]) == ("invoice seen", NOW, "bridge")
+        (found,) = histories.events(connection, ONE)
+    assert (found.kind, found.at, found.actor) == ("invoice seen", NOW, "bridge")
 
 
 # -- deliveries --------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from bridge.errors import HubAwayError
-from bridge.ledger import events, schema, state_files, updates
+from bridge.ledger import histories, schema, state_files, updates
 from bridge.ledger.state_files import Kind
 from bridge.model import Digest, State, UpdateStatus
 from bridge.naming import Folder
@@ -465,10 +465,10 @@ def test_taking_is_an_event_of_the_software(office: Office) -> None:
         actors = {row.kind: row.actor for row in connection.execute(select(table))}
         (update,) = (
             event
-            for event in events.of_invoice(connection, hub_id)
-            if event["kind"] == "update accepted"
+            for event in histories.events(connection, hub_id)
+            if event.kind == "update accepted"
         )
         known = state_files.same_bytes(connection, office.account.name, Digest("none"))
     assert actors[f"state file {Kind.TAKEN}"] == "rcf"
-    assert update["actor"] == "bridge"
+    assert update.actor == "bridge"
     assert known == []

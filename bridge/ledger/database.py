@@ -1,19 +1,27 @@
 """Opening the ledger and working in it: one transaction at a time writes, many read.
 
 SQLite in WAL mode with `synchronous=FULL`: what a transaction said is on disk when it returns.
+Threads that wait for their turn to write share one commit (see `groups`).
 """
 
 import fcntl
 import sqlite3
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from bridge.chain import BrokenChainError, Link
 from bridge.errors import LedgerError
+from bridge.ledger import events
+from bridge.ledger.groups import Groups
+from bridge.ledger.journal import GapError, Journal
+
+log = structlog.get_logger()
 
 HEAD = "0001"
 """The newest schema version, by its migration's name."""
@@ -28,11 +36,12 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         """Open the ledger and bring its schema up to date; raises LedgerError."""
         self.path = path
-        self._writing = threading.Lock()
         with self._ours():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._engine = _engine(path)
             self._upgrade()
+        self._groups = Groups(self._engine, after_commit=self._note_in_journals)
+        self._journals: dict[str, Journal] = {}
 
     def close(self) -> None:
         """Give every connection back."""
@@ -41,8 +50,7 @@ class Ledger:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Work in a transaction that is on disk when the block ends, or not at all."""
-        with self._writing, self._ours(), self._engine.begin() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with self._ours(), self._groups.turn() as connection:
             yield connection
 
     @contextmanager
@@ -51,6 +59,48 @@ class Ledger:
         with self._ours(), self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             yield connection
+
+    @property
+    def waiting(self) -> int:
+        """How many threads wait for their turn to write."""
+        return self._groups.waiting
+
+    def journal(self, account: str) -> Journal:
+        """Return the journal of an account, beside its archive."""
+        return self._journals.setdefault(account, Journal(self.path.parent / "archive", account))
+
+    def _note_in_journals(self, links: Sequence[Link]) -> None:
+        """Append committed events to their journals; what cannot be is added later.
+
+        Two processes may commit in one order and come here in the other: then, as after a crash,
+        what is missing in between is taken from the ledger.
+        """
+        for account in dict.fromkeys(link.account for link in links):
+            journal = self.journal(account)
+            try:
+                try:
+                    journal.append([link for link in links if link.account == account])
+                except GapError:
+                    self.complete_journal(account)
+            except (OSError, BrokenChainError, LedgerError) as error:
+                log.error("journal not written", path=str(journal.path), reason=str(error))
+
+    def complete_journal(self, account: str) -> int:
+        """Append what an account's journal lacks of the ledger's events; return how many.
+
+        Raises OSError, or BrokenChainError for a journal that holds something else.
+        """
+        journal = self.journal(account)
+        number, _ = journal.last()
+        added = 0
+        with self.read() as connection:
+            if number >= events.last(connection, account)[0]:
+                return 0
+            missing = events.chain(connection, account, after=number)
+            while some := [link for link, _ in islice(missing, 1000)]:
+                journal.append(some)
+                added += len(some)
+        return added
 
     @contextmanager
     def _ours(self) -> Iterator[None]:

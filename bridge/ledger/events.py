@@ -1,14 +1,33 @@
-"""Who did what and when: rows are added, never changed."""
+"""Who did what and when: rows are added, never changed, and chained by their digests.
 
+A row is written in the transaction that makes it true; once that is on disk, the row's line goes
+to the account's journal as well (see `journal`).
+"""
+
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
+from bridge.chain import FIRST, Link, Value
 from bridge.ledger.schema import event
 from bridge.model import HubId
 
 BRIDGE = "bridge"
 """The actor of what the bridge did by itself."""
+
+LINKS = "links"
+"""Where a connection keeps the events of its transaction until they are on disk."""
+
+# Built once: a statement made anew for each event costs more than running it.
+_LAST = (
+    select(event.c.number, event.c.digest)
+    .where(event.c.account == bindparam("account"))
+    .order_by(event.c.number.desc())
+    .limit(1)
+)
+_ADD = insert(event)
 
 
 def record(
@@ -19,21 +38,83 @@ def record(
     at: datetime,
     actor: str = BRIDGE,
     hub_id: HubId | None = None,
-    **detail: str | int | float | None,
+    **detail: Value | list[int],
 ) -> None:
     """Add an event; `kind` is a short sentence such as `invoice placed`."""
+    number, previous = last(connection, account)
+    link = Link(
+        account=account,
+        number=number + 1,
+        at=at,
+        actor=actor,
+        kind=kind,
+        hub_id=hub_id,
+        detail=detail,
+        previous=previous,
+    )
+    add(connection, link)
+
+
+def add(connection: Connection, link: Link) -> None:
+    """Add an event that is chained already: a new one, or one that the journal remembers."""
     row = {
-        "account": account,
-        "at": at,
-        "actor": actor,
-        "kind": kind,
-        "hub_id": hub_id,
-        "detail": detail,
+        "account": link.account,
+        "number": link.number,
+        "at": link.at,
+        "actor": link.actor,
+        "kind": link.kind,
+        "hub_id": link.hub_id,
+        "detail": dict(link.detail),
+        "digest": link.digest,
     }
-    connection.execute(insert(event), row)
+    connection.execute(_ADD, row)
+    connection.info.setdefault(LINKS, []).append(link)
 
 
-def of_invoice(connection: Connection, hub_id: HubId) -> list[dict[str, object]]:
-    """Return the events of one invoice, oldest first."""
-    rows = connection.execute(select(event).where(event.c.hub_id == hub_id).order_by(event.c.id))
-    return [dict(row) for row in rows.mappings()]
+def last(connection: Connection, account: str) -> tuple[int, str]:
+    """Return number and digest of an account's newest event; 0 and nothing before the first."""
+    row = connection.execute(_LAST, {"account": account}).first()
+    return (row.number, row.digest) if row else (0, FIRST)
+
+
+def accounts(connection: Connection) -> list[str]:
+    """Return the accounts that have events."""
+    return list(connection.scalars(select(event.c.account).distinct().order_by(event.c.account)))
+
+
+def chain(connection: Connection, account: str, *, after: int = 0) -> Iterator[tuple[Link, str]]:
+    """Return an account's events after a number, oldest first, each with the digest it bears."""
+    previous = FIRST
+    if after:
+        previous = connection.execute(
+            select(event.c.digest).where(event.c.account == account, event.c.number == after)
+        ).scalar_one()
+    rows = connection.execution_options(yield_per=1000).execute(
+        select(event)
+        .where(event.c.account == account, event.c.number > after)
+        .order_by(event.c.number)
+    )
+    for row in rows:
+        yield _link(row, previous), row.digest
+        previous = row.digest
+
+
+def count_since(connection: Connection, account: str, kind: str, since: datetime) -> int:
+    """Return how often something happened from that time on."""
+    found = select(func.count()).where(
+        event.c.account == account, event.c.kind == kind, event.c.at >= since
+    )
+    return connection.scalar(found) or 0
+
+
+def _link(row: Row[Any], previous: str) -> Link:
+    return Link(
+        account=row.account,
+        number=row.number,
+        at=row.at,
+        actor=row.actor,
+        kind=row.kind,
+        hub_id=row.hub_id,
+        detail=row.detail,
+        previous=previous,
+    )

@@ -1,7 +1,8 @@
 """The tables of the ledger.
 
 A delivery, an attachment and a placed file each keep the times of their steps; `state` says the
-last one. Times are stored in UTC. `event` only grows: triggers refuse to change or remove a row.
+last one. Times are stored in UTC. `event` only grows: triggers refuse to change or remove a row,
+and each row bears a digest that covers the one before it (see `chain`).
 """
 
 from datetime import UTC, datetime
@@ -58,6 +59,10 @@ account = Table(
     Column("clock_offset_seconds", Float),
     Column("trouble", Text),  # why the account stands still, in words
     Column("trouble_since", UtcDateTime),
+    Column("capped_listings", Integer, nullable=False, default=0),  # how many there were
+    Column("found_applied", Integer, nullable=False, default=0),  # acknowledgements, after a doubt
+    Column("verified_at", UtcDateTime),
+    Column("verified_through", UtcDateTime),  # the last event that `verify` found in order
 )
 
 delivery = Table(
@@ -216,13 +221,37 @@ event = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("account", Text, nullable=False),
+    Column("number", Integer, nullable=False),  # from 1, without gaps, in each account
     Column("at", UtcDateTime, nullable=False),
     Column("actor", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("hub_id", Text),
     Column("detail", JSON, nullable=False),
+    Column("digest", Text, nullable=False),  # of its line, which bears the digest before it
+    UniqueConstraint("account", "number"),
     Index("event_by_invoice", "account", "hub_id"),
     sqlite_autoincrement=True,
+)
+
+drift = Table(
+    "drift",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("call", Text, primary_key=True),  # what the hub was asked
+    Column("kind", Text, primary_key=True),  # unknown field, missing field, unknown state …
+    Column("name", Text, primary_key=True),
+    Column("times", Integer, nullable=False),
+    Column("first_at", UtcDateTime, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+)
+
+addressing_code = Table(
+    "addressing_code",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("nif", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("times", Integer, nullable=False),  # how many files of the old mailbox said so
 )
 
 component = Table(

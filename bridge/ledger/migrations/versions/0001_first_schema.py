@@ -21,7 +21,19 @@ def upgrade() -> None:
         sa.Column("clock_offset_seconds", sa.Float, nullable=True),
         sa.Column("trouble", sa.Text, nullable=True),
         sa.Column("trouble_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("capped_listings", sa.Integer, nullable=False),
+        sa.Column("found_applied", sa.Integer, nullable=False),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("verified_through", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "addressing_code",
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("nif", sa.Text, nullable=False),
+        sa.Column("code", sa.Text, nullable=False),
+        sa.Column("times", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("account", "nif", "code"),
     )
     op.create_table(
         "attachment",
@@ -95,15 +107,29 @@ def upgrade() -> None:
     op.create_index("delivery_by_date", "delivery", ["account", "issue_date"], unique=False)
     op.create_index("delivery_by_state", "delivery", ["account", "state"], unique=False)
     op.create_table(
+        "drift",
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("call", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("times", sa.Integer, nullable=False),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("account", "call", "kind", "name"),
+    )
+    op.create_table(
         "event",
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("account", sa.Text, nullable=False),
+        sa.Column("number", sa.Integer, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("actor", sa.Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("hub_id", sa.Text, nullable=True),
         sa.Column("detail", sa.JSON, nullable=False),
+        sa.Column("digest", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("account", "number"),
         sqlite_autoincrement=True,
     )
     op.create_index("event_by_invoice", "event", ["account", "hub_id"], unique=False)
