@@ -208,6 +208,7 @@ def hash_password() -> None:
 
 @app.command(short_help="Run a pretend hub and old mailbox.")
 def sandbox(
+    *,
     port: Annotated[
         int,
         typer.Option("--port", metavar="N", min=0, max=65535, help="0 picks a free one."),
@@ -218,14 +219,25 @@ def sandbox(
         Path | None,
         typer.Option("--facturae", metavar="DIR", help="Real Facturae files to deliver instead."),
     ] = None,
+    faults: Annotated[
+        str, typer.Option("--faults", metavar="SPEC", help="What goes wrong, see above.")
+    ] = "",
     log_format: LogFormat = None,
 ) -> None:
-    """Run a pretend hub on loopback, with the old mailbox beside it."""
+    """Run a pretend hub on loopback, with the old mailbox beside it.
+
+    SPEC makes the hub fail, the same way each time for the same --seed: NAME, NAME:CHANCE or
+    NAME:CHANCE:SECONDS, several separated by commas, such as 500:0.1,reset:0.05. CHANCE is from 0
+    to 1 (0.05 unless given). NAME is one of 500, html, 429, hang, drip, reset, cut, lost (a write
+    is applied, the answer is lost), repeat, reorder, extra, missing, strange-state, strange-code.
+    Also clock:SECONDS (the hub's clock is that far ahead, or behind if negative) and poison:N (N
+    invoices that draw 9999 for ever). Two sets have names: rough and drift.
+    """
     # Only this command needs it.
     from bridge.sandbox.command import run_sandbox  # noqa: PLC0415
 
     with answering():
-        run_sandbox(port=port, seed=seed, invoices=invoices, facturae=facturae)
+        run_sandbox(port=port, seed=seed, invoices=invoices, facturae=facturae, faults=faults)
 
 
 @app.command(short_help="Show the whole round on this machine.")

@@ -1,8 +1,8 @@
 """Answers of the pretend hub, and of the proxy that may stand before it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bridge.sandbox import wire
+from bridge.sandbox import drift, wire
 from bridge.sandbox.codes import CODES
 from bridge.sandbox.faults import Fault, FaultKind
 
@@ -50,4 +50,14 @@ def instead(fault: Fault) -> Answer | None:
         case FaultKind.BUSY:
             retry_after = b"%d" % max(0, round(fault.seconds))
             return Answer(status=429, content_type="", headers=((b"retry-after", retry_after),))
+        case FaultKind.STRANGE_CODE:
+            body = wire.dump({"codiError": fault.code, "descripcioError": "Error nou"})
+            return Answer(status=fault.status, body=body, code=fault.code)
     return None
+
+
+def altered(answer: Answer, kind: FaultKind) -> Answer:
+    """Return the right answer as a careless or a newer hub sends it; a no stays as it is."""
+    if answer.code is not None:
+        return answer
+    return replace(answer, body=drift.CHANGES[kind](answer.body))

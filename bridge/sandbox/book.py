@@ -32,10 +32,11 @@ class Book:
         self,
         generator: Generator,
         *,
+        seed: int = 1,
         allow_step_back: bool = True,
         supplier_nif_field: str = "nifProveidor",
     ) -> None:
-        self.faults = Faults()
+        self.faults = Faults(seed=seed)
         self.clock_offset = 0.0
         """Seconds that the hub's clock is ahead of the real one."""
         self.delay = 0.0

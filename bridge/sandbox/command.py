@@ -20,18 +20,20 @@ def run_sandbox(
     seed: int = 1,
     invoices: int = 12,
     facturae: Path | None = None,
+    faults: str = "",
     old_mailbox_port: int = 0,
     console: Console | None = None,
 ) -> None:
     """Serve a sandbox with its old mailbox until SIGINT or SIGTERM; for the main thread only.
 
-    Raises PortTakenError, SettingsError (the folder of invoices) or StorageError.
+    Raises PortTakenError, SettingsError (the folder of invoices, the faults) or StorageError.
     """
     sandbox = Sandbox(
         port=port,
         seed=seed,
         invoices=invoices,
         facturae=facturae,
+        faults=faults,
         old_mailbox=True,
         old_mailbox_port=old_mailbox_port,
     )

@@ -15,10 +15,12 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bridge.errors import SettingsError
 from bridge.model import State, StateUpdate
 from bridge.sandbox import wire
 from bridge.sandbox.book import Book
 from bridge.sandbox.codes import HubRefusalError
+from bridge.sandbox.fault_spec import read_spec
 from bridge.sandbox.journal import Request
 from bridge.settings import is_loopback
 
@@ -130,6 +132,10 @@ class Control:
 
     async def _add_fault(self, request: HttpRequest) -> Response:
         fields = await _fields(request)
+        if "spec" in fields:
+            _only(fields, "spec")
+            read_spec(str(fields["spec"])).come_over(self._book)
+            return await self._faults(request)
         if fields.get("times") == "forever":
             fields["times"] = None
         return JSONResponse(asdict(self._book.faults.fail(**fields)), status_code=201)
@@ -162,7 +168,7 @@ def _guarded(handler: Handler) -> Handler:
             return await handler(request)
         except HubRefusalError as error:
             return JSONResponse({"error": str(error)}, status_code=404)
-        except (BadRequestError, TypeError, ValueError) as error:
+        except (BadRequestError, SettingsError, TypeError, ValueError) as error:
             return JSONResponse({"error": str(error)}, status_code=400)
 
     return guarded

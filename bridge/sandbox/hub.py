@@ -13,17 +13,17 @@ from typing import Any
 
 from bridge.model import HubId
 from bridge.sandbox import wire
-from bridge.sandbox.answers import NO_SUCH_PAGE, NOT_ALLOWED, Answer, instead, refused
+from bridge.sandbox.answers import NO_SUCH_PAGE, NOT_ALLOWED, Answer, altered, instead, refused
 from bridge.sandbox.book import Book
 from bridge.sandbox.calls import Call, Receive, Scope, Send, read_call
 from bridge.sandbox.codes import HubRefusalError
-from bridge.sandbox.faults import Fault, FaultKind
+from bridge.sandbox.faults import ALTERS, Fault, FaultKind
 from bridge.sandbox.journal import Request
 from bridge.sandbox.rules import read_update
 from bridge.sandbox.tokens import check_token
 
 _DRIP_PIECES = 10
-_NEEDS_ANSWER = frozenset({FaultKind.CUT, FaultKind.DRIP})
+_NEEDS_ANSWER = frozenset({FaultKind.CUT, FaultKind.DRIP, *ALTERS})
 """Faults that spoil the right answer, which there must be first."""
 
 
@@ -56,7 +56,10 @@ class Hub:
         """Serve one request."""
         call = read_call(scope, await _body(receive))
         fault = self.book.faults.strike(
-            operation=call.operation, hub_id=call.hub_id, state=call.state
+            operation=call.operation,
+            hub_id=call.hub_id,
+            state=call.state,
+            path=f"{call.path}?{call.query}",
         )
         if self.book.delay:
             await asyncio.sleep(self.book.delay)
@@ -171,6 +174,8 @@ class Hub:
                 return
             done = done or self.answer(call)
         shown = done if fault.kind in {*_NEEDS_ANSWER, FaultKind.HANG} else instead(fault)
+        if shown is not None and fault.kind in ALTERS:
+            shown = altered(shown, fault.kind)
         self._note(call, shown=shown, done=done, fault=fault)
         if fault.kind is FaultKind.CUT and shown is not None:
             await self._cut(shown, scope, receive, send)

@@ -14,6 +14,7 @@ from bridge.http_server import HttpServer, Protocol
 from bridge.sandbox import calls, control
 from bridge.sandbox.book import Book
 from bridge.sandbox.calls import Receive, Scope, Send
+from bridge.sandbox.fault_spec import Trouble, read_spec
 from bridge.sandbox.hub import Hub
 from bridge.sandbox.invoices import Generator
 from bridge.sandbox.old_mailbox import OldMailbox
@@ -23,9 +24,9 @@ class Sandbox:
     """A pretend hub on loopback, with its state at hand: `with Sandbox() as sandbox: …`.
 
     The same seed gives the same invoices and the same secret; `facturae` names a folder of real
-    files that take the place of generated ones; `size` fills generated ones up to so many bytes.
-    `sandbox.book` may be read and
-    changed at any time, from any thread.
+    files that take the place of generated ones; `size` fills generated ones up to so many bytes;
+    `faults` is what goes wrong from the start (see `fault_spec`; raises SettingsError).
+    `sandbox.book` may be read and changed at any time, from any thread.
     """
 
     def __init__(
@@ -41,15 +42,20 @@ class Sandbox:
         allow_step_back: bool = True,
         supplier_nif_field: str = "nifProveidor",
         size: int = 0,
+        faults: str = "",
         old_mailbox: bool = False,
         old_mailbox_port: int = 0,
         old_mailbox_folder: Path | None = None,
     ) -> None:
         self.issuer = issuer
         self.secret = secret_of(seed) if secret is None else secret
+        trouble = read_spec(faults) if faults else Trouble()
         generator = Generator(seed=seed, size=size)
         self.book = Book(
-            generator, allow_step_back=allow_step_back, supplier_nif_field=supplier_nif_field
+            generator,
+            seed=seed,
+            allow_step_back=allow_step_back,
+            supplier_nif_field=supplier_nif_field,
         )
         if facturae is not None:
             self.book.add_folder(facturae)
@@ -57,6 +63,7 @@ class Sandbox:
             for town_hall in generator.town_halls:
                 self.book.add_entity(town_hall.entity)
             self.book.add_invoices(invoices)
+        trouble.come_over(self.book)
         self._host = host
         self._port = port
         self._hub = Hub(self.book, issuer=issuer, secret=self.secret)
