@@ -174,10 +174,10 @@ def test_parts_add_up() -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    (
-        "quake 500: 500:x 500:2 500:-1 500:nan hang:1:-2 500:0.1:1:1 500:0.1,,reset "
-        "rough:0.5 clock clock:inf poison:0 poison:1.5"
-    ).split(),
+    [
+        *("quake", "500:", "500:x", "500:2", "500:-1", "500:nan", "hang:1:-2", "500:0.1:1:1"),
+        *("500:0.1,,reset", "rough:0.5", "clock", "clock:inf", "poison:0", "poison:1.5"),
+    ],
 )
 def test_a_line_that_is_wrong_is_refused_with_the_part_that_is(spec: str) -> None:
     with pytest.raises(SettingsError, match="--faults: '"):
