@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from bridge import service, status
 from bridge.account import Account, open_account, utc_now
 from bridge.doctor import Finding, examine
 from bridge.durable import storage
-from bridge.errors import BridgeError, HubAwayError, LocalError, SettingsError
+from bridge.errors import BridgeError, HubAwayError, LedgerError, LocalError, SettingsError
 from bridge.inbound import Inbound
 from bridge.ledger import Ledger, updates
 from bridge.model import UpdateStatus
@@ -197,15 +197,31 @@ def hash_password() -> str:
 
 @contextmanager
 def _ledger_to_read(settings: Settings) -> Iterator[Ledger]:
-    """Open the ledger, or an empty one where there is none yet: looking makes no files."""
-    if (settings.data_dir / "ledger.db").exists():
-        with _ledger(settings) as ledger:
+    """Open the ledger, or an empty one where there is none yet: looking makes no files.
+
+    On a disk that is full or read-only SQLite cannot open even to read unless somebody else has
+    it open already. Then nobody writes to it, and a copy elsewhere shows what it says.
+    """
+    path = settings.data_dir / "ledger.db"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            ledger = Ledger(path if path.exists() else Path(folder) / "ledger.db")
+        except LedgerError as error:
+            try:
+                ledger = Ledger(_copied(path, Path(folder)))
+            except LocalError:
+                raise error from None
+        with closing(ledger):
             yield ledger
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            ledger = Ledger(Path(folder) / "ledger.db")
-            yield ledger
-            ledger.close()
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    """Copy a ledger that nobody writes to; raises StorageError."""
+    with storage(f"copy {path} to {folder}"):
+        for part in (path, path.with_name(f"{path.name}-wal")):
+            if part.exists():
+                shutil.copy(part, folder)
+    return folder / path.name
 
 
 @contextmanager

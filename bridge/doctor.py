@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from bridge.durable import lock, storage, sync_folder, write_file
+from bridge.durable import lock, removed_unless_whole, storage, sync_folder, write_file
 from bridge.errors import BridgeError, StorageError
 from bridge.facade.hostkeys import load_host_keys
 from bridge.facade.ssh import legacy_algorithms_available
@@ -249,9 +249,10 @@ def _try_disk(data_dir: Path) -> int:
         probe, link = data_dir / ".check", data_dir / ".check-link"
         for path in (probe, link):
             path.unlink(missing_ok=True)
-        write_file(probe, b"check")
-        os.link(probe, link)
-        sync_folder(data_dir)
+        with removed_unless_whole(probe), removed_unless_whole(link):
+            write_file(probe, b"check")
+            os.link(probe, link)
+            sync_folder(data_dir)
         for path in (probe, link):
             path.unlink()
         return shutil.disk_usage(data_dir).free

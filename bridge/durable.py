@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bridge.errors import StorageError
@@ -29,6 +29,10 @@ def _advice(error: OSError) -> str:
         errno.ENOSPC: "; the disk is full: make room, the bridge goes on by itself",
         errno.EDQUOT: "; the quota is used up: make room, the bridge goes on by itself",
         errno.EROFS: "; the file system is read-only: see the system's log",
+        errno.EIO: "; the disk fails: see the system's log",
+        errno.EFBIG: "; a limit on the size of files is set (ulimit -f): lift it",
+        errno.EMFILE: "; raise the limit of open files (ulimit -n, LimitNOFILE of systemd)",
+        errno.ENFILE: "; this machine has too many files open (fs.file-max)",
         errno.EXDEV: "; data_dir must lie on one file system, mailboxes included",
         errno.EACCES: "; the bridge's user needs the right to write there",
     }
@@ -55,11 +59,22 @@ def _sync(path: Path, flags: int) -> None:
 
 def write_file(path: Path, content: bytes) -> Digest:
     """Write a new file durably (its folder's name for it is not synced); return its digest."""
-    with path.open("xb") as file:
+    with path.open("xb") as file, removed_unless_whole(path):
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     return Digest(hashlib.sha256(content).hexdigest())
+
+
+@contextmanager
+def removed_unless_whole(path: Path) -> Iterator[None]:
+    """Remove a file that the block was to write when it fails: a full disk needs the room."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # what went wrong before is the news
+            path.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

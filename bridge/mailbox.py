@@ -20,7 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from bridge.durable import CHUNK, lock, storage, sync_file, sync_folder, write_file
+from bridge.durable import (
+    CHUNK,
+    lock,
+    removed_unless_whole,
+    storage,
+    sync_file,
+    sync_folder,
+    write_file,
+)
 from bridge.errors import InvoiceError, StorageError
 from bridge.model import Digest
 from bridge.naming import Folder, Profile
@@ -86,10 +94,17 @@ class Archive:
             sync_folder(self.root)
 
     def keep(self, staged: Path, digest: Digest) -> Path:
-        """Keep a staged file for ever; the staged name goes. Safe to repeat.
+        """Keep a staged file; the staged name goes. Safe to repeat.
 
         The file is synced here; `prepare` has made the folders.
         """
+        kept = self.hold(staged, digest)
+        with storage(f"archive {kept}"):
+            staged.unlink()
+        return kept
+
+    def hold(self, staged: Path, digest: Digest) -> Path:
+        """Keep a file that somebody else still needs under its staged name. Safe to repeat."""
         kept = self.path(digest)
         with storage(f"archive {kept}"):
             sync_file(staged)
@@ -99,7 +114,6 @@ class Archive:
                 pass  # the same bytes came before
             else:
                 sync_folder(kept.parent)
-            staged.unlink()
         return kept
 
     def read(self, digest: Digest, *, most: int = -1) -> bytes:
@@ -220,10 +234,11 @@ class Mailbox:
     def keep_bytes(self, content: bytes, *, purpose: str) -> Digest:
         """Put bytes into the archive, durably; return their digest."""
         staged = self.staged(purpose)
-        with storage(f"staging {staged}"):
-            staged.write_bytes(content)
         digest = Digest(hashlib.sha256(content).hexdigest())
-        self.archive.keep(staged, digest)
+        with removed_unless_whole(staged):
+            with storage(f"staging {staged}"):
+                staged.write_bytes(content)
+            self.archive.keep(staged, digest)
         return digest
 
     def make_ready(self, files: Iterable[tuple[Folder, str, Digest]]) -> None:
@@ -260,7 +275,8 @@ class Mailbox:
     def present(self, role: Folder) -> frozenset[str]:
         """Return the names in a folder."""
         with storage(f"mailbox {self.folder(role)}"):
-            return frozenset(path.name for path in self.folder(role).iterdir())
+            # Names only: to make a hundred thousand paths each time takes long.
+            return frozenset(os.listdir(self.folder(role)))  # noqa: PTH208
 
     def is_gone(self, role: Folder, name: str) -> bool:
         """Tell whether a file is not in its folder."""
@@ -268,10 +284,15 @@ class Mailbox:
 
     def dropped(self) -> Iterator[Dropped]:
         """Look at what lies in `statin`, by arrival."""
+        yield from sorted(self.lying(), key=lambda found: (found.changed_at, found.name))
+
+    def lying(self) -> Iterator[Dropped]:
+        """Look at what lies in `statin`, one after the other, in no order."""
         folder = self.folder(Folder.STATIN)
-        with storage(f"mailbox {folder}"):
-            entries = [found for entry in os.scandir(folder) if (found := _look(Path(entry.path)))]
-        yield from sorted(entries, key=lambda found: (found.changed_at, found.name))
+        with storage(f"mailbox {folder}"), os.scandir(folder) as entries:
+            for entry in entries:
+                if found := _look(Path(entry.path)):
+                    yield found
 
     def keep_dropped(self, file: Dropped) -> Digest:
         """Copy a dropped file of any size into the archive.
@@ -280,24 +301,33 @@ class Mailbox:
         """
         staged, digest = self.staged("take"), hashlib.sha256()
         where = f"{self.profile.folder(Folder.STATIN)}/{file.name}"
-        with storage(where), _open(file) as source, staged.open("xb") as copy:
-            while chunk := source.read(CHUNK):
-                digest.update(chunk)
-                copy.write(chunk)
-        found = Digest(digest.hexdigest())
-        self.archive.keep(staged, found)
+        with removed_unless_whole(staged):
+            with storage(where), _open(file) as source, staged.open("xb") as copy:
+                while chunk := source.read(CHUNK):
+                    digest.update(chunk)
+                    copy.write(chunk)
+            found = Digest(digest.hexdigest())
+            self.archive.keep(staged, found)
         return found
 
     def keep_partial(self, partial: Path) -> tuple[Digest, int]:
-        """Move an upload that was cut off into the archive; return its digest and size."""
+        """Put an upload that was cut off into the archive; return its digest and size.
+
+        It stays where it is until `forget_partial`: after a crash it is found there again.
+        """
         with storage(f"upload {partial.name}"):
             size = partial.stat().st_size
             with partial.open("rb") as file:
                 digest = Digest(hashlib.file_digest(file, "sha256").hexdigest())
-        self.archive.keep(partial, digest)
+        self.archive.hold(partial, digest)
+        return digest, size
+
+    def forget_partial(self, partial: Path) -> None:
+        """Remove an upload that was cut off from staging: archive and ledger have it."""
+        with storage(f"upload {partial.name}"):
+            partial.unlink(missing_ok=True)
         with suppress(OSError):  # not empty, or gone: then it is somebody else's
             partial.parent.rmdir()
-        return digest, size
 
     def is_being_written(self, file: Dropped) -> bool:
         """Tell whether some program has a dropped file open for writing, however long it pauses.

@@ -19,7 +19,7 @@ from bridge.ledger.placed_files import Kind
 from bridge.ledger.updates import Update
 from bridge.placing import look_for_collected, prepare, resume
 from bridge.sending import Sent, send
-from bridge.taking import take_in
+from bridge.taking import HANDFUL, take_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ def outbound_round(account: Account, *, only_due: bool, talk: bool = True) -> Ro
     prepare(account)
     with account.mailbox.turn("outbound"):
         resume(account, frozenset({Kind.ANSWER}))
-        taken = take_in(account)
+        taken = take_in(account, most=HANDFUL if only_due else None)
         collected = look_for_collected(account)
         acknowledged, sent = 0, Sent()
         try:

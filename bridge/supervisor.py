@@ -9,7 +9,7 @@ import structlog
 
 from bridge.account import utc_now
 from bridge.backoff import delay
-from bridge.errors import BridgeError, LedgerError
+from bridge.errors import BridgeError
 from bridge.ledger import Ledger, components
 
 log = structlog.get_logger()
@@ -83,5 +83,6 @@ class Supervisor:
                 components.note(
                     connection, component.name, error=error, restarts=restarts, at=utc_now()
                 )
-        except LedgerError as problem:
+        except Exception as problem:
+            # Whatever it is: a component that cannot be noted must run all the same.
             log.error("the ledger cannot be written", reason=str(problem))

@@ -7,6 +7,7 @@ another chance.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -27,22 +28,39 @@ from bridge.translate import ReadUpdate, updates_of
 
 log = structlog.get_logger()
 
-UNRECOGNISED_AFTER = 600
-"""Seconds after which `status` lists what lies in `statin` and is not taken."""
+LEFT_LYING_AFTER = 600
+"""Seconds after which `status` tells of what lies in `statin` and is not taken."""
+
+HANDFUL = 200
+"""State files that one round of `serve` takes: what they ask for is sent before more are taken."""
 
 
-def take_in(account: Account) -> int:
-    """Take the finished state files out of `statin`; return how many."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftLying:
+    """The names of what lies in `statin` for long."""
+
+    unrecognised: tuple[str, ...] = ()
+    """What is never taken."""
+    not_taken: tuple[str, ...] = ()
+    """State files that could not be taken yet."""
+
+
+def take_in(account: Account, *, most: int | None = None) -> int:
+    """Take the finished state files out of `statin`, that many at most; return how many."""
     lying = list(account.mailbox.dropped())
     account.mailbox.clear_staged("take")
     _note_left(account, {file.name for file in lying})
-    finished = [
-        file
-        for file in lying
-        if _is_state_file(account.mailbox, account.settings.push, file)
-        and has_settled(account, file)
-    ]
-    return sum(_take(account, file) for file in finished)
+    taken = 0
+    for file in lying:
+        if taken == most:
+            break
+        taken += _is_finished(account, file) and _take(account, file)
+    return taken
+
+
+def _is_finished(account: Account, file: Dropped) -> bool:
+    recognised = _is_state_file(account.mailbox, account.settings.push, file)
+    return recognised and has_settled(account, file)
 
 
 def has_settled(account: Account, file: Dropped) -> bool:
@@ -74,14 +92,21 @@ def arriving(account: Account) -> frozenset[str]:
     )
 
 
-def unrecognised(mailbox: Mailbox, push: PushSettings, *, now: datetime) -> list[str]:
-    """Return the names of what lies in `statin` for long and is not taken."""
-    oldest = now.timestamp() - UNRECOGNISED_AFTER
-    return [
-        file.name
-        for file in mailbox.dropped()
-        if not _is_state_file(mailbox, push, file) and file.changed_at < oldest
-    ]
+def expects_files(account: Account) -> bool:
+    """Tell whether any state file lies in `statin`, settled or not."""
+    push = account.settings.push
+    return any(_is_state_file(account.mailbox, push, file) for file in account.mailbox.lying())
+
+
+def left_lying(mailbox: Mailbox, push: PushSettings, *, now: datetime) -> LeftLying:
+    """Return what lies in `statin` for long, by arrival."""
+    oldest = now.timestamp() - LEFT_LYING_AFTER
+    late = [file for file in mailbox.dropped() if file.changed_at < oldest]
+    known = [_is_state_file(mailbox, push, file) for file in late]
+    return LeftLying(
+        unrecognised=tuple(file.name for file, ours in zip(late, known, strict=True) if not ours),
+        not_taken=tuple(file.name for file, ours in zip(late, known, strict=True) if ours),
+    )
 
 
 def _is_state_file(mailbox: Mailbox, push: PushSettings, file: Dropped) -> bool:
@@ -131,18 +156,20 @@ def _enter(account: Account, file: Dropped, digest: Digest, before: Sequence[Sta
             for known in before
             for update in updates.of_file(connection, known.id)
         }
-        for update in found:
-            _queue(connection, account, file_id, update, earlier.get(update.position))
         events.record(
             connection,
             account.name,
             f"state file {kind}",
             at=now,
             actor="rcf",
+            file=file_id,
             name=file.name,
             digest=digest,
+            size=file.size,
             updates=len(found),
         )
+        for update in found:
+            _queue(connection, account, file_id, update, earlier.get(update.position))
     log.info("state file taken", account=account.name, name=file.name, updates=len(found))
     return file_id
 
@@ -180,13 +207,11 @@ def _queue(
     if earlier is not None and earlier.status is not UpdateStatus.REFUSED:
         return  # one effect, however often it is dropped
     hub_id, outcome = _resolve(connection, account, found)
-    now = account.clock()
     if earlier is not None and earlier.answered:
-        updates.requeue(
-            connection, earlier.id, state_file=file_id, hub_id=hub_id, outcome=outcome, at=now
-        )
+        _queue_again(connection, account, earlier.id, file_id, hub_id, outcome, actor="rcf")
         return
-    updates.queue(
+    now = account.clock()
+    update_id = updates.queue(
         connection,
         account.name,
         file_id,
@@ -197,6 +222,47 @@ def _queue(
         outcome=outcome,
         at=now,
     )
+    events.record(
+        connection,
+        account.name,
+        "update refused" if isinstance(outcome, Refusal) else "update queued",
+        at=now,
+        actor="rcf",
+        hub_id=hub_id,
+        update=update_id,
+        file=file_id,
+        position=found.position,
+        total=found.total,
+        asked_state=found.asked_state,
+        outcome=updates.as_detail(outcome),
+    )
+
+
+def _queue_again(
+    connection: Connection,
+    account: Account,
+    update_id: int,
+    file_id: int,
+    hub_id: HubId | None,
+    outcome: StateUpdate | Refusal,
+    *,
+    actor: str,
+) -> None:
+    now = account.clock()
+    updates.requeue(
+        connection, update_id, state_file=file_id, hub_id=hub_id, outcome=outcome, at=now
+    )
+    events.record(
+        connection,
+        account.name,
+        "update queued again",
+        at=now,
+        actor=actor,
+        hub_id=hub_id,
+        update=update_id,
+        file=file_id,
+        outcome=updates.as_detail(outcome),
+    )
 
 
 def _try_again(
@@ -205,14 +271,7 @@ def _try_again(
     """Queue a refused update again, unless its file refuses it still: that was answered once."""
     hub_id, outcome = _resolve(connection, account, found)
     if outcome != update.refusal:
-        updates.requeue(
-            connection,
-            update.id,
-            state_file=file_id,
-            hub_id=hub_id,
-            outcome=outcome,
-            at=account.clock(),
-        )
+        _queue_again(connection, account, update.id, file_id, hub_id, outcome, actor="operator")
 
 
 def _resolve(
@@ -248,24 +307,25 @@ def retry(account: Account, refused: Iterable[Update]) -> None:
             for found in read_updates(account, file.digest):
                 if found.position == update.position:
                     _try_again(connection, account, file.id, found, update)
-            events.record(
-                connection,
-                account.name,
-                "update queued again",
-                at=account.clock(),
-                actor="operator",
-                hub_id=update.hub_id,
-                update=update.id,
-            )
 
 
 def note_cut_off(account: Account, folder: Folder, name: str, partial: Path) -> None:
-    """Keep the bytes of an upload that was cut off; it is neither taken nor answered."""
+    """Keep the bytes of an upload that was cut off; it is neither taken nor answered.
+
+    After an error, or a crash, it is still at `partial` and can be noted again.
+    """
+    with account.mailbox.turn("outbound"):
+        _note_cut_off(account, folder, name, partial)
+        account.mailbox.forget_partial(partial)
+
+
+def _note_cut_off(account: Account, folder: Folder, name: str, partial: Path) -> None:
     digest, size = account.mailbox.keep_partial(partial)
     now = account.clock()
     with account.ledger.write() as connection:
+        file_id = None
         if folder is Folder.STATIN:
-            state_files.add(
+            file_id = state_files.add(
                 connection,
                 account.name,
                 name=name,
@@ -281,6 +341,7 @@ def note_cut_off(account: Account, folder: Folder, name: str, partial: Path) -> 
             at=now,
             actor="rcf",
             folder=folder,
+            file=file_id,
             name=name,
             digest=digest,
             size=size,

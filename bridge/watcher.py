@@ -3,6 +3,7 @@
 Events are hints only (they can be lost without a word); the periodic scan is the truth.
 """
 
+import errno
 import threading
 from pathlib import Path
 
@@ -16,10 +17,17 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
-from bridge.durable import storage
+from bridge.errors import StorageError
 
 CHANGES = (FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileMovedEvent)
 """What a finished upload or a deletion looks like; reading and writing are no news."""
+
+ADVICE = {
+    errno.ENOSPC: "the kernel has no watch left: raise fs.inotify.max_user_watches",
+    errno.EMFILE: "no watcher or file can be opened any more: raise "
+    "fs.inotify.max_user_instances, or the limit of open files",
+}
+"""What these errors mean here, unlike elsewhere; see inotify(7)."""
 
 
 class _Waker(FileSystemEventHandler):
@@ -34,9 +42,14 @@ class _Waker(FileSystemEventHandler):
 def watch(root: Path, wake: threading.Event, stop: threading.Event) -> None:
     """Set `wake` at every change below a folder until `stop` is set; raises StorageError."""
     observer = Observer()
-    with storage(f"watching {root}"):
+    try:
         observer.schedule(_Waker(wake), str(root), recursive=True)
         observer.start()
+    except OSError as error:
+        raise StorageError(
+            f"watching {root}: {ADVICE.get(error.errno or 0) or error.strerror or error}; it is "
+            "looked at every few seconds instead"
+        ) from error
     try:
         while not stop.wait(1) and observer.is_alive():
             pass

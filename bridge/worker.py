@@ -14,13 +14,16 @@ from bridge.errors import AccountError, HubAwayError, LocalError, SettingsError,
 from bridge.inbound import Inbound
 from bridge.naming import Folder
 from bridge.rounds import pull_round, push_round
-from bridge.taking import arriving, note_cut_off
+from bridge.taking import expects_files, note_cut_off
 from bridge.watcher import watch
 
 log = structlog.get_logger()
 
 SCAN_INTERVAL = 5
 """Seconds between two looks at a mailbox; what wakes outbound earlier is only a hint."""
+
+LONGEST_LOCAL = 60
+"""Seconds until the next try at most while this machine cannot: room may be made at any time."""
 
 SHORTEST_REST = 0.05
 """Seconds between two rounds however much goes on in the mailbox."""
@@ -92,17 +95,19 @@ class Worker:
 
     def _expects_files(self) -> bool:
         try:
-            return bool(arriving(self.account))
+            return expects_files(self.account)
         except StorageError:  # the round says what is wrong with the mailbox
             return False
 
     def _keep_cut_off(self) -> None:
-        while not self._cut_off.empty():
+        for _ in range(self._cut_off.qsize()):
             upload = self._cut_off.get()
             try:
                 note_cut_off(self.account, upload.folder, upload.name, upload.partial)
-            except StorageError as error:
-                log.error("broken upload not kept", name=upload.name, reason=str(error))
+            except LocalError as error:
+                log.error("broken upload not kept yet", name=upload.name, reason=str(error))
+                if upload.partial.exists():
+                    self._cut_off.put(upload)  # for the next round
 
     def _read_secret_again(self) -> None:
         """Take the secret as it is now: once it is mended, the account goes on by itself."""
@@ -117,6 +122,8 @@ class Worker:
         wait = delay(failures, initial=push.retry_initial, most=push.retry_max).total_seconds()
         if isinstance(error, HubAwayError):
             wait = max(min(wait, self.account.settings.pull.interval * 5), error.retry_after or 0)
+        if isinstance(error, LocalError):
+            wait = min(wait, LONGEST_LOCAL)
         if isinstance(error, AccountError):
             self._read_secret_again()
         log.warning(

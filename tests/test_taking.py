@@ -13,7 +13,7 @@ from bridge.ledger import histories, schema, state_files, updates
 from bridge.ledger.state_files import Kind
 from bridge.model import Digest, State, UpdateStatus
 from bridge.naming import Folder
-from bridge.taking import note_cut_off, retry, unrecognised
+from bridge.taking import LeftLying, left_lying, note_cut_off, retry, take_in
 from tests.accounts import Office, Offices, annotated, failing, said, state_file
 
 
@@ -77,9 +77,29 @@ def test_what_is_not_recognised_is_listed_after_ten_minutes(office: Office) -> N
     office.drop("a.txt", b"x")
     office.drop("b.XML.part", b"x")
     mailbox, push = office.account.mailbox, office.account.settings.push
-    assert unrecognised(mailbox, push, now=office.clock()) == []
+    assert left_lying(mailbox, push, now=office.clock()) == LeftLying()
     later = office.clock() + timedelta(minutes=11)
-    assert sorted(unrecognised(mailbox, push, now=later)) == ["a.txt", "b.XML.part"]
+    found = left_lying(mailbox, push, now=later)
+    assert sorted(found.unrecognised) == ["a.txt", "b.XML.part"]
+    assert found.not_taken == ()
+
+
+def test_a_state_file_that_could_not_be_taken_is_told_of_after_ten_minutes(office: Office) -> None:
+    office.pull()
+    office.drop("a.XML", state_file())
+    mailbox, push = office.account.mailbox, office.account.settings.push
+    assert left_lying(mailbox, push, now=office.clock()) == LeftLying()
+    later = office.clock() + timedelta(minutes=11)
+    assert left_lying(mailbox, push, now=later) == LeftLying(not_taken=("a.XML",))
+
+
+def test_of_many_state_files_a_handful_is_taken_at_a_time_by_arrival(office: Office) -> None:
+    office.pull()
+    for name in ("c.XML", "a.XML", "b.XML"):
+        wait_for_a_later_change_time(office.drop(name, state_file()))
+    assert take_in(office.account, most=2) == 2
+    assert office.names("statin") == ["b.XML"]
+    assert take_in(office.account, most=2) == 1
 
 
 def test_a_file_that_has_not_settled_is_left_alone(office: Office) -> None:

@@ -24,6 +24,7 @@ def as_json(what: Status | Life) -> Document:
             "clock_offset_seconds": what.clock_offset,
         },
         "disk_free_bytes": what.disk_free_bytes,
+        "disk_trouble": what.disk_trouble,
         "components": _plain(what.components),
     }
 
@@ -51,6 +52,7 @@ def _account(status: Status, account: AccountStatus) -> Document:
             for row in account.refused
         ],
         "unrecognised_files": list(account.unrecognised_files),
+        "not_taken_files": list(account.not_taken),
         "last_poll": _plain(account.row.last_poll),
         "capped_slices": list(account.row.capped_slices),
         "verified_through": _plain(account.verified_through),

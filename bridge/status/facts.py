@@ -3,6 +3,7 @@
 The hub is never asked and no secret is read: a status must be had when nothing else works.
 """
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,10 +29,13 @@ from bridge.mailbox import Mailbox
 from bridge.model import DeliveryState, UpdateStatus
 from bridge.naming import Folder, parse_profile
 from bridge.settings import AccountSettings, Settings, read_profile
-from bridge.taking import unrecognised
+from bridge.taking import LeftLying, left_lying
 
 CUT_OFF_SHOWN = timedelta(days=1)
 """How long an upload that was cut off is listed."""
+
+FULL = 1 << 20
+"""Bytes; with less than this free no invoice has room."""
 
 RECENT = timedelta(days=30)
 """How long a missing receipt is listed, and a refusal counts as something to look at."""
@@ -57,6 +61,8 @@ class AccountStatus:
     waiting: tuple[Waiting, ...]
     found_applied: int
     unrecognised_files: tuple[str, ...]
+    not_taken: tuple[str, ...]
+    """State files that lie in `statin` for long."""
     cut_off: tuple[CutOff, ...]
     verified_through: datetime | None = None
 
@@ -69,6 +75,7 @@ class Status:
     accounts: tuple[AccountStatus, ...]
     components: tuple[ComponentRow, ...]
     disk_free_bytes: int | None
+    disk_trouble: str | None
     poll_interval: float
     uncollected_after: float
 
@@ -115,6 +122,7 @@ def look(settings: Settings, ledger: Ledger, *, now: datetime) -> Status:
         accounts=accounts,
         components=components,
         disk_free_bytes=_free(settings.data_dir),
+        disk_trouble=_disk_trouble(settings.data_dir),
         poll_interval=settings.pull.interval,
         uncollected_after=settings.alerts.uncollected_after,
     )
@@ -125,7 +133,7 @@ def _account(
 ) -> AccountStatus:
     name = own.name
     row = summary.of_account(connection, name)
-    strangers, mailbox_trouble = _mailbox(settings, own, row.mailbox_mark, now)
+    lying, mailbox_trouble = _mailbox(settings, own, row.mailbox_mark, now)
     return AccountStatus(
         name=name,
         serve=own.serve,
@@ -142,24 +150,40 @@ def _account(
         refused=tuple(summary.refused(connection, name)),
         waiting=tuple(summary.waiting(connection, name)),
         found_applied=summary.found_applied(connection, name),
-        unrecognised_files=strangers,
+        unrecognised_files=lying.unrecognised,
+        not_taken=lying.not_taken,
         cut_off=tuple(summary.cut_off(connection, name, since=now - CUT_OFF_SHOWN)),
     )
 
 
 def _mailbox(
     settings: Settings, own: AccountSettings, mark: str | None, now: datetime
-) -> tuple[tuple[str, ...], str | None]:
-    """Return the names in `statin` that are not recognised, and what is wrong with the mailbox."""
+) -> tuple[LeftLying, str | None]:
+    """Return what lies in `statin` for long, and what is wrong with the mailbox."""
     mailbox = Mailbox(settings.data_dir, own.name, parse_profile(read_profile(own.profile)))
     if mark is None and not mailbox.folder(Folder.STATIN).is_dir():
-        return (), None  # nothing was ever done here
+        return LeftLying(), None  # nothing was ever done here
     try:
         if mark is not None:
             mailbox.ensure_same(mark)
-        return tuple(unrecognised(mailbox, settings.push, now=now)), None
+        return left_lying(mailbox, settings.push, now=now), None
     except StorageError as error:
-        return (), str(error)
+        return LeftLying(), str(error)
+
+
+def _disk_trouble(folder: Path) -> str | None:
+    """Say why nothing can be written; seen on the disk itself: the ledger lies on it too."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return None
+    if disk.f_flag & os.ST_RDONLY:
+        return "The disk is read-only"
+    if disk.f_bavail * disk.f_frsize < FULL:
+        return "The disk is full"
+    if disk.f_files and not disk.f_favail:
+        return "The disk can hold no more files (inodes)"
+    return None
 
 
 def _free(folder: Path) -> int | None:

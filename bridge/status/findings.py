@@ -11,6 +11,7 @@ from typing import Final
 
 from bridge.status.facts import AccountStatus, Status
 from bridge.status.words import counted, safe, size, span
+from bridge.taking import LEFT_LYING_AFTER
 
 POLL_PATIENCE: Final = 1800
 """Seconds without a poll that are worth a look (and never less than three intervals)."""
@@ -48,6 +49,13 @@ def _find(status: Status) -> Iterator[Finding]:
 
 
 def _disk(status: Status) -> Finding | None:
+    if status.disk_trouble is not None:
+        return Finding(
+            account=None,
+            what=f"{status.disk_trouble}: nothing can be stored, so nothing is fetched or taken",
+            advice="Nothing is lost; once the disk can be written again, all goes on by itself. "
+            "See the system's log, make room",
+        )
     free = status.disk_free_bytes
     if free is None or free >= LEAST_DISK:
         return None
@@ -224,6 +232,19 @@ def _unrecognised(_: Status, account: AccountStatus) -> Finding | None:
     )
 
 
+def _not_taken(_: Status, account: AccountStatus) -> Finding | None:
+    names = account.not_taken
+    if not names:
+        return None
+    have = "has" if len(names) == 1 else "have"
+    return Finding(
+        account=account.name,
+        what=f"{counted(len(names), 'state file')} in statin {have} not been taken for more than "
+        f"{span(LEFT_LYING_AFTER)}: {safe(names[0])}{' …' if names[1:] else ''}",
+        advice="Look whether the bridge runs and may read the file, and in its log for the reason",
+    )
+
+
 MACHINE_RULES: tuple[Callable[[Status], Finding | None], ...] = (
     _disk,
     _hub,
@@ -243,4 +264,5 @@ ACCOUNT_RULES: tuple[Callable[[Status, AccountStatus], Finding | None], ...] = (
     _held_back_attachments,
     _not_acknowledged,
     _unrecognised,
+    _not_taken,
 )
