@@ -21,7 +21,7 @@ from bridge.mailbox import NameTakenError
 from bridge.messages import Refused
 from bridge.model import HubId
 from bridge.naming import Folder, NameParts
-from bridge.placing import message_id, place
+from bridge.placing import Reason, message_ids, place
 
 log = structlog.get_logger()
 
@@ -56,11 +56,9 @@ def _answer(account: Account, file: StateFile, refused: Sequence[Update]) -> Non
     message = messages.refused(refusals, filename=file.name, now=account.clock())
     digest = account.mailbox.keep_bytes(feedback.write(message), purpose="take")
     hub_id = next((it.hub_id for it in refusals if it.hub_id), None)
-    with account.ledger.write() as connection:
-        parts = replace(
-            _name_parts(connection, account, file, hub_id),
-            message_id=message_id(connection, account),
-        )
+    (message_id,) = message_ids(account, 1)
+    with account.ledger.read() as connection:
+        parts = replace(_name_parts(connection, account, file, hub_id), message_id=message_id)
     placed = PlacedFile(
         folder=Folder.STATOUT,
         name=account.mailbox.profile.message_name(parts),
@@ -69,11 +67,12 @@ def _answer(account: Account, file: StateFile, refused: Sequence[Update]) -> Non
         hub_id=hub_id,
     )
     ids = [update.id for update in refused]
-    place(
-        account,
-        [placed],
-        meanwhile=lambda connection: updates.answered(connection, ids, at=account.clock()),
+    reason = Reason(
+        kind="refusals answered",
+        write=lambda connection: updates.answered(connection, ids, at=account.clock()),
+        detail={"updates": ids},
     )
+    place(account, [placed], reason)
     log.warning("state file refused", account=account.name, name=file.name, updates=len(ids))
 
 

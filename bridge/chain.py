@@ -7,12 +7,12 @@ in between breaks it from there on.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-Value = str | int | float | None
-Detail = Mapping[str, Value | list[int]]
+Value = str | int | float | None | Sequence["Value"] | Mapping[str, "Value"]
+Detail = Mapping[str, Value]
 
 FIRST = ""
 """What the first event of an account names as the digest before it."""

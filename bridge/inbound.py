@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from bridge import feedback, messages
 from bridge.account import Account
+from bridge.chain import Detail
 from bridge.backoff import delay
 from bridge.crew import work
 from bridge.errors import BridgeError
@@ -46,7 +47,15 @@ from bridge.model import (
     PendingAttachment,
 )
 from bridge.naming import Folder, NameParts, Profile, extension_of
-from bridge.placing import DELIVERED_KINDS, look_for_collected, message_id, place, prepare, resume
+from bridge.placing import (
+    DELIVERED_KINDS,
+    Reason,
+    look_for_collected,
+    message_ids,
+    place,
+    prepare,
+    resume,
+)
 
 log = structlog.get_logger()
 
@@ -119,10 +128,21 @@ class Inbound:
         account, now = self.account, self.account.clock()
         with account.ledger.write() as connection:
             new = deliveries.see(connection, account.name, FEED, listing.invoices, at=now)
+            listed = {row.hub_id: row for row in listing.invoices}
             for hub_id in new:
-                events.record(connection, account.name, "invoice seen", at=now, hub_id=hub_id)
-            listed = [row.hub_id for row in listing.invoices]
-            deliveries.still_listed(connection, account.name, listed, before=now - STILL_LISTED)
+                events.record(
+                    connection,
+                    account.name,
+                    "invoice seen",
+                    at=now,
+                    hub_id=hub_id,
+                    feed=FEED,
+                    nif=listed[hub_id].nif,
+                    accounting_office=listed[hub_id].accounting_office,
+                )
+            deliveries.still_listed(
+                connection, account.name, list(listed), before=now - STILL_LISTED
+            )
             accounts.note_poll(connection, account.name, at=now, capped_slices=capped)
         return new
 
@@ -139,9 +159,10 @@ class Inbound:
         account = self.account
         with account.ledger.read() as connection:
             waiting = deliveries.to_fetch(connection, account.name, FEED, due=due)
+        numbers = dict(zip(waiting, message_ids(account, len(waiting)), strict=True))
         problems = work(
             waiting,
-            self._bring,
+            lambda delivery: self._bring(delivery, message_id=numbers[delivery]),
             workers=account.settings.hub.max_connections,
             failed=self._note_trouble,
             stopping=account.stopping,
@@ -149,26 +170,36 @@ class Inbound:
         troubles = [(delivery.hub_id, str(error)) for delivery, error in problems]
         return len(waiting) - len(problems), troubles
 
-    def _bring(self, delivery: Delivery) -> None:
-        """Bring one invoice into the mailbox."""
+    def _bring(self, delivery: Delivery, *, message_id: str) -> None:
+        """Bring one invoice into the mailbox, with a message of this id."""
         account = self.account
         with account.ledger.read() as connection:
             had = deliveries.collected_before(connection, account.name, delivery.hub_id)
+            known = attachments.of_invoice(connection, account.name, FEED, delivery.hub_id)
         if had:
-            with account.ledger.write() as connection:
-                deliveries.had_before(connection, delivery.id, at=account.clock())
+            self._leave_out(delivery)
             return
-        self._place(delivery, self._fetch(delivery))
+        self._place(delivery, self._fetch(delivery, known), message_id=message_id)
         log.info("invoice placed", account=account.name, hub_id=delivery.hub_id)
 
-    def _fetch(self, delivery: Delivery) -> Fetched:
+    def _leave_out(self, delivery: Delivery) -> None:
+        """Never offer again what the software has."""
+        account, now = self.account, self.account.clock()
+        with account.ledger.write() as connection:
+            deliveries.had_before(connection, delivery.id, at=now)
+            events.record(
+                connection,
+                account.name,
+                "invoice left out: collected before",
+                at=now,
+                hub_id=delivery.hub_id,
+            )
+
+    def _fetch(self, delivery: Delivery, known: Sequence[AttachmentRow]) -> Fetched:
         account, hub_id = self.account, delivery.hub_id
         invoice = account.hub.invoice(hub_id)
         digest, facts = fetch_facturae(account, hub_id)
-        with account.ledger.write() as connection:
-            rows = attachments.see(
-                connection, account.name, FEED, hub_id, invoice.attachments, at=account.clock()
-            )
+        rows = self._note_enclosed(invoice, known)
         # What was placed before its invoice was listed has its place and its name already.
         waiting = [row for row in rows if row.state is DeliveryState.SEEN]
         came = fetch_attachments(
@@ -184,29 +215,49 @@ class Inbound:
             receipt_trouble=receipt_trouble,
         )
 
-    def _place(self, delivery: Delivery, fetched: Fetched) -> None:
+    def _note_enclosed(
+        self, invoice: Invoice, known: Sequence[AttachmentRow]
+    ) -> Sequence[AttachmentRow]:
+        """Write down what the listing did not tell yet; return all attachments of an invoice."""
+        account = self.account
+        ids = {row.attachment_id for row in known}
+        if all(it.attachment_id in ids for it in invoice.attachments):
+            return known
+        with account.ledger.write() as connection:
+            return attachments.see(
+                connection,
+                account.name,
+                FEED,
+                invoice.hub_id,
+                invoice.attachments,
+                at=account.clock(),
+            )
+
+    def _place(self, delivery: Delivery, fetched: Fetched, *, message_id: str) -> None:
         account, profile = self.account, self.account.mailbox.profile
         parts = name_parts(fetched.invoice, fetched.facts, receiver_code=account.own.receiver_code)
-        with account.ledger.write() as connection:
-            parts = replace(parts, message_id=message_id(connection, account))
+        parts = replace(parts, message_id=message_id)
         message = self._message(delivery, fetched, filename=profile.invoice_name(parts))
         files = files_of(profile, parts, fetched, message=message)
 
-        def note_fetched(connection: Connection) -> None:
-            deliveries.fetched(
-                connection,
-                delivery.id,
-                invoice=fetched.invoice,
-                facts=fetched.facts,
-                digest=fetched.digest,
-                receipt_digest=fetched.receipt,
-                receipt_trouble=fetched.receipt_trouble,
-                name=profile.invoice_name(parts),
-                at=account.clock(),
-            )
+        contents = deliveries.contents_of(
+            fetched.invoice,
+            fetched.facts,
+            digest=fetched.digest,
+            receipt_digest=fetched.receipt,
+            receipt_trouble=fetched.receipt_trouble,
+        )
+
+        def write(connection: Connection) -> None:
+            name, now = profile.invoice_name(parts), account.clock()
+            deliveries.fetched(connection, delivery.id, contents, name=name, at=now)
             self._note_fetched(connection, fetched.attachments, files)
 
-        place(account, files, meanwhile=note_fetched)
+        detail: Detail = {
+            "contents": deliveries.as_detail(contents),
+            "attachments": attachments.as_detail(fetched.attachments),
+        }
+        place(account, files, Reason(kind="invoice fetched", write=write, detail=detail))
 
     def _message(self, delivery: Delivery, fetched: Fetched, *, filename: str) -> Digest:
         """Write the state message beside an invoice into the archive."""
@@ -258,11 +309,12 @@ class Inbound:
         parts = self._parts_of(row.hub_id)
         came = fetch_attachment(account, row)
         files = [attachment_file(account.mailbox.profile, parts, came)]
-        place(
-            account,
-            files,
-            meanwhile=lambda connection: self._note_fetched(connection, [came], files),
+        reason = Reason(
+            kind="attachment fetched",
+            write=lambda connection: self._note_fetched(connection, [came], files),
+            detail={"attachments": attachments.as_detail([came])},
         )
+        place(account, files, reason)
         log.info("late attachment placed", account=account.name, hub_id=row.hub_id)
 
     def _parts_of(self, hub_id: HubId) -> NameParts:

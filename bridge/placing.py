@@ -8,13 +8,15 @@ The order of the durable steps, each safe to repeat after a crash:
     5 the ledger says `placed`
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import structlog
 from sqlalchemy import Connection
 
 from bridge.account import Account
+from bridge.chain import Value
 from bridge.ledger import accounts, attachments, deliveries, events, placed_files
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.mailbox import CONFIRMATION, MailboxGoneError, NameTakenError
@@ -52,17 +54,31 @@ def _make_ready_again(account: Account) -> None:
     account.mailbox.mark_placing()
 
 
-def place(
-    account: Account, files: Sequence[PlacedFile], *, meanwhile: Callable[[Connection], None]
-) -> None:
-    """Make archived files visible, in this order.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why files are placed: what the event says, and what the ledger writes down with it."""
 
-    `meanwhile` writes what must become true in the ledger together with the intention to place.
-    """
+    kind: str
+    write: Callable[[Connection], None]
+    detail: Mapping[str, Value] = field(default_factory=dict)
+
+
+def place(account: Account, files: Sequence[PlacedFile], reason: Reason) -> None:
+    """Make archived files visible, in this order; raises StorageError, NameTakenError."""
     account.mailbox.make_ready((file.folder, file.name, file.digest) for file in files)
+    now = account.clock()
     with account.ledger.write() as connection:
-        meanwhile(connection)
-        begun = placed_files.begin(connection, account.name, files, at=account.clock())
+        reason.write(connection)
+        begun = placed_files.begin(connection, account.name, files, at=now)
+        events.record(
+            connection,
+            account.name,
+            reason.kind,
+            at=now,
+            hub_id=files[0].hub_id,
+            files=[placed_files.as_detail(file) for file in files],
+            also=reason.detail,
+        )
     _show(account, begun)
 
 
@@ -102,6 +118,7 @@ def _note_placed(connection: Connection, account: Account, file: PlacedFile) -> 
         f"{file.kind} placed",
         at=now,
         hub_id=file.hub_id,
+        folder=file.folder,
         name=file.name,
         digest=file.digest,
     )
@@ -177,11 +194,16 @@ def _note_collected(connection: Connection, account: Account, files: Sequence[Pl
             f"{file.kind} collected",
             at=now,
             hub_id=file.hub_id,
+            folder=file.folder,
             name=file.name,
         )
         log.info("collected", account=account.name, hub_id=file.hub_id, name=file.name)
 
 
-def message_id(connection: Connection, account: Account) -> str:
-    """Return an id for a message in `statout`, never given before in this mailbox."""
-    return str(placed_files.next_message_number(connection, account.name))
+def message_ids(account: Account, count: int) -> Sequence[str]:
+    """Return so many ids for messages in `statout`, never given before in this mailbox."""
+    if not count:
+        return ()
+    with account.ledger.write() as connection:
+        last = placed_files.reserve_message_numbers(connection, account.name, count)
+    return [str(number) for number in range(last - count + 1, last + 1)]

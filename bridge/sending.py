@@ -249,7 +249,14 @@ def _accept(
 def _refuse(account: Account, update: Update, refusal: Refusal) -> None:
     with account.ledger.write() as connection:
         updates.refuse(connection, update.id, refusal, at=account.clock())
-        _record(connection, account, update, "update refused", code=refusal.code)
+        _record(
+            connection,
+            account,
+            update,
+            "update refused",
+            code=refusal.code,
+            reason=refusal.reason,
+        )
     log.warning(
         "update refused",
         account=account.name,
@@ -269,9 +276,9 @@ def _record(
         kind,
         at=account.clock(),
         hub_id=update.hub_id,
+        also=detail,
         update=update.id,
         state=state,
-        **detail,
     )
 
 

@@ -58,17 +58,16 @@ def fetch(ledger: Ledger, hub_id: HubId, **facts: object) -> None:
     with ledger.write() as connection:
         row = deliveries.known(connection, "town", hub_id)
         assert row is not None
+        invoice = Invoice(hub_id=hub_id, **facts)  # type: ignore[arg-type]
         deliveries.fetched(
-            connection,
-            row.id,
-            invoice=Invoice(hub_id=hub_id, **facts),  # type: ignore[arg-type]
-            facts=None,
-            digest=Digest("d"),
-            receipt_digest=None,
-            receipt_trouble=None,
-            name=f"{hub_id}.XML",
-            at=NOW,
+            connection, row.id, contents(invoice, None), name=f"{hub_id}.XML", at=NOW
         )
+
+
+def contents(invoice: Invoice, facts: InvoiceFacts | None) -> deliveries.Contents:
+    return deliveries.contents_of(
+        invoice, facts, digest=Digest("d"), receipt_digest=None, receipt_trouble=None
+    )
 
 
 def state(ledger: Ledger, hub_id: HubId) -> DeliveryState:
@@ -260,17 +259,8 @@ def test_a_number_fits_with_the_series_of_the_file_or_without(ledger: Ledger, nu
     with ledger.write() as connection:
         row = deliveries.known(connection, "town", ONE)
         assert row is not None
-        deliveries.fetched(
-            connection,
-            row.id,
-            invoice=Invoice(hub_id=ONE),
-            facts=facts,
-            digest=Digest("d"),
-            receipt_digest=None,
-            receipt_trouble=None,
-            name="1.XML",
-            at=NOW,
-        )
+        told = contents(Invoice(hub_id=ONE), facts)
+        deliveries.fetched(connection, row.id, told, name="1.XML", at=NOW)
         found = deliveries.matching(
             connection,
             "town",
@@ -287,7 +277,7 @@ def test_a_number_fits_with_the_series_of_the_file_or_without(ledger: Ledger, nu
 def test_message_numbers_never_come_twice(ledger: Ledger) -> None:
     def number(_: int) -> int:
         with ledger.write() as connection:
-            return placed_files.next_message_number(connection, "town")
+            return placed_files.reserve_message_numbers(connection, "town", 1)
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(number, range(40))) == list(range(1, 41))

@@ -4,7 +4,7 @@ An attachment may come with its invoice or long after it (hub-rest-api, "Attachm
 steps of its own; its position in the invoice is given once and never changes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    Update,
     and_,
     bindparam,
     func,
@@ -22,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from bridge.chain import Value
 from bridge.ledger.schema import attachment, delivery
 from bridge.ledger.walk import failed_last, is_due, note_failure, state_of, unacknowledged
 from bridge.model import Attachment, DeliveryState, Digest, FeedName, HubId
@@ -30,10 +30,28 @@ _STATE = state_of(attachment)
 
 # Built once: a statement made anew for each step costs more than running it.
 _ROW = update(attachment).where(attachment.c.id == bindparam("row"))
-_OF_INVOICE = update(attachment).where(
-    attachment.c.account == bindparam("of_account"),
-    attachment.c.hub_id == bindparam("of_hub_id"),
-    attachment.c.attachment_id == bindparam("of_attachment_id"),
+_FETCHED = _ROW.values(
+    digest=bindparam("digest"),
+    name=bindparam("name"),
+    fetched_at=bindparam("at"),
+    state=state_of(attachment, reached=["fetched_at"]),
+    trouble=None,
+    attempts=0,
+)
+_ACKNOWLEDGED = _ROW.values(
+    acknowledged_at=bindparam("at"),
+    state=state_of(attachment, reached=["acknowledged_at"]),
+    trouble=None,
+    next_attempt_at=None,
+)
+_PLACED = (
+    update(attachment)
+    .where(
+        attachment.c.account == bindparam("of_account"),
+        attachment.c.hub_id == bindparam("of_hub_id"),
+        attachment.c.attachment_id == bindparam("of_attachment_id"),
+    )
+    .values(placed_at=bindparam("at"), state=state_of(attachment, reached=["placed_at"]))
 )
 
 
@@ -135,8 +153,7 @@ def fetched(
     connection: Connection, row_id: int, *, digest: Digest, name: str, at: datetime
 ) -> None:
     """The attachment's bytes are safe in the archive."""
-    values = {"digest": digest, "name": name, "fetched_at": at, "trouble": None, "attempts": 0}
-    _walk(connection, _ROW, {"row": row_id}, values)
+    connection.execute(_FETCHED, {"row": row_id, "digest": digest, "name": name, "at": at})
 
 
 def placed(
@@ -144,7 +161,7 @@ def placed(
 ) -> None:
     """The attachment stands in the mailbox."""
     row = {"of_account": account, "of_hub_id": hub_id, "of_attachment_id": attachment_id}
-    _walk(connection, _OF_INVOICE, row, {"placed_at": at})
+    connection.execute(_PLACED, {**row, "at": at})
 
 
 def collected(
@@ -164,8 +181,7 @@ def collected(
 
 def acknowledged(connection: Connection, row_id: int, *, at: datetime) -> None:
     """The hub no longer lists the attachment as pending."""
-    values = {"acknowledged_at": at, "trouble": None, "next_attempt_at": None}
-    _walk(connection, _ROW, {"row": row_id}, values)
+    connection.execute(_ACKNOWLEDGED, {"row": row_id, "at": at})
 
 
 def failed(connection: Connection, row_id: int, *, trouble: str, next_attempt_at: datetime) -> None:
@@ -173,11 +189,16 @@ def failed(connection: Connection, row_id: int, *, trouble: str, next_attempt_at
     note_failure(connection, attachment, row_id, trouble=trouble, next_attempt_at=next_attempt_at)
 
 
-def _walk(
-    connection: Connection, rows: Update, row: Mapping[str, object], values: Mapping[str, object]
-) -> None:
-    connection.execute(rows, {**row, **values})
-    connection.execute(rows.values(state=_STATE), row)
+def as_detail(rows: Iterable[AttachmentRow]) -> list[dict[str, Value]]:
+    """Return attachments as an event tells them."""
+    return [
+        {
+            "attachment_id": row.attachment_id,
+            "position": row.position,
+            "original_name": row.original_name,
+        }
+        for row in rows
+    ]
 
 
 def _select(connection: Connection, wanted: ColumnElement[bool]) -> list[AttachmentRow]:

@@ -6,13 +6,15 @@ Each step sets its time; the state is the last step that all earlier ones have l
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Update, and_, bindparam, select, update
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from bridge.chain import Value
 from bridge.ledger.schema import delivery
 from bridge.ledger.walk import failed_last, is_due, note_failure, state_of, unacknowledged
 from bridge.model import (
@@ -42,14 +44,97 @@ class Delivery:
     acknowledged_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What the files and the data of an invoice tell, as the ledger keeps it."""
+
+    number: str | None = None
+    """As the hub gives it."""
+    file_number: str | None = None
+    """As the Facturae file gives it, and its series."""
+    file_series: str | None = None
+    issue_date: date | None = None
+    amount: str | None = None
+    """A decimal, to the letter."""
+    supplier_nif: str | None = None
+    receiver_nif: str | None = None
+    registration_number: str | None = None
+    registered_at: datetime | None = None
+    digest: Digest
+    """Of the Facturae file."""
+    receipt_digest: Digest | None = None
+    receipt_trouble: str | None = None
+    """Why it goes without its receipt."""
+
+
+def contents_of(
+    invoice: Invoice,
+    facts: InvoiceFacts | None,
+    *,
+    digest: Digest,
+    receipt_digest: Digest | None,
+    receipt_trouble: str | None,
+) -> Contents:
+    """Bring together what the hub says of an invoice and what its file says."""
+    return Contents(
+        number=invoice.number,
+        file_number=facts.number if facts else None,
+        file_series=facts.series if facts else None,
+        issue_date=invoice.issue_date or (facts.issue_date if facts else None),
+        amount=None if invoice.amount is None else str(invoice.amount),
+        supplier_nif=invoice.supplier_nif or (facts.seller_nif if facts else None),
+        receiver_nif=invoice.receiver_nif or (facts.buyer_nif if facts else None),
+        registration_number=invoice.registration_number,
+        registered_at=invoice.registered_at,
+        digest=digest,
+        receipt_digest=receipt_digest,
+        receipt_trouble=receipt_trouble,
+    )
+
+
+_CONTENTS = TypeAdapter(Contents)
+
+
+def as_detail(contents: Contents) -> dict[str, Value]:
+    """Return contents as an event tells them: what is not known is left out."""
+    detail: dict[str, Value] = _CONTENTS.dump_python(contents, mode="json", exclude_none=True)
+    return detail
+
+
+def from_detail(detail: Mapping[str, Value]) -> Contents:
+    """Return the contents of which an event tells."""
+    return _CONTENTS.validate_python(detail)
+
+
 _STATE = state_of(delivery)
 
 # Built once: a statement made anew for each step costs more than running it.
-_ROW = update(delivery).where(delivery.c.id == bindparam("row"))
-_OF_FEED = update(delivery).where(
-    delivery.c.account == bindparam("of_account"),
-    delivery.c.feed == bindparam("of_feed"),
-    delivery.c.hub_id == bindparam("of_hub_id"),
+_QUIET = {"trouble": None, "next_attempt_at": None, "attempts": 0}
+_COLLECTED_BEFORE = (
+    select(delivery.c.id)
+    .where(
+        delivery.c.account == bindparam("account"),
+        delivery.c.hub_id == bindparam("hub_id"),
+        delivery.c.collected_at.is_not(None),
+    )
+    .limit(1)
+)
+_WRITTEN = (*(field.name for field in fields(Contents)), "name", "fetched_at")
+_SEE = insert(delivery).on_conflict_do_nothing()
+_FETCHED = (
+    update(delivery)
+    .where(delivery.c.id == bindparam("row"))
+    .values({name: bindparam(name) for name in _WRITTEN})
+    .values(state=state_of(delivery, reached=["fetched_at"]), **_QUIET)
+)
+_PLACED = (
+    update(delivery)
+    .where(
+        delivery.c.account == bindparam("of_account"),
+        delivery.c.feed == bindparam("of_feed"),
+        delivery.c.hub_id == bindparam("of_hub_id"),
+    )
+    .values(placed_at=bindparam("at"), state=state_of(delivery, reached=["placed_at"]), **_QUIET)
 )
 
 
@@ -74,12 +159,9 @@ def see(
         }
         for row in rows
     ]
-    new = []
-    for value in values:
-        statement = insert(delivery).values(value).on_conflict_do_nothing()
-        if connection.execute(statement).rowcount:
-            new.append(HubId(str(value["hub_id"])))
-    return new
+    return [
+        HubId(str(value["hub_id"])) for value in values if connection.execute(_SEE, value).rowcount
+    ]
 
 
 def to_fetch(
@@ -97,12 +179,8 @@ def to_fetch(
 
 def collected_before(connection: Connection, account: str, hub_id: HubId) -> bool:
     """Tell whether the software already has this invoice, through whichever feed."""
-    rows = select(delivery.c.id).where(
-        delivery.c.account == account,
-        delivery.c.hub_id == hub_id,
-        delivery.c.collected_at.is_not(None),
-    )
-    return connection.execute(rows.limit(1)).first() is not None
+    row = {"account": account, "hub_id": hub_id}
+    return connection.execute(_COLLECTED_BEFORE, row).first() is not None
 
 
 def known(connection: Connection, account: str, hub_id: HubId) -> Delivery | None:
@@ -112,39 +190,11 @@ def known(connection: Connection, account: str, hub_id: HubId) -> Delivery | Non
 
 
 def fetched(
-    connection: Connection,
-    delivery_id: int,
-    *,
-    invoice: Invoice,
-    facts: InvoiceFacts | None,
-    digest: Digest,
-    receipt_digest: Digest | None,
-    receipt_trouble: str | None,
-    name: str,
-    at: datetime,
+    connection: Connection, delivery_id: int, contents: Contents, *, name: str, at: datetime
 ) -> None:
-    """The files of a delivery are safe in the archive."""
-    _step(
-        connection,
-        delivery_id,
-        number=invoice.number,
-        file_number=facts.number if facts else None,
-        file_series=facts.series if facts else None,
-        issue_date=invoice.issue_date or (facts.issue_date if facts else None),
-        amount=None if invoice.amount is None else str(invoice.amount),
-        supplier_nif=invoice.supplier_nif or (facts.seller_nif if facts else None),
-        receiver_nif=invoice.receiver_nif or (facts.buyer_nif if facts else None),
-        registration_number=invoice.registration_number,
-        registered_at=invoice.registered_at,
-        digest=digest,
-        receipt_digest=receipt_digest,
-        receipt_trouble=receipt_trouble,
-        name=name,
-        fetched_at=at,
-        trouble=None,
-        next_attempt_at=None,
-        attempts=0,
-    )
+    """The files of a delivery are safe in the archive; `name` is the invoice's in `out`."""
+    values = {"row": delivery_id, "name": name, "fetched_at": at, **asdict(contents)}
+    connection.execute(_FETCHED, values)
 
 
 def placed(
@@ -152,13 +202,17 @@ def placed(
 ) -> None:
     """The invoice of this feed stands in the mailbox."""
     row = {"of_account": account, "of_feed": feed, "of_hub_id": hub_id}
-    values = {"placed_at": at, "trouble": None, "next_attempt_at": None, "attempts": 0}
-    _walk(connection, _OF_FEED, row, values)
+    connection.execute(_PLACED, {**row, "at": at})
 
 
 def had_before(connection: Connection, delivery_id: int, *, at: datetime) -> None:
     """The software has this invoice already: it is never placed again."""
-    _step(connection, delivery_id, fetched_at=at, placed_at=at, collected_at=at)
+    steps = {"fetched_at": at, "placed_at": at, "collected_at": at}
+    connection.execute(
+        update(delivery)
+        .where(delivery.c.id == delivery_id)
+        .values(state=state_of(delivery, reached=steps), **steps)
+    )
 
 
 def collected(connection: Connection, account: str, hub_id: HubId, *, at: datetime) -> None:
@@ -272,17 +326,6 @@ def _plain(text: str) -> str:
 def _plain_nif(nif: str | None) -> str:
     plain = "".join(character for character in (nif or "").upper() if character.isalnum())
     return plain.removeprefix("ES") if len(plain) > len("A12345678") else plain
-
-
-def _step(connection: Connection, delivery_id: int, **values: object) -> None:
-    _walk(connection, _ROW, {"row": delivery_id}, values)
-
-
-def _walk(
-    connection: Connection, rows: Update, row: Mapping[str, object], values: Mapping[str, object]
-) -> None:
-    connection.execute(rows, {**row, **values})
-    connection.execute(rows.values(state=_STATE), row)
 
 
 def _select(connection: Connection, wanted: ColumnElement[bool]) -> list[Delivery]:

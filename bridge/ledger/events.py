@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
-from bridge.chain import FIRST, Link, Value
+from bridge.chain import FIRST, Detail, Link, Value
 from bridge.ledger.schema import event
 from bridge.model import HubId
 
@@ -38,9 +38,13 @@ def record(
     at: datetime,
     actor: str = BRIDGE,
     hub_id: HubId | None = None,
-    **detail: Value | list[int],
+    also: Detail | None = None,
+    **detail: Value,
 ) -> None:
-    """Add an event; `kind` is a short sentence such as `invoice placed`."""
+    """Add an event; `kind` is a short sentence such as `invoice placed`.
+
+    `also` adds to the detail what has no fixed names.
+    """
     number, previous = last(connection, account)
     link = Link(
         account=account,
@@ -49,7 +53,7 @@ def record(
         actor=actor,
         kind=kind,
         hub_id=hub_id,
-        detail=detail,
+        detail={**detail, **(also or {})},
         previous=previous,
     )
     add(connection, link)
@@ -73,6 +77,9 @@ def add(connection: Connection, link: Link) -> None:
 
 def last(connection: Connection, account: str) -> tuple[int, str]:
     """Return number and digest of an account's newest event; 0 and nothing before the first."""
+    for link in reversed(connection.info.get(LINKS, ())):
+        if link.account == account:
+            return link.number, link.digest
     row = connection.execute(_LAST, {"account": account}).first()
     return (row.number, row.digest) if row else (0, FIRST)
 

@@ -116,6 +116,7 @@ class Groups:
             if group.error is None:
                 self._after_commit(group.links)
         finally:
+            group.connection.info.pop(LINKS, None)
             group.connection.close()
             group.done.set()
 

@@ -4,13 +4,13 @@ A row says `placing` before its file becomes visible, so that after a crash the 
 staging folder together tell a file that was never shown from one that was already collected.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bridge.ledger.schema import message_number, placed_file
@@ -41,6 +41,15 @@ class PlacedFile:
     attachment_id: str | None = None
 
 
+# Built once: a statement made anew for each step costs more than running it.
+_BEGIN = insert(placed_file).returning(placed_file.c.id, placed_file.c.folder, placed_file.c.name)
+_ROW = update(placed_file).where(placed_file.c.id == bindparam("row"))
+_PLACED = _ROW.values(state="placed", placed_at=bindparam("at"))
+_COLLECTED = _ROW.where(placed_file.c.state != "collected").values(
+    state="collected", collected_at=bindparam("at")
+)
+
+
 def begin(
     connection: Connection, account: str, files: Sequence[PlacedFile], *, at: datetime
 ) -> list[PlacedFile]:
@@ -48,8 +57,7 @@ def begin(
     if not files:
         return []
     values = [_values(account, file, at) for file in files]
-    place = (placed_file.c.folder, placed_file.c.name)
-    rows = connection.execute(insert(placed_file).returning(placed_file.c.id, *place), values)
+    rows = connection.execute(_BEGIN, values)
     ids = {(row.folder, row.name): row.id for row in rows}
     return [replace(file, id=ids[file.folder, file.name]) for file in files]
 
@@ -81,8 +89,9 @@ def visible(connection: Connection, account: str) -> list[PlacedFile]:
 
 def placed(connection: Connection, files: Iterable[PlacedFile], *, at: datetime) -> None:
     """The files are visible."""
-    shown = placed_file.c.id.in_([file.id for file in files])
-    connection.execute(update(placed_file).where(shown).values(state="placed", placed_at=at))
+    rows = [{"row": file.id, "at": at} for file in files]
+    if rows:
+        connection.execute(_PLACED, rows)
 
 
 def collected(
@@ -91,20 +100,44 @@ def collected(
     """The software deleted the files; return those of which it was not known yet."""
     new = []
     for file in files:
-        row = (placed_file.c.id == file.id) & (placed_file.c.state != "collected")
-        values = {"state": "collected", "collected_at": at}
-        if connection.execute(update(placed_file).where(row).values(values)).rowcount:
+        if connection.execute(_COLLECTED, {"row": file.id, "at": at}).rowcount:
             new.append(file)
     return new
 
 
-def next_message_number(connection: Connection, account: str) -> int:
-    """Return a number that no message of this account has had: the id in its name."""
-    statement = upsert(message_number).values(account=account, last=1)
+def reserve_message_numbers(connection: Connection, account: str, count: int) -> int:
+    """Reserve so many numbers that no message of this account has had; return the last of them."""
+    statement = upsert(message_number).values(account=account, last=count)
     counting = statement.on_conflict_do_update(
-        index_elements=["account"], set_={"last": message_number.c.last + 1}
+        index_elements=["account"], set_={"last": message_number.c.last + count}
     )
     return int(connection.execute(counting.returning(message_number.c.last)).scalar_one())
+
+
+def as_detail(file: PlacedFile) -> dict[str, str]:
+    """Return a file as an event tells it."""
+    values = {
+        "folder": file.folder,
+        "name": file.name,
+        "kind": file.kind,
+        "digest": file.digest,
+        "feed": file.feed,
+        "attachment_id": file.attachment_id,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def from_detail(detail: Mapping[str, str], hub_id: HubId | None) -> PlacedFile:
+    """Return the file of which an event tells."""
+    return PlacedFile(
+        folder=Folder(detail["folder"]),
+        name=detail["name"],
+        kind=Kind(detail["kind"]),
+        digest=Digest(detail["digest"]),
+        feed=FeedName(detail["feed"]) if "feed" in detail else None,
+        hub_id=hub_id,
+        attachment_id=detail.get("attachment_id"),
+    )
 
 
 def _select(connection: Connection, account: str, state: str) -> list[PlacedFile]:

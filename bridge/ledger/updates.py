@@ -6,11 +6,27 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
 
+from bridge.chain import Value
 from bridge.ledger.schema import attempt, state_update
 from bridge.ledger.walk import is_due
 from bridge.model import HubId, Refusal, State, StateUpdate, UpdateStatus
+
+
+_ASKED: TypeAdapter[StateUpdate | Refusal] = TypeAdapter(StateUpdate | Refusal)
+
+
+def as_detail(outcome: StateUpdate | Refusal) -> dict[str, Value]:
+    """Return what became of an update of a state file, as an event tells it."""
+    detail: dict[str, Value] = _ASKED.dump_python(outcome, mode="json", exclude_none=True)
+    return detail
+
+
+def from_detail(detail: Mapping[str, Value]) -> StateUpdate | Refusal:
+    """Return what became of an update of which an event tells."""
+    return _ASKED.validate_python(detail)
 
 
 class Outcome(StrEnum):

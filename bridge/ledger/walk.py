@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from sqlalchemy import Case, ColumnElement, Connection, Table, and_, case, or_, true, update
+from sqlalchemy import Case, ColumnElement, Connection, Table, and_, case, false, or_, true, update
 
 from bridge.model import DeliveryState, FeedName
 
@@ -28,14 +28,20 @@ def failed_last(rows: Iterable[T]) -> list[T]:
     return sorted(rows, key=lambda row: row.attempts)
 
 
-def state_of(table: Table) -> Case[str]:
-    """Return the last step to which all earlier ones have led."""
-    steps = table.c
+def state_of(table: Table, *, reached: Iterable[str] = ()) -> Case[str]:
+    """Return the last step to which all earlier ones have led.
+
+    `reached` names the times that the same statement sets: an UPDATE sees the row as it was.
+    """
+    missing = {
+        step: false() if step in reached else table.c[step].is_(None)
+        for step in ("fetched_at", "placed_at", "collected_at", "acknowledged_at")
+    }
     return case(
-        (steps.placed_at.is_(None) & steps.fetched_at.is_(None), DeliveryState.SEEN),
-        (steps.placed_at.is_(None), DeliveryState.FETCHED),
-        (steps.collected_at.is_(None), DeliveryState.PLACED),
-        (steps.acknowledged_at.is_(None), DeliveryState.COLLECTED),
+        (missing["placed_at"] & missing["fetched_at"], DeliveryState.SEEN),
+        (missing["placed_at"], DeliveryState.FETCHED),
+        (missing["collected_at"], DeliveryState.PLACED),
+        (missing["acknowledged_at"], DeliveryState.COLLECTED),
         else_=DeliveryState.ACKNOWLEDGED,
     )
 
