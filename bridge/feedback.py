@@ -10,7 +10,6 @@ an empty `InvoiceDate` or `StatusDate` does not validate, so callers fill those 
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -98,8 +97,8 @@ class DeliveryFeedback:
 def read(content: bytes, *, max_bytes: int = MAX_BYTES) -> DeliveryFeedback:
     """Return what a state file says.
 
-    Raises RcfFileError: BR07 for more than `max_bytes`, BR01 for what is not well-formed, has a
-    DOCTYPE, or has another root than DeliveryFeedback.
+    Raises RcfFileError: BR07 for more than `max_bytes` or more markup than `xml` takes, BR01 for
+    what is not well-formed, has a DOCTYPE, or has another root than DeliveryFeedback.
     """
     try:
         root = parse_tolerantly(content, max_bytes=max_bytes)
@@ -183,7 +182,7 @@ def _read_base64(text: str | None) -> bytes | None:
         return None
     try:
         return base64.b64decode(text) or None
-    except binascii.Error:
+    except ValueError:  # wrong padding, or a letter outside ASCII
         return None
 
 

@@ -222,12 +222,17 @@ _NO_FILE_NAME = frozenset('/\\:*?"<>|')
 _FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .-]*(?<![ .])")
 _MIN_BYTES, _MAX_BYTES = 100, 255
 
+_MAX_PROFILE = 10_000
+"""Characters of a profile. Python's TOML parser needs memory by their square, at worst."""
+
 
 def parse_profile(text: str) -> Profile:
     """Read a naming profile from its TOML text; raises ProfileError naming the wrong key."""
+    if len(text) > _MAX_PROFILE:
+        raise ProfileError(f"the naming profile has more than {_MAX_PROFILE:,} characters")
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ProfileError(f"the naming profile is not TOML: {error}") from error
     _refuse_wrong_keys(tables)
     names = {Folder(key): value for key, value in _strings(tables, "names").items()}
@@ -358,7 +363,7 @@ def _pattern(
     other = re.escape("".join(sorted(separators)))
     forms = {
         "reference": ".*?",
-        "attachment": "[0-9]{3,}",
+        "attachment": "[0-9]{3,18}",  # more digits are no number that we gave
         "hub_id": f"[^.{other}]+",
         "message_id": f"[^.{other}]+",
     }

@@ -1,4 +1,4 @@
-"""Hostile XML, parsed: no entities, no DTD, no network, a limit on size.
+"""Hostile XML, parsed: no entities, no DTD, no network, a limit on bytes and on markup.
 
 The only place of the core that calls lxml's parser. Whoever reads XML gets a tree or an `XmlError`
 whose text says line and column. Two questions are answered apart:
@@ -29,9 +29,15 @@ _ONE_BYTE = re.compile(r"ascii|iso8859-\d+|cp125\d|cp437|cp85\d|mac-roman")
 _DOCTYPE = re.compile(rb"(?>\s+|<!--.*?-->|<\?.*?\?>)*+<!DOCTYPE", re.DOTALL | re.IGNORECASE)
 _PADDING = b" \t\r\n\x00"
 
+MAX_MARKUP = 1_000_000
+"""How many `<` and `=` a document may have: each may be an element or an attribute, which takes up
+to 250 bytes of memory where the file has four. State files of the largest size stay under it, and
+so do invoices with some ten thousand lines; text (an attachment in base64) hardly counts.
+"""
+
 
 class XmlError(ValueError):
-    """A text that is not the XML that was wanted; `too_large` when it was not even looked at."""
+    """A text that is not the XML that was wanted; `too_large` when it was not even parsed."""
 
     def __init__(self, reason: str, *, too_large: bool = False) -> None:
         super().__init__(reason)
@@ -133,6 +139,13 @@ def _one_byte_encoding(content: bytes) -> str:
 
 
 def _parsed(content: bytes) -> etree._Element:
+    """Return the root of a document in UTF-8, whatever encoding it declares."""
+    markup = content.count(b"<") + content.count(b"=")
+    if markup > MAX_MARKUP:
+        raise XmlError(
+            f"{markup:,} elements and attributes are more than the {MAX_MARKUP:,} allowed",
+            too_large=True,
+        )
     if _DOCTYPE.match(content):
         raise XmlError("it has a DOCTYPE, which is never accepted")
     parser = etree.XMLParser(
