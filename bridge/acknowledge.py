@@ -7,7 +7,8 @@ sent while the hub shows SENT or REGISTERED; a hub that is further on is left al
 tried again after any doubt without a second effect.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 
 import structlog
@@ -15,10 +16,10 @@ import structlog
 from bridge.account import Account
 from bridge.backoff import delay
 from bridge.crew import work
-from bridge.errors import BridgeError, InvoiceError
+from bridge.errors import BridgeError, HubAwayError, InvoiceError
 from bridge.hub import HubClient, HubRefusalError, UnclearAnswerError
-from bridge.hub.errors import NoHistoryError, UnknownAttachmentError
-from bridge.ledger import attachments, deliveries, events
+from bridge.hub.errors import NoHistoryError, UnknownAttachmentError, UnknownInvoiceError
+from bridge.ledger import accounts, attachments, deliveries, events
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.deliveries import Delivery
 from bridge.model import (
@@ -99,40 +100,83 @@ def as_shown(hub_id: HubId, record: StateRecord) -> Invoice:
     )
 
 
-def tell_delivered(hub: HubClient, hub_id: HubId) -> None:
+def tell_delivered(hub: HubClient, hub_id: HubId) -> bool:
     """Send DELIVERED to a hub that shows SENT or REGISTERED.
 
-    Raises HubRefusalError when the hub does not want it, HubAwayError when it is not known whether
-    it took it: then the invoice is asked about again before anything else is sent.
+    Returns whether it was found applied after an unclear answer. Raises HubRefusalError when the
+    hub does not want it, UnclearAnswerError when it is not known whether it took it: then the
+    invoice is asked about again before anything else is sent.
     """
     try:
         hub.patch(hub_id, StateUpdate(state=State.DELIVERED))
-    except UnclearAnswerError:
-        if shown(hub, hub_id).state in PENDING_STATES:
+    except UnclearAnswerError as error:
+        with _still_unclear(error):
+            state = shown(hub, hub_id).state
+        if state in PENDING_STATES:
             raise
+        return state is State.DELIVERED
+    return False
 
 
 def _acknowledge(account: Account, row: Delivery) -> None:
-    if shown(account.hub, row.hub_id).state in PENDING_STATES:
-        try:
-            tell_delivered(account.hub, row.hub_id)
-        except HubRefusalError:
-            if shown(account.hub, row.hub_id).state in PENDING_STATES:
-                raise
+    state = shown(account.hub, row.hub_id).state
+    if state in PENDING_STATES:
+        found_applied = _tell_or_see(account.hub, row.hub_id)
         log.info("invoice acknowledged", account=account.name, hub_id=row.hub_id)
+    else:
+        found_applied = state is State.DELIVERED and row.attempts > 0  # by an earlier try
     now = account.clock()
     with account.ledger.write() as connection:
         deliveries.acknowledged(connection, account.name, row.hub_id, at=now)
         events.record(connection, account.name, "invoice acknowledged", at=now, hub_id=row.hub_id)
+        if found_applied:
+            accounts.note_found_applied(connection, account.name)
+
+
+def _tell_or_see(hub: HubClient, hub_id: HubId) -> bool:
+    """Send DELIVERED, or see that the hub has moved on; return whether it was found applied."""
+    try:
+        return tell_delivered(hub, hub_id)
+    except HubRefusalError:
+        if shown(hub, hub_id).state in PENDING_STATES:
+            raise
+        return False
 
 
 def _drop_pending_mark(account: Account, row: AttachmentRow) -> None:
+    found_applied = False
     try:
         account.hub.drop_pending_attachment(row.attachment_id)
-    except UnknownAttachmentError:
+    except (UnknownAttachmentError, UnknownInvoiceError):
         log.info("attachment was off the pending list", attachment_id=row.attachment_id)
+        found_applied = row.attempts > 0  # by an earlier try
+    except UnclearAnswerError as error:
+        if _may_be_marked(account.hub, row, error):
+            raise
+        found_applied = True
     with account.ledger.write() as connection:
         attachments.acknowledged(connection, row.id, at=account.clock())
+        if found_applied:
+            accounts.note_found_applied(connection, account.name)
+
+
+def _may_be_marked(hub: HubClient, row: AttachmentRow, error: UnclearAnswerError) -> bool:
+    """Ask whether an attachment still has its pending mark, after an unclear answer."""
+    with _still_unclear(error):
+        try:
+            marked = hub.shows_pending_mark(row.hub_id, row.attachment_id)
+        except UnknownInvoiceError:
+            return False
+    return marked is not False
+
+
+@contextmanager
+def _still_unclear(error: UnclearAnswerError) -> Iterator[None]:
+    """Raise the unclear answer again where the hub cannot be asked: it is asked at the next try."""
+    try:
+        yield
+    except (InvoiceError, HubAwayError) as problem:
+        raise error from problem
 
 
 def _note_trouble(account: Account, row: Delivery, error: BridgeError) -> None:

@@ -10,7 +10,7 @@ from threading import Event, Lock
 from typing import TypeVar
 
 from bridge.errors import AccountError, BridgeError, HubAwayError, InvoiceError, LocalError
-from bridge.hub import HubUnreachableError
+from bridge.hub import HubUnreachableError, UnclearAnswerError
 
 MOST_IN_A_ROW = 5
 """So many calls in a row without an answer mean that the hub is away, not this invoice."""
@@ -68,7 +68,9 @@ def work(
             do(item)
         except BridgeError as error:
             round_.failed(error)
-            if isinstance(error, InvoiceError) or not round_.ended_by:
+            # An unclear write is noted whatever ends the round: it is asked about before it is
+            # sent again.
+            if isinstance(error, InvoiceError | UnclearAnswerError) or not round_.ended_by:
                 problems.append((item, error))
                 failed(item, error)
         else:

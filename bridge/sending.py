@@ -20,7 +20,7 @@ from bridge.crew import work
 from bridge.errors import AccountError, BridgeError, HubAwayError, InvoiceError, LocalError
 from bridge.hub import HubRefusalError, HubUnreachableError, UnclearAnswerError
 from bridge.hub.errors import NotUpdatableError
-from bridge.ledger import deliveries, events, updates
+from bridge.ledger import accounts, deliveries, events, updates
 from bridge.ledger.updates import Outcome, Update
 from bridge.model import (
     FINAL_STATES,
@@ -148,7 +148,9 @@ def _final(invoice: Invoice, change: StateUpdate) -> Refusal:
 def _deliver_first(account: Account, hub_id: HubId) -> None:
     """Take the invoice off the pending list, where other states would leave it for ever."""
     try:
-        tell_delivered(account.hub, hub_id)
+        if tell_delivered(account.hub, hub_id):
+            with account.ledger.write() as connection:
+                accounts.note_found_applied(connection, account.name)
     except HubRefusalError as error:
         log.warning("DELIVERED not taken", hub_id=hub_id, reason=str(error))
 

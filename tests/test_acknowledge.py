@@ -3,6 +3,7 @@
 import pytest
 
 from bridge.errors import AccountError, HubAwayError
+from bridge.ledger import summary
 from bridge.model import DeliveryState, State, StateUpdate
 from bridge.outbound import acknowledge_round
 from tests.accounts import Office, Offices, annotated, failing, said, state_file
@@ -238,6 +239,58 @@ def test_an_attachments_mark_goes_after_an_unclear_answer_too(
     before = len(stored.sandbox.book.requests(operation="acknowledge_attachment"))
     stored.push()
     assert len(stored.sandbox.book.requests(operation="acknowledge_attachment")) == before
+
+
+def unclear_mark(office: Office, *faults: dict[str, object], applied: bool = True) -> None:
+    """Have an attachment whose mark the hub is told of, without a clear answer; then `faults`."""
+    hub_id = office.sandbox.book.add_invoice(attachments=False)
+    office.sandbox.book.add_attachment(hub_id, "a.pdf", b"a")
+    office.pull()
+    office.push()
+    (path,) = office.folder("adjout").iterdir()
+    path.unlink()
+    fail = office.sandbox.book.faults.fail
+    fail("reset", operation="acknowledge_attachment", applied=applied)
+    for fault in faults:
+        fail(**fault)  # type: ignore[arg-type]
+    failing(office.push)
+
+
+def marks_told(office: Office) -> int:
+    return len(office.sandbox.book.requests(operation="acknowledge_attachment"))
+
+
+def found_applied(office: Office) -> int:
+    with office.account.ledger.read() as connection:
+        return summary.found_applied(connection, office.account.name)
+
+
+def test_a_mark_that_the_invoice_no_longer_shows_was_taken_off(office: Office) -> None:
+    unclear_mark(office)
+    assert found_applied(office) == 1
+    office.push()
+    assert marks_told(office) == 1
+
+
+def test_a_mark_that_the_invoice_still_shows_is_taken_off_again(office: Office) -> None:
+    unclear_mark(office, applied=False)
+    assert office.sandbox.book.pending_attachments
+    office.push()
+    assert not office.sandbox.book.pending_attachments
+    assert marks_told(office) == 2
+    assert found_applied(office) == 0
+
+
+@pytest.mark.parametrize("answer", ["reset", "error", "html"])
+def test_a_mark_that_cannot_be_asked_about_is_taken_off_again_without_a_second_effect(
+    office: Office, answer: str
+) -> None:
+    unclear_mark(office, {"kind": answer, "operation": "invoice", "times": None})
+    office.sandbox.book.faults.clear()
+    office.push()
+    office.push()
+    assert marks_told(office) == 2  # the hub answers 2002
+    assert found_applied(office) == 1
 
 
 def test_an_attachment_that_did_not_come_keeps_its_mark(stored: Office) -> None:

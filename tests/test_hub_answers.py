@@ -358,3 +358,20 @@ def test_whatever_the_hub_answers_is_read_or_named(value: dict[str, object]) -> 
 def test_any_bytes_are_json_or_named(body: bytes) -> None:
     with suppress(fields.NotJsonError):
         fields.read_json(body)
+
+
+@pytest.mark.parametrize(
+    ("enclosed", "shown"),
+    [
+        ({"adjunts": [{"idAdjunt": "7", "nom": "a.pdf"}]}, True),
+        ({"adjunts": [{"idAdjunt": 8}]}, False),
+        ({"adjunts": []}, False),
+        ({"adjunts": None}, None),
+        ({}, None),
+    ],
+)
+def test_only_a_list_of_attachments_tells_whether_one_is_still_pending(
+    hub: HubServer, client: HubClient, enclosed: dict[str, object], *, shown: bool | None
+) -> None:
+    hub.says(json_reply({"id": "1", "estat": "SENT", **enclosed}))
+    assert client.shows_pending_mark(HubId("1"), "7") is shown

@@ -238,14 +238,19 @@ def test_updates_that_wait_for_long_are_told_with_the_reason(office: Office) -> 
     assert f"ANNOTATED for invoice {hub_id}, for 2 h" in text
 
 
-def test_updates_found_applied_after_an_unclear_answer_are_counted(office: Office) -> None:
-    (hub_id,) = office.served()
-    office.sandbox.book.faults.fail("reset", operation="update", state="ANNOTATED", applied=True)
-    office.drop("x.xml", state_file(annotated(hub_id)))
+def test_writes_found_applied_after_an_unclear_answer_are_counted(office: Office) -> None:
+    annotated_one, collected_one = office.served(2)
+    assert in_json(office)["found_applied"] == 0
+    for state in ("ANNOTATED", "DELIVERED"):
+        office.sandbox.book.faults.fail("reset", operation="update", state=state, applied=True)
+    office.drop("x.xml", state_file(annotated(annotated_one)))
+    office.collect(collected_one)
     failing(office.push)
     failing(office.push)
-    assert in_json(office)["updates"]["accepted"] == 1
-    assert "1 of the accepted ones after an unclear answer" in in_words(office)
+    found = in_json(office)
+    assert found["updates"]["accepted"] == 1
+    assert found["found_applied"] == 2
+    assert "2 writes after an unclear answer" in in_words(office)
 
 
 def test_a_long_list_is_cut_short_for_people_and_whole_for_scripts(office: Office) -> None:

@@ -117,6 +117,17 @@ def attachment(row: Row) -> Attachment | None:
     return Attachment(attachment_id=attachment_id, name=text(row, "nom") or "")
 
 
+def shows_pending_mark(answer: Row, asked: HubId, attachment_id: str) -> bool | None:
+    """Tell whether an invoice's `adjunts` have this attachment; None where there is no such list.
+
+    Raises NotAnAnswerError as `invoice`.
+    """
+    shown, _ = invoice(answer, asked)
+    if any(row.attachment_id == attachment_id for row in shown.attachments):
+        return True
+    return False if isinstance(answer.get("adjunts"), list) else None
+
+
 def entity(row: Row) -> Entity | None:
     """Read a row of `/ens`; None without a NIF."""
     nif = text(row, "nif")

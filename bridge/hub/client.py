@@ -96,6 +96,17 @@ class HubReader:
         self._note_skipped(call, skipped)
         return invoice
 
+    def shows_pending_mark(self, hub_id: HubId, attachment_id: str) -> bool | None:
+        """Tell whether the hub lists an attachment as still to be fetched; None: it does not say.
+
+        An answer without its list of attachments says nothing of any of them.
+        """
+        call = calls.invoice(hub_id)
+        try:
+            return answers.shows_pending_mark(self._object(call), hub_id, attachment_id)
+        except NotAnAnswerError as error:
+            raise not_an_answer(call, error) from error
+
     def facturae(self, hub_id: HubId, target: Path) -> Download:
         """Fetch the invoice's file; whether it is a Facturae is for the caller to see."""
         call = calls.facturae(hub_id)

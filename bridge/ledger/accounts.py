@@ -44,6 +44,13 @@ def note_trouble(connection: Connection, name: str, trouble: str | None, *, at: 
         _set(connection, name, trouble=trouble, trouble_since=at if trouble else None)
 
 
+def note_found_applied(connection: Connection, name: str) -> None:
+    """The hub turned out to have taken an acknowledgement whose answer was unclear."""
+    statement = insert(account).values(name=name, capped_slices=[], found_applied=1)
+    one_more = {"found_applied": account.c.found_applied + 1}
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=one_more))
+
+
 def mailbox_mark(connection: Connection, name: str) -> str | None:
     """Return what the mailbox's mark must say; None before its first use."""
     return connection.scalar(select(account.c.mailbox_mark).where(account.c.name == name))

@@ -178,9 +178,14 @@ def updates_by_status(connection: Connection, name: str) -> dict[UpdateStatus, i
 
 
 def found_applied(connection: Connection, name: str) -> int:
-    """Return how many updates the hub turned out to have taken without our hearing of it."""
+    """Return how many writes the hub turned out to have taken without our hearing of it.
+
+    Updates of the RCF, and acknowledgements of invoices and attachments.
+    """
     mine = and_(state_update.c.account == name, state_update.c.outcome == Outcome.FOUND_APPLIED)
-    return connection.scalar(select(func.count()).select_from(state_update).where(mine)) or 0
+    updates = select(func.count()).select_from(state_update).where(mine).scalar_subquery()
+    others = select(account.c.found_applied).where(account.c.name == name).scalar_subquery()
+    return connection.scalar(select(updates + func.coalesce(others, 0))) or 0
 
 
 def uncollected(connection: Connection, name: str) -> list[Uncollected]:

@@ -41,6 +41,7 @@ def _account(status: Status, account: AccountStatus) -> Document:
             "oldest_seconds": None if oldest is None else int(oldest),
         },
         "updates": _plain(account.updates),
+        "found_applied": account.found_applied,
         "refused": [
             {
                 "update_id": row.id,

@@ -107,8 +107,9 @@ def _facts(status: Status, account: AccountStatus) -> Iterator[Fact]:
     yield Fact(label="Not collected", value=_not_collected(status, account))
     yield Fact(label="State updates", value=_counts(account.updates, _STATUSES))
     if account.found_applied:
-        applied = f"{account.found_applied} of the accepted ones after an unclear answer: the hub "
-        yield Fact(label="Found applied", value=f"{applied}had taken them and was not told twice")
+        writes = counted(account.found_applied, "write")
+        told = f"{writes} after an unclear answer: the hub had taken them and was not told twice"
+        yield Fact(label="Found applied", value=told)
     asked = "never" if poll is None else f"{span(status.age(poll))} ago"
     yield Fact(label="Hub last asked", value=asked)
     shadow = f"; {account.shadow} is listened to" if account.shadow else ""
