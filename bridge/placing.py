@@ -10,6 +10,7 @@ The order of the durable steps, each safe to repeat after a crash:
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import groupby
 
 import structlog
@@ -17,9 +18,10 @@ from sqlalchemy import Connection
 
 from bridge.account import Account
 from bridge.chain import Value
-from bridge.ledger import accounts, attachments, deliveries, events, placed_files
+from bridge.ledger import accounts, events, placed_files, steps
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.mailbox import CONFIRMATION, MailboxGoneError, NameTakenError
+from bridge.recovery import remember
 
 log = structlog.get_logger()
 
@@ -30,6 +32,7 @@ DELIVERED_KINDS = frozenset({Kind.INVOICE, Kind.ATTACHMENT, Kind.STATE})
 def prepare(account: Account) -> None:
     """Make the mailbox's folders, or see that they are the ones that the ledger knows."""
     with account.mailbox.turn("prepare"):
+        remember(account)
         with account.ledger.read() as connection:
             mark = accounts.mailbox_mark(connection, account.name)
         found = account.mailbox.prepare(mark)
@@ -99,29 +102,12 @@ def resume(account: Account, kinds: frozenset[Kind]) -> None:
 def _show(account: Account, files: Sequence[PlacedFile]) -> None:
     shown = [file for file in files if account.mailbox.show(file.folder, file.name)]
     gone = [file for file in files if file not in shown]
-    with account.ledger.write() as connection:
-        placed_files.placed(connection, shown, at=account.clock())
-        for file in shown:
-            _note_placed(connection, account, file)
-        _note_collected(connection, account, gone)
-
-
-def _note_placed(connection: Connection, account: Account, file: PlacedFile) -> None:
     now = account.clock()
-    if file.kind is Kind.INVOICE and file.hub_id and file.feed:
-        deliveries.placed(connection, account.name, file.feed, file.hub_id, at=now)
-    if file.kind is Kind.ATTACHMENT and file.hub_id and file.attachment_id:
-        attachments.placed(connection, account.name, file.hub_id, file.attachment_id, at=now)
-    events.record(
-        connection,
-        account.name,
-        f"{file.kind} placed",
-        at=now,
-        hub_id=file.hub_id,
-        folder=file.folder,
-        name=file.name,
-        digest=file.digest,
-    )
+    with account.ledger.write() as connection:
+        steps.placed(connection, account.name, shown, at=now)
+        for file in shown:
+            _record(connection, account, file, f"{file.kind} placed", at=now)
+        _note_collected(connection, account, gone)
 
 
 def look_for_collected(account: Account) -> int:
@@ -183,21 +169,23 @@ def _recognise_folders(account: Account, visible: Sequence[PlacedFile]) -> None:
 
 def _note_collected(connection: Connection, account: Account, files: Sequence[PlacedFile]) -> None:
     now = account.clock()
-    for file in placed_files.collected(connection, files, at=now):
-        if file.kind is Kind.INVOICE and file.hub_id:
-            deliveries.collected(connection, account.name, file.hub_id, at=now)
-        if file.kind is Kind.ATTACHMENT and file.hub_id and file.attachment_id:
-            attachments.collected(connection, account.name, file.hub_id, file.attachment_id, at=now)
-        events.record(
-            connection,
-            account.name,
-            f"{file.kind} collected",
-            at=now,
-            hub_id=file.hub_id,
-            folder=file.folder,
-            name=file.name,
-        )
+    for file in steps.collected(connection, account.name, files, at=now):
+        _record(connection, account, file, f"{file.kind} collected", at=now)
         log.info("collected", account=account.name, hub_id=file.hub_id, name=file.name)
+
+
+def _record(
+    connection: Connection, account: Account, file: PlacedFile, kind: str, *, at: datetime
+) -> None:
+    events.record(
+        connection,
+        account.name,
+        kind,
+        at=at,
+        hub_id=file.hub_id,
+        folder=file.folder,
+        name=file.name,
+    )
 
 
 def message_ids(account: Account, count: int) -> Sequence[str]:

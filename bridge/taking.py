@@ -7,7 +7,7 @@ another chance.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -208,7 +208,8 @@ def _queue(
         return  # one effect, however often it is dropped
     hub_id, outcome = _resolve(connection, account, found)
     if earlier is not None and earlier.answered:
-        _queue_again(connection, account, earlier.id, file_id, hub_id, outcome, actor="rcf")
+        update = replace(earlier, state_file=file_id, hub_id=hub_id)
+        _queue_again(connection, account, update, outcome, actor="rcf")
         return
     now = account.clock()
     update_id = updates.queue(
@@ -241,16 +242,15 @@ def _queue(
 def _queue_again(
     connection: Connection,
     account: Account,
-    update_id: int,
-    file_id: int,
-    hub_id: HubId | None,
+    update: Update,
     outcome: StateUpdate | Refusal,
     *,
     actor: str,
 ) -> None:
     now = account.clock()
+    file_id, hub_id = update.state_file, update.hub_id
     updates.requeue(
-        connection, update_id, state_file=file_id, hub_id=hub_id, outcome=outcome, at=now
+        connection, update.id, state_file=file_id, hub_id=hub_id, outcome=outcome, at=now
     )
     events.record(
         connection,
@@ -259,7 +259,7 @@ def _queue_again(
         at=now,
         actor=actor,
         hub_id=hub_id,
-        update=update_id,
+        update=update.id,
         file=file_id,
         outcome=updates.as_detail(outcome),
     )
@@ -271,7 +271,8 @@ def _try_again(
     """Queue a refused update again, unless its file refuses it still: that was answered once."""
     hub_id, outcome = _resolve(connection, account, found)
     if outcome != update.refusal:
-        _queue_again(connection, account, update.id, file_id, hub_id, outcome, actor="operator")
+        update = replace(update, state_file=file_id, hub_id=hub_id)
+        _queue_again(connection, account, update, outcome, actor="operator")
 
 
 def _resolve(

@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects import sqlite
 
 from bridge.chain import Value
 from bridge.ledger.schema import attachment, delivery
@@ -98,6 +99,32 @@ def see(
         }
         connection.execute(insert(attachment).values(values))
     return of_invoice(connection, account, feed, hub_id)
+
+
+def remember(
+    connection: Connection,
+    account: str,
+    feed: FeedName,
+    hub_id: HubId,
+    found: Attachment,
+    *,
+    position: int,
+    at: datetime,
+) -> AttachmentRow:
+    """Write down an attachment that had this position before; return its row, new or known."""
+    values = {
+        "account": account,
+        "feed": feed,
+        "hub_id": hub_id,
+        "attachment_id": found.attachment_id,
+        "position": position,
+        "original_name": found.name,
+        "state": DeliveryState.SEEN,
+        "seen_at": at,
+    }
+    connection.execute(sqlite.insert(attachment).values(values).on_conflict_do_nothing())
+    rows = of_invoice(connection, account, feed, hub_id)
+    return next(row for row in rows if row.attachment_id == found.attachment_id)
 
 
 def _last_position(connection: Connection, account: str, hub_id: HubId) -> int:

@@ -183,6 +183,13 @@ def collected_before(connection: Connection, account: str, hub_id: HubId) -> boo
     return connection.execute(_COLLECTED_BEFORE, row).first() is not None
 
 
+def of_feed(connection: Connection, account: str, feed: FeedName, hub_id: HubId) -> Delivery | None:
+    """Return the delivery of this invoice by this feed, if the ledger has one."""
+    mine = (delivery.c.account == account) & (delivery.c.feed == feed)
+    found = _select(connection, mine & (delivery.c.hub_id == hub_id))
+    return found[0] if found else None
+
+
 def known(connection: Connection, account: str, hub_id: HubId) -> Delivery | None:
     """Return the delivery of this invoice, if the ledger has one."""
     found = _select(connection, (delivery.c.account == account) & (delivery.c.hub_id == hub_id))

@@ -84,6 +84,14 @@ def last(connection: Connection, account: str) -> tuple[int, str]:
     return (row.number, row.digest) if row else (0, FIRST)
 
 
+def digest_at(connection: Connection, account: str, number: int) -> str:
+    """Return the digest of an account's event of this number; nothing before the first."""
+    if number == 0:
+        return FIRST
+    mine = (event.c.account == account) & (event.c.number == number)
+    return str(connection.execute(select(event.c.digest).where(mine)).scalar_one())
+
+
 def accounts(connection: Connection) -> list[str]:
     """Return the accounts that have events."""
     return list(connection.scalars(select(event.c.account).distinct().order_by(event.c.account)))
@@ -91,11 +99,7 @@ def accounts(connection: Connection) -> list[str]:
 
 def chain(connection: Connection, account: str, *, after: int = 0) -> Iterator[tuple[Link, str]]:
     """Return an account's events after a number, oldest first, each with the digest it bears."""
-    previous = FIRST
-    if after:
-        previous = connection.execute(
-            select(event.c.digest).where(event.c.account == account, event.c.number == after)
-        ).scalar_one()
+    previous = digest_at(connection, account, after)
     rows = connection.execution_options(yield_per=1000).execute(
         select(event)
         .where(event.c.account == account, event.c.number > after)

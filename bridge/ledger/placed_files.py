@@ -87,6 +87,18 @@ def visible(connection: Connection, account: str) -> list[PlacedFile]:
     return _select(connection, account, "placed")
 
 
+def by_name(connection: Connection, account: str, folder: Folder, name: str) -> PlacedFile | None:
+    """Return the file of this name, wherever it has come to."""
+    row = connection.execute(
+        select(placed_file).where(
+            placed_file.c.account == account,
+            placed_file.c.folder == folder,
+            placed_file.c.name == name,
+        )
+    ).first()
+    return None if row is None else _file(row)
+
+
 def placed(connection: Connection, files: Iterable[PlacedFile], *, at: datetime) -> None:
     """The files are visible."""
     rows = [{"row": file.id, "at": at} for file in files]
@@ -112,6 +124,18 @@ def reserve_message_numbers(connection: Connection, account: str, count: int) ->
         index_elements=["account"], set_={"last": message_number.c.last + count}
     )
     return int(connection.execute(counting.returning(message_number.c.last)).scalar_one())
+
+
+def message_names(connection: Connection, account: str) -> list[str]:
+    """Return the names of all messages that were ever placed in `statout`."""
+    mine = (placed_file.c.account == account) & (placed_file.c.folder == Folder.STATOUT)
+    return list(connection.scalars(select(placed_file.c.name).where(mine)))
+
+
+def last_message_number(connection: Connection, account: str) -> int:
+    """Return the greatest number that was reserved."""
+    mine = message_number.c.account == account
+    return connection.scalar(select(message_number.c.last).where(mine)) or 0
 
 
 def as_detail(file: PlacedFile) -> dict[str, str]:

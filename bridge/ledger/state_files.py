@@ -40,9 +40,14 @@ def add(
     size: int,
     kind: Kind,
     at: datetime,
+    file_id: int | None = None,
 ) -> int:
-    """Write a file down before it leaves `statin`; return its id. `size` is in bytes."""
-    values = {"name": name, "digest": digest, "size": size, "kind": kind, "taken_at": at}
+    """Write a file down before it leaves `statin`; return its id. `size` is in bytes.
+
+    `file_id` is the id that it had in a ledger that was lost.
+    """
+    values: dict[str, object] = {} if file_id is None else {"id": file_id}
+    values |= {"name": name, "digest": digest, "size": size, "kind": kind, "taken_at": at}
     left = {"left_at": at} if kind is Kind.CUT_OFF else {}
     statement = insert(state_file).values(account=account, **values, **left)
     row_id = connection.execute(statement.returning(state_file.c.id)).scalar_one()

@@ -14,7 +14,6 @@ from bridge.ledger.schema import attempt, state_update
 from bridge.ledger.walk import is_due
 from bridge.model import HubId, Refusal, State, StateUpdate, UpdateStatus
 
-
 _ASKED: TypeAdapter[StateUpdate | Refusal] = TypeAdapter(StateUpdate | Refusal)
 
 
@@ -65,9 +64,14 @@ def queue(
     hub_id: HubId | None,
     outcome: StateUpdate | Refusal,
     at: datetime,
+    update_id: int | None = None,
 ) -> int:
-    """Write an update of a state file down, to be sent or already refused; return its id."""
-    values = {
+    """Write an update of a state file down, to be sent or already refused; return its id.
+
+    `update_id` is the id that it had in a ledger that was lost.
+    """
+    values: dict[str, object] = {} if update_id is None else {"id": update_id}
+    values |= {
         "account": account,
         "state_file": state_file,
         "position": position,

@@ -1,0 +1,213 @@
+"""What an event of the journal means for the tables: a forgotten past, written down again.
+
+Events tell what had happened already when they were recorded, so applying them is always true,
+whatever else is known. An event that changes no row (a login, say) is only added to the chain.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bridge.chain import Link
+from bridge.ledger import attachments, deliveries, events, placed_files, state_files, steps, updates
+from bridge.ledger.placed_files import PlacedFile
+from bridge.ledger.state_files import Kind
+from bridge.ledger.updates import Outcome
+from bridge.model import Attachment, Digest, FeedName, HubId, PendingInvoice, Refusal
+from bridge.naming import Folder
+
+
+def apply(connection: Connection, link: Link) -> None:
+    """Add an event of the journal to the ledger, with all that it means."""
+    events.add(connection, link)
+    step = _STEPS.get(link.kind)
+    if step is not None:
+        step(connection, link)
+
+
+def _hub_id(link: Link) -> HubId | None:
+    return None if link.hub_id is None else HubId(link.hub_id)
+
+
+def _invoice_id(link: Link) -> HubId:
+    assert link.hub_id is not None, f"event {link.number} names no invoice"
+    return HubId(link.hub_id)
+
+
+def _detail(link: Link) -> Mapping[str, Any]:
+    return link.detail
+
+
+def _seen(connection: Connection, link: Link) -> None:
+    detail = _detail(link)
+    row = PendingInvoice(
+        hub_id=_invoice_id(link),
+        nif=detail["nif"],
+        accounting_office=detail["accounting_office"],
+    )
+    deliveries.see(connection, link.account, FeedName(detail["feed"]), [row], at=link.at)
+
+
+def _files(link: Link) -> list[PlacedFile]:
+    told = _detail(link)["files"]
+    return [placed_files.from_detail(file, _hub_id(link)) for file in told]
+
+
+def _invoice_fetched(connection: Connection, link: Link) -> None:
+    hub_id, files = _invoice_id(link), _files(link)
+    (invoice,) = (file for file in files if file.kind is placed_files.Kind.INVOICE)
+    assert invoice.feed is not None
+    row = deliveries.of_feed(connection, link.account, invoice.feed, hub_id)
+    assert row is not None, f"event {link.number}: invoice {hub_id} was never seen"
+    contents = deliveries.from_detail(_detail(link)["contents"])
+    deliveries.fetched(connection, row.id, contents, name=invoice.name, at=link.at)
+    _attachments_fetched(connection, link)
+
+
+def _attachments_fetched(connection: Connection, link: Link) -> None:
+    files = _files(link)
+    by_id = {file.attachment_id: file for file in files}
+    for told in _detail(link)["attachments"]:
+        file = by_id[told["attachment_id"]]
+        assert file.feed is not None
+        row = attachments.remember(
+            connection,
+            link.account,
+            file.feed,
+            _invoice_id(link),
+            Attachment(attachment_id=told["attachment_id"], name=told["original_name"]),
+            position=told["position"],
+            at=link.at,
+        )
+        attachments.fetched(connection, row.id, digest=file.digest, name=file.name, at=link.at)
+    placed_files.begin(connection, link.account, files, at=link.at)
+
+
+def _file(connection: Connection, link: Link) -> list[PlacedFile]:
+    folder, name = Folder(_detail(link)["folder"]), _detail(link)["name"]
+    found = placed_files.by_name(connection, link.account, folder, name)
+    return [found] if found else []
+
+
+def _placed(connection: Connection, link: Link) -> None:
+    steps.placed(connection, link.account, _file(connection, link), at=link.at)
+
+
+def _collected(connection: Connection, link: Link) -> None:
+    steps.collected(connection, link.account, _file(connection, link), at=link.at)
+
+
+def _left_out(connection: Connection, link: Link) -> None:
+    row = deliveries.of_feed(connection, link.account, FeedName.REST, _invoice_id(link))
+    if row is not None:
+        deliveries.had_before(connection, row.id, at=link.at)
+
+
+def _acknowledged(connection: Connection, link: Link) -> None:
+    deliveries.acknowledged(connection, link.account, _invoice_id(link), at=link.at)
+
+
+def _attachment_acknowledged(connection: Connection, link: Link) -> None:
+    rows = attachments.of_invoice(connection, link.account, FeedName.REST, _invoice_id(link))
+    for row in rows:
+        if row.attachment_id == _detail(link)["attachment_id"]:
+            attachments.acknowledged(connection, row.id, at=link.at)
+
+
+def _state_file(connection: Connection, link: Link, kind: Kind) -> None:
+    detail = _detail(link)
+    if detail["file"] is None:  # an upload into another folder was cut off
+        return
+    state_files.add(
+        connection,
+        link.account,
+        name=detail["name"],
+        digest=Digest(detail["digest"]),
+        size=detail["size"],
+        kind=kind,
+        at=link.at,
+        file_id=detail["file"],
+    )
+
+
+def _taken(connection: Connection, link: Link) -> None:
+    _state_file(connection, link, Kind.TAKEN)
+
+
+def _repeated(connection: Connection, link: Link) -> None:
+    _state_file(connection, link, Kind.REPETITION)
+
+
+def _cut_off(connection: Connection, link: Link) -> None:
+    _state_file(connection, link, Kind.CUT_OFF)
+
+
+def _queued(connection: Connection, link: Link) -> None:
+    detail = _detail(link)
+    updates.queue(
+        connection,
+        link.account,
+        detail["file"],
+        position=detail["position"],
+        total=detail["total"],
+        asked_state=detail["asked_state"],
+        hub_id=_hub_id(link),
+        outcome=updates.from_detail(detail["outcome"]),
+        at=link.at,
+        update_id=detail["update"],
+    )
+
+
+def _queued_again(connection: Connection, link: Link) -> None:
+    detail = _detail(link)
+    updates.requeue(
+        connection,
+        detail["update"],
+        state_file=detail["file"],
+        hub_id=_hub_id(link),
+        outcome=updates.from_detail(detail["outcome"]),
+        at=link.at,
+    )
+
+
+def _accepted(connection: Connection, link: Link) -> None:
+    detail = _detail(link)
+    outcome = Outcome(detail["outcome"])
+    updates.accepted(connection, detail["update"], outcome=outcome, at=link.at)
+    deliveries.acknowledged(connection, link.account, _invoice_id(link), at=link.at)
+
+
+def _refused(connection: Connection, link: Link) -> None:
+    detail = _detail(link)
+    if "outcome" in detail:  # when its file was taken
+        _queued(connection, link)
+        return
+    refusal = Refusal(detail["code"], detail["reason"])
+    updates.refuse(connection, detail["update"], refusal, at=link.at)
+
+
+def _answered(connection: Connection, link: Link) -> None:
+    updates.answered(connection, _detail(link)["updates"], at=link.at)
+    placed_files.begin(connection, link.account, _files(link), at=link.at)
+
+
+_STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
+    "invoice seen": _seen,
+    "invoice fetched": _invoice_fetched,
+    "attachment fetched": _attachments_fetched,
+    **{f"{kind} placed": _placed for kind in placed_files.Kind},
+    **{f"{kind} collected": _collected for kind in placed_files.Kind},
+    "invoice left out: collected before": _left_out,
+    "invoice acknowledged": _acknowledged,
+    "attachment acknowledged": _attachment_acknowledged,
+    f"state file {Kind.TAKEN}": _taken,
+    f"state file {Kind.REPETITION}": _repeated,
+    "upload cut off": _cut_off,
+    "update queued": _queued,
+    "update queued again": _queued_again,
+    "update accepted": _accepted,
+    "update refused": _refused,
+    "refusals answered": _answered,
+}
+"""What an event means, by its kind; kinds that are not here change no row."""

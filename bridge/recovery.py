@@ -1,0 +1,107 @@
+"""A ledger that has forgotten: restored from a backup, or lost while the archive is still there.
+
+The journal beside the archive outlives the ledger. Where it tells of events that the ledger does
+not know, they are written down again before anything else is done: what was collected is not
+served once more, what the hub has taken is not sent once more.
+"""
+
+from itertools import islice
+
+import structlog
+
+from bridge.account import Account
+from bridge.chain import BrokenChainError, digest_of, parse
+from bridge.durable import storage
+from bridge.errors import LedgerError
+from bridge.ledger import events, placed_files, replay
+from bridge.naming import Folder, Profile
+
+log = structlog.get_logger()
+
+AT_ONCE = 500
+"""Events written down in one transaction: a crash loses no more of the work."""
+
+
+def remember(account: Account) -> int:
+    """Bring ledger and journal into agreement; return how many events the ledger had forgotten.
+
+    Raises LedgerError where the two tell different stories, StorageError for an unreadable journal.
+    """
+    journal = account.ledger.journal(account.name)
+    with storage(f"journal {journal.path}"):
+        try:
+            # The journal first: what is added to both in between looks like an older journal.
+            number, digest = journal.last()
+            with account.ledger.read() as connection:
+                known, _ = events.last(connection, account.name)
+                if number <= known and events.digest_at(connection, account.name, number) != digest:
+                    raise _fork(account, number)
+            if number > known:
+                return _write_down(account)
+            account.ledger.complete_journal(account.name)
+        except BrokenChainError as error:
+            raise LedgerError(f"journal {journal.path}: {error}; {_ADVICE}") from error
+    return 0
+
+
+_ADVICE = (
+    "keep a copy of it for whoever has to explain this, look with `efact-bridge verify`, then move "
+    "it away: the bridge writes it anew from the ledger"
+)
+
+
+def _fork(account: Account, number: int) -> LedgerError:
+    path = account.ledger.journal(account.name).path
+    return LedgerError(
+        f"account {account.name}: ledger and journal {path} differ at event {number}: they are not "
+        f"of the same installation, or one was changed. {_ADVICE[0].upper()}{_ADVICE[1:]}"
+    )
+
+
+def _write_down(account: Account) -> int:
+    """Write down what only the journal knows."""
+    lines = account.ledger.journal(account.name).lines()
+    forgotten = 0
+    while some := list(islice(lines, AT_ONCE)):
+        with account.ledger.write() as connection:
+            known, last = events.last(connection, account.name)
+            for line in some:
+                link = parse(line)
+                if link.number == known and digest_of(line) != last:
+                    raise _fork(account, known)
+                if link.number > known:
+                    if link.previous != last:
+                        raise _fork(account, link.number)
+                    replay.apply(connection, link)
+                    known, last = link.number, link.digest
+                    forgotten += 1
+    if forgotten:
+        _note(account, forgotten)
+    return forgotten
+
+
+def _note(account: Account, forgotten: int) -> None:
+    log.warning(
+        "the ledger had forgotten what its journal knows: was it restored from a backup?",
+        account=account.name,
+        events=forgotten,
+    )
+    with account.ledger.write() as connection:
+        names = placed_files.message_names(connection, account.name)
+        used = max((_message_number(account.mailbox.profile, name) for name in names), default=0)
+        missing = used - placed_files.last_message_number(connection, account.name)
+        if missing > 0:
+            placed_files.reserve_message_numbers(connection, account.name, missing)
+        events.record(
+            connection,
+            account.name,
+            "ledger brought up to its journal",
+            at=account.clock(),
+            events=forgotten,
+        )
+
+
+def _message_number(profile: Profile, name: str) -> int:
+    parts = profile.parse(Folder.STATOUT, name)
+    number = parts.message_id if parts else None
+    return int(number) if number and number.isdigit() else 0

@@ -1,0 +1,234 @@
+"""A ledger that was restored from a backup, or lost beside a full archive: the promises hold."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from bridge.errors import LedgerError
+from bridge.ledger import schema, updates
+from bridge.taking import retry
+from tests.accounts import Office, annotated, failing, paid, said, state_file
+
+Open = Callable[..., Office]
+
+REMEMBERED = (
+    schema.delivery,
+    schema.attachment,
+    schema.placed_file,
+    schema.state_file,
+    schema.state_update,
+    schema.event,
+)
+
+FORGOTTEN = {
+    "left_at",  # the next look into `statin` tells
+    "next_attempt_at",
+    "attempts",
+    "trouble",
+}
+"""What an event does not tell, and what is found out again."""
+
+
+def back_up(office: Office) -> Path:
+    """Copy the ledger as a backup does."""
+    copy = office.account.ledger.path.with_name("backup.db")
+    copy.unlink(missing_ok=True)
+    with sqlite3.connect(office.account.ledger.path) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    return copy
+
+
+def lose(office: Office) -> None:
+    office.account.ledger.close()
+    for path in office.account.ledger.path.parent.glob("ledger.db*"):
+        path.unlink()
+
+
+def restore(office: Office, backup: Path) -> None:
+    lose(office)
+    shutil.copy(backup, office.account.ledger.path)
+
+
+def tables(office: Office) -> dict[str, list[dict[str, Any]]]:
+    """All rows that say what happened to invoices and updates, without the rows' own ids."""
+    found = {}
+    with office.account.ledger.read() as connection:
+        for table in REMEMBERED:
+            ours = table in (schema.state_file, schema.state_update)
+            columns = [
+                column
+                for column in table.c
+                if column.name not in FORGOTTEN and (ours or column.name != "id")
+            ]
+            rows = connection.execute(select(*columns).order_by(*columns)).mappings()
+            found[table.name] = [
+                {name: _roughly(value) for name, value in row.items()} for row in rows
+            ]
+    return found
+
+
+def _roughly(value: object) -> object:
+    """An event and the row that it tells of are written some microseconds apart."""
+    return "some time" if isinstance(value, datetime) else value
+
+
+def busy_week(office: Office) -> None:
+    """Something of everything: collected, waiting, attached, accepted, refused, cut off."""
+    collected, waiting, settled, rejected = office.served(4)
+    rich = office.add()[0]
+    office.sandbox.book.add_attachment(rich, "a.pdf", b"%PDF-1.4 a")
+    office.pull()
+    office.sandbox.book.add_attachment(rich, "late.txt", b"late")
+    office.pull()
+    office.collect(collected, settled, rejected)
+    office.drop("1.XML", state_file(annotated(settled), said(waiting, "CANCELED")))
+    office.drop("2.XML", state_file(paid(settled)))
+    office.drop("3.XML", b"broken")
+    office.push()
+    office.drop("4.XML", state_file(said(settled, "RECEIVED")))
+    office.push()
+    office.drop("5.XML", b"broken")
+    office.push()
+
+
+def test_a_lost_ledger_is_written_again_from_the_archive(open_account: Open) -> None:
+    office = open_account()
+    busy_week(office)
+    before = tables(office)
+    lose(office)
+    again = open_account()
+    again.push()
+    after = tables(again)
+    told = after["event"].pop()
+    assert (told["kind"], told["detail"]) == (
+        "ledger brought up to its journal",
+        {"events": len(before["event"])},
+    )
+    assert after == before
+
+
+def test_a_ledger_of_last_week_does_not_offer_again_what_was_collected(open_account: Open) -> None:
+    office = open_account(acknowledge="never")  # so that the hub goes on listing them
+    first, second = office.served(2)
+    backup = back_up(office)
+    third = office.served()[0]
+    office.collect(first, third)
+    office.push()
+    restore(office, backup)
+    again = open_account(acknowledge="never")
+    again.pull()
+    again.push()
+    assert not again.out_of(first)
+    assert not again.out_of(third)
+    assert again.out_of(second)
+
+
+def test_a_ledger_of_last_week_sends_nothing_a_second_time(open_account: Open) -> None:
+    office = open_account()
+    (hub_id,) = office.served()
+    office.drop("1.XML", state_file(annotated(hub_id)))
+    backup = back_up(office)
+    office.push()
+    office.drop("2.XML", state_file(paid(hub_id)))
+    office.push()
+    sent = office.patches(hub_id)
+    restore(office, backup)
+    again = open_account()
+    again.drop("2.XML", state_file(paid(hub_id)))
+    again.push()
+    again.push()
+    assert again.patches(hub_id) == sent
+    assert again.refusals() == []
+    assert again.names("statin") == []
+
+
+def test_a_restored_ledger_numbers_its_messages_on(open_account: Open) -> None:
+    office = open_account()
+    backup = back_up(office)
+    office.served(3)
+    before = office.names("statout")
+    restore(office, backup)
+    again = open_account()
+    again.served(2)
+    assert len(again.names("statout")) == 5
+    assert set(before) < set(again.names("statout"))
+
+
+def test_a_refusal_can_be_sent_again_after_a_restore(open_account: Open) -> None:
+    office = open_account()
+    (hub_id,) = office.served()
+    office.drop("1.XML", state_file(said(hub_id, "CANCELED")))
+    office.push()
+    lose(office)
+    again = open_account()
+    again.push()
+    assert len(again.refusals()) == 1
+    with again.account.ledger.read() as connection:
+        refused = updates.refused(connection, "town")
+    retry(again.account, refused)
+    again.push()
+    assert len(again.refusals()) == 1
+
+
+def test_what_was_shown_before_a_crash_is_recognised_by_a_lost_ledger(open_account: Open) -> None:
+    """The file stands in `out`, but nobody wrote down that it does."""
+    office = open_account()
+    (hub_id,) = office.served()
+    lose(office)
+    journal = office.account.ledger.journal("town").path
+    lines = journal.read_text().splitlines(keepends=True)
+    intended = next(number for number, line in enumerate(lines) if "invoice fetched" in line)
+    journal.write_text("".join(lines[: intended + 1]))
+    again = open_account()
+    again.pull()
+    assert len(again.out_of(hub_id)) == 1
+    assert len(again.names("statout")) == 1
+    again.collect(hub_id)
+    again.push()
+    again.pull()
+    assert not again.out_of(hub_id)
+
+
+def test_a_journal_that_lags_behind_is_completed(open_account: Open) -> None:
+    office = open_account()
+    office.served()
+    journal = office.account.ledger.journal("town").path
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[: len(whole) // 2])
+    office.account.ledger.close()
+    open_account().push()
+    assert journal.read_bytes() == whole
+
+
+def test_a_ledger_and_a_journal_of_two_stories_stop_the_account(open_account: Open) -> None:
+    office = open_account()
+    office.served()
+    lose(office)
+    journal = office.account.ledger.journal("town").path
+    text = journal.read_text()
+    journal.write_text(text.replace("invoice fetched", "invoice forgotten"))
+    again = open_account()
+    error = failing(again.pull)
+    assert isinstance(error, LedgerError)
+    assert "verify" in str(error)
+    assert str(journal) in str(error)
+    journal.unlink()
+    assert failing(again.pull) is None
+
+
+@pytest.mark.parametrize("garbage", [b"no json\n", b"\n", b'{"number": 1}\n'])
+def test_a_journal_that_holds_something_else_stops_the_account(
+    open_account: Open, garbage: bytes
+) -> None:
+    office = open_account()
+    office.served()
+    with office.account.ledger.journal("town").path.open("ab") as file:
+        file.write(garbage)
+    office.account.ledger.close()
+    assert isinstance(failing(open_account().pull), LedgerError)
