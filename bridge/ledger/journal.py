@@ -53,7 +53,7 @@ class Journal:
             return 0, FIRST
         with self._alone() as file:
             line = self._last_line(file)
-        return (parse(line).number, digest_of(line)) if line else (0, FIRST)
+        return (0, FIRST) if line is None else (parse(line).number, digest_of(line))
 
     def lines(self) -> Iterator[str]:
         """Return the events, oldest first; a line that a crash cut off is left out."""
@@ -74,10 +74,10 @@ class Journal:
         if self._seen is not None and self._seen[0] == os.fstat(file.fileno()).st_size:
             return self._seen[1]
         line = self._last_line(file)
-        return parse(line).number if line else 0
+        return 0 if line is None else parse(line).number
 
     @staticmethod
-    def _last_line(file: BinaryIO) -> str:
+    def _last_line(file: BinaryIO) -> str | None:
         """Return the last whole line; a part of one, left by a crash, is cut away."""
         size = file.seek(0, os.SEEK_END)
         take = min(size, _TAIL)
@@ -91,4 +91,4 @@ class Journal:
             take = min(size, take * 4)
         if end + 1 < take:
             file.truncate(size - take + end + 1)
-        return tail[start + 1 : end].decode() if end > 0 else ""
+        return None if end < 0 else tail[start + 1 : end].decode(errors="replace")
