@@ -393,7 +393,10 @@ def _prove(profile: Profile) -> None:
         (Folder.STATOUT, profile.message_name),
         (Folder.STATIN, profile.state_file_name),
     ):
-        found = profile.parse(role, write(parts))
+        try:
+            found = profile.parse(role, write(parts))
+        except InvoiceError as error:
+            raise ProfileError(f"names.{role}: such a name does not fit: {error}") from error
         fields = profile.patterns[role].fields
         if found is None or any(getattr(found, f) != getattr(parts, f) for f in fields):
             raise ProfileError(f"names.{role}: names of this form cannot be told apart again")
