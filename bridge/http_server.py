@@ -1,16 +1,23 @@
 """An HTTP server of this machine's own: uvicorn in a thread, begun and ended from another one."""
 
 import asyncio
+import errno
 import socket
 import threading
 from collections.abc import Callable
+from typing import Any
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+log = structlog.get_logger()
+
 _STOP_TIMEOUT = 10
 """Seconds; stopping takes a few tenths of one."""
+_TOLD_EVERY = 60
+"""Seconds between two lines about connections that cannot be taken."""
 _KEEP_ALIVE = 75
 """Seconds that an idle connection is kept, as proxies do."""
 
@@ -70,12 +77,27 @@ class _Server(uvicorn.Server):
         self.serving = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end = asyncio.Event()
+        self._told: float = -_TOLD_EVERY
 
     async def main_loop(self) -> None:
         """Wait for the end."""
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._failed)
         self.serving.set()
         await self._end.wait()
+
+    def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log what the loop could not do.
+
+        Without descriptors it says so, with a traceback, for each connection that it could take
+        at most, every second: thousands of lines that would fill the disk as well.
+        """
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
+            loop.default_exception_handler(context)
+        elif loop.time() >= self._told + _TOLD_EVERY:
+            self._told = loop.time()
+            log.warning("HTTP connections are not taken", error=error.strerror)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, give those just taken their protocol, and close everything.

@@ -4,6 +4,7 @@ import ipaddress
 import logging
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,13 +68,15 @@ class FtpDoor:
         handler = self._handler()
         listener = listen(self._settings.host, self._settings.port, section="ftp")
         self._loop = IOLoop()
-        self._server = FTPServer(listener, handler, ioloop=self._loop)
+        self._server = _Server(listener, handler, ioloop=self._loop)
         self._server.max_cons = _MOST_SOCKETS
         log.info("FTP door open", host=self.address[0], port=self.address[1])
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until `stop` is set, then close everything."""
-        assert self._loop is not None, "the door is not started"
+        """Serve until `stop` is set, then close everything; starts what is not started."""
+        if self._loop is None:
+            self.start()
+        assert self._loop is not None
         wait = _ROUND
         try:
             while not stop.is_set():
@@ -106,6 +109,18 @@ class FtpDoor:
             base = _tls_commands()
             attributes |= _tls_attributes(self._settings)
         return type("DoorCommands", (base,), attributes)
+
+
+class _Server(FTPServer):  # type: ignore[misc]
+    """A listener that outlives what would close pyftpdlib's own."""
+
+    def handle_accept(self) -> None:
+        """Take a connection; one that cannot be taken waits, and the door stays open."""
+        try:
+            super().handle_accept()
+        except OSError as error:  # gone again, or out of descriptors: the next round may do
+            log.warning("an FTP connection was not taken", error=error.strerror)
+            time.sleep(_ROUND)
 
 
 def _tls_commands() -> type[Commands]:

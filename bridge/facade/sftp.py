@@ -73,7 +73,9 @@ class SftpDoor:
         log.info("SFTP door open", host=self.address[0], port=self.address[1])
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until `stop` is set, then close everything."""
+        """Serve until `stop` is set, then close everything; starts what is not started."""
+        if self._listener is None:
+            self.start()
         try:
             while not stop.is_set():
                 self._take_one()
@@ -85,6 +87,7 @@ class SftpDoor:
         """Close the port and all connections; uploads under way are cut off. Safe to repeat."""
         if self._listener is not None:
             self._listener.close()
+            self._listener = None
         for connection in self._connections:
             connection.close()
         for connection in self._connections:
