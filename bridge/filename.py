@@ -5,6 +5,7 @@ else is cleaned, so that a person can still read it. Both leave nothing that cou
 hide a file, or make two names one where the case of letters does not count.
 """
 
+import os
 import re
 import unicodedata
 
@@ -15,6 +16,18 @@ _ID_SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 _NEVER = frozenset("/\\")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³])(?:\..*)?", re.IGNORECASE)
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+
+
+def readable(name: str) -> str:
+    """Return a name on disk as text; one that is not UTF-8 is read as Latin-1, as old clients do.
+
+    `name` is as Python gives it, with what is no text hidden in surrogates.
+    """
+    raw = os.fsencode(name)
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def clean(text: str, *, unwanted: frozenset[str], replacement: str) -> str:

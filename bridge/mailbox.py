@@ -30,6 +30,7 @@ from bridge.durable import (
     write_file,
 )
 from bridge.errors import InvoiceError, StorageError
+from bridge.filename import readable
 from bridge.model import Digest
 from bridge.naming import Folder, Profile
 
@@ -115,6 +116,13 @@ class Archive:
             else:
                 sync_folder(kept.parent)
         return kept
+
+    def files(self) -> Iterator[Path]:
+        """Return every file that is kept, by digest."""
+        for prefix in sorted(_PREFIXES):
+            folder = self.root / prefix
+            if folder.is_dir():
+                yield from sorted(folder.iterdir())
 
     def read(self, digest: Digest, *, most: int = -1) -> bytes:
         """Return the bytes of this digest, at most that many; raises StorageError without them."""
@@ -375,7 +383,7 @@ def _look(path: Path) -> Dropped | None:
     except FileNotFoundError:
         return None
     return Dropped(
-        name=_readable(path.name),
+        name=readable(path.name),
         path=path,
         inode=found.st_ino,
         size=found.st_size,
@@ -387,14 +395,6 @@ def _look(path: Path) -> Dropped | None:
 
 def _open(file: Dropped) -> BinaryIO:
     return os.fdopen(os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
-
-
-def _readable(name: str) -> str:
-    """Return a name as text; one that is not UTF-8 is read as Latin-1, as old clients write it."""
-    try:
-        return os.fsencode(name).decode("utf-8")
-    except UnicodeDecodeError:
-        return os.fsencode(name).decode("latin-1")
 
 
 def _same(file: Dropped, moved: Path) -> bool:

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, select, 
 from sqlalchemy.dialects.sqlite import insert
 
 from bridge.chain import Value
+from bridge.identity import number_forms, plain_nif, plain_number
 from bridge.ledger.schema import delivery
 from bridge.ledger.walk import failed_last, is_due, note_failure, state_of, unacknowledged
 from bridge.model import (
@@ -301,11 +302,12 @@ def matching(
         return []
     that_day = (delivery.c.account == account) & (delivery.c.issue_date == issue_date)
     rows = connection.execute(select(delivery).where(that_day).order_by(delivery.c.id))
-    wanted, nif = _plain(number), _plain_nif(supplier_nif)
+    wanted, nif = plain_number(number), plain_nif(supplier_nif)
     found = [
         HubId(row.hub_id)
         for row in rows
-        if _plain_nif(row.supplier_nif) == nif and wanted in _numbers(row)
+        if plain_nif(row.supplier_nif) == nif
+        and wanted in number_forms(row.number, file_number=row.file_number, series=row.file_series)
     ]
     return list(dict.fromkeys(found))
 
@@ -316,23 +318,6 @@ def a_receiver(connection: Connection, account: str) -> str | None:
     return connection.scalar(
         select(delivery.c.receiver_nif).where(named).order_by(delivery.c.id.desc()).limit(1)
     )
-
-
-def _numbers(row: Row[Any]) -> set[str]:
-    forms = {row.number or "", row.file_number or ""}
-    if row.file_series and row.file_number:
-        between = ("", "-", "/", " ", "_")
-        forms |= {f"{row.file_series}{mark}{row.file_number}" for mark in between}
-    return {_plain(form) for form in forms if form}
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).casefold()
-
-
-def _plain_nif(nif: str | None) -> str:
-    plain = "".join(character for character in (nif or "").upper() if character.isalnum())
-    return plain.removeprefix("ES") if len(plain) > len("A12345678") else plain
 
 
 def _select(connection: Connection, wanted: ColumnElement[bool]) -> list[Delivery]:
