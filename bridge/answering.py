@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 
 from bridge import feedback, messages
 from bridge.account import Account
-from bridge.ledger import deliveries, state_files, updates
+from bridge.identity import plain_nif
+from bridge.ledger import deliveries, learned, state_files, updates
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.state_files import StateFile
 from bridge.ledger.updates import Update
@@ -84,9 +85,7 @@ def _name_parts(
     parts = account.mailbox.profile.parse(Folder.OUT, known.name) if known and known.name else None
     if parts is not None:
         return parts
-    receiver = (
-        account.own.receiver_code
-        or deliveries.a_receiver(connection, account.name)
-        or next(iter(account.own.nifs), account.own.issuer)
-    )
+    nif = deliveries.a_receiver(connection, account.name) or next(iter(account.own.nifs), "")
+    code = learned.codes(connection, account.name).get(plain_nif(nif))
+    receiver = account.own.receiver_code or code or nif or account.own.issuer
     return NameParts(sender=receiver, receiver=receiver, reference=file.name)

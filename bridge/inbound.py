@@ -11,7 +11,7 @@ invoice that the software has had before, through whichever feed, is never place
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -20,8 +20,8 @@ from sqlalchemy import Connection
 
 from bridge import feedback, messages
 from bridge.account import Account
-from bridge.chain import Detail
 from bridge.backoff import delay
+from bridge.chain import Detail
 from bridge.crew import work
 from bridge.errors import BridgeError
 from bridge.feeds import Listing, RestFeed
@@ -32,7 +32,8 @@ from bridge.fetching import (
     fetch_facturae,
     fetch_receipt,
 )
-from bridge.ledger import accounts, attachments, deliveries, events
+from bridge.identity import plain_nif
+from bridge.ledger import accounts, attachments, deliveries, events, learned
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.deliveries import Delivery
 from bridge.ledger.placed_files import Kind, PlacedFile
@@ -111,8 +112,9 @@ class Inbound:
                 *listing.capped_slices,
                 *(f"attachments of {part}" for part in enclosed.capped_slices),
             )
-            new = self._note_listing(listing, capped)
+            # What came with a learned invoice is told by the listing before this one.
             self._note_attachments(enclosed.rows)
+            new = self._note_listing(listing, capped)
             due = account.clock() if only_due else None
             placed, troubles = self._bring_all(due)
             troubles += self._bring_all_late(due)
@@ -154,15 +156,27 @@ class Inbound:
         with account.ledger.write() as connection:
             for hub_id, listed in found.items():
                 attachments.see(connection, account.name, FEED, hub_id, listed, at=now)
+            for had in learned.leave_out_attachments(connection, account.name, at=now):
+                events.record(
+                    connection,
+                    account.name,
+                    "attachment left out: collected before",
+                    at=now,
+                    hub_id=had.hub_id,
+                    attachment_id=had.attachment_id,
+                    position=had.position,
+                    original_name=had.original_name,
+                )
 
     def _bring_all(self, due: datetime | None) -> tuple[int, list[tuple[HubId, str]]]:
         account = self.account
         with account.ledger.read() as connection:
             waiting = deliveries.to_fetch(connection, account.name, FEED, due=due)
+            codes = learned.codes(connection, account.name) if waiting else {}
         numbers = dict(zip(waiting, message_ids(account, len(waiting)), strict=True))
         problems = work(
             waiting,
-            lambda delivery: self._bring(delivery, message_id=numbers[delivery]),
+            lambda delivery: self._bring(delivery, message_id=numbers[delivery], codes=codes),
             workers=account.settings.hub.max_connections,
             failed=self._note_trouble,
             stopping=account.stopping,
@@ -170,7 +184,7 @@ class Inbound:
         troubles = [(delivery.hub_id, str(error)) for delivery, error in problems]
         return len(waiting) - len(problems), troubles
 
-    def _bring(self, delivery: Delivery, *, message_id: str) -> None:
+    def _bring(self, delivery: Delivery, *, message_id: str, codes: Mapping[str, str]) -> None:
         """Bring one invoice into the mailbox, with a message of this id."""
         account = self.account
         with account.ledger.read() as connection:
@@ -179,7 +193,11 @@ class Inbound:
         if had:
             self._leave_out(delivery)
             return
-        self._place(delivery, self._fetch(delivery, known), message_id=message_id)
+        fetched = self._fetch(delivery, known)
+        parts = name_parts(
+            fetched.invoice, fetched.facts, receiver_code=account.own.receiver_code, codes=codes
+        )
+        self._place(delivery, fetched, replace(parts, message_id=message_id))
         log.info("invoice placed", account=account.name, hub_id=delivery.hub_id)
 
     def _leave_out(self, delivery: Delivery) -> None:
@@ -233,10 +251,8 @@ class Inbound:
                 at=account.clock(),
             )
 
-    def _place(self, delivery: Delivery, fetched: Fetched, *, message_id: str) -> None:
+    def _place(self, delivery: Delivery, fetched: Fetched, parts: NameParts) -> None:
         account, profile = self.account, self.account.mailbox.profile
-        parts = name_parts(fetched.invoice, fetched.facts, receiver_code=account.own.receiver_code)
-        parts = replace(parts, message_id=message_id)
         message = self._message(delivery, fetched, filename=profile.invoice_name(parts))
         files = files_of(profile, parts, fetched, message=message)
 
@@ -322,12 +338,13 @@ class Inbound:
         account = self.account
         with account.ledger.read() as connection:
             known = deliveries.known(connection, account.name, hub_id)
+            codes = learned.codes(connection, account.name)
         name = known.name if known else None
         parts = account.mailbox.profile.parse(Folder.OUT, name) if name else None
         if parts is not None:
             return parts
         invoice = account.hub.invoice(hub_id)
-        return name_parts(invoice, None, receiver_code=account.own.receiver_code)
+        return name_parts(invoice, None, receiver_code=account.own.receiver_code, codes=codes)
 
     def _note_trouble(self, delivery: Delivery, error: BridgeError) -> None:
         account, again = self.account, self._next_try(delivery.attempts)
@@ -347,14 +364,22 @@ class Inbound:
         return self.account.clock() + wait
 
 
-def name_parts(invoice: Invoice, facts: InvoiceFacts | None, *, receiver_code: str) -> NameParts:
-    """Return what the names of an invoice's files tell; tax ids stand in for unknown codes."""
+def name_parts(
+    invoice: Invoice,
+    facts: InvoiceFacts | None,
+    *,
+    receiver_code: str,
+    codes: Mapping[str, str],
+) -> NameParts:
+    """Return what the names of an invoice's files tell; tax ids stand in for unknown codes.
+
+    `codes` are the learned ones, by plain NIF; `receiver_code` is the one of the settings.
+    """
+    supplier = invoice.supplier_nif or (facts.seller_nif if facts else None) or ""
+    receiver = invoice.receiver_nif or (facts.buyer_nif if facts else None) or ""
     return NameParts(
-        sender=invoice.supplier_nif or (facts.seller_nif if facts else None) or "",
-        receiver=receiver_code
-        or invoice.receiver_nif
-        or (facts.buyer_nif if facts else None)
-        or "",
+        sender=codes.get(plain_nif(supplier), supplier),
+        receiver=receiver_code or codes.get(plain_nif(receiver), receiver),
         reference=invoice.number or (facts.number if facts else None) or "",
         hub_id=invoice.hub_id,
     )

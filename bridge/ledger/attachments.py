@@ -39,6 +39,14 @@ _FETCHED = _ROW.values(
     trouble=None,
     attempts=0,
 )
+_HAD_BEFORE = _ROW.values(
+    fetched_at=bindparam("at"),
+    placed_at=bindparam("at"),
+    collected_at=bindparam("at"),
+    state=state_of(attachment, reached=["fetched_at", "placed_at", "collected_at"]),
+    trouble=None,
+    next_attempt_at=None,
+)
 _ACKNOWLEDGED = _ROW.values(
     acknowledged_at=bindparam("at"),
     state=state_of(attachment, reached=["acknowledged_at"]),
@@ -181,6 +189,11 @@ def fetched(
 ) -> None:
     """The attachment's bytes are safe in the archive."""
     connection.execute(_FETCHED, {"row": row_id, "digest": digest, "name": name, "at": at})
+
+
+def had_before(connection: Connection, row_id: int, *, at: datetime) -> None:
+    """The software has this attachment already: it is never placed again."""
+    connection.execute(_HAD_BEFORE, {"row": row_id, "at": at})
 
 
 def placed(

@@ -1,0 +1,56 @@
+"""What was learned from a folder of old mailbox files, as lines for a person."""
+
+from collections.abc import Iterator, Mapping
+
+from bridge.learning import Lesson
+from bridge.past import NamesFound
+from bridge.status.words import counted, safe
+
+_NAMED = 5
+"""How many names or tax ids are shown of a list."""
+
+
+def lesson_lines(lesson: Lesson) -> Iterator[str]:
+    """Yield the lines that tell of a lesson; its problems are not among them."""
+    outcome = "counted as collected" if lesson.collected else "learned, not counted as collected"
+    yield f"{lesson.account}: {counted(lesson.invoices, 'invoice')} ({lesson.new} new) {outcome}"
+    if lesson.attachments:
+        yield f"{counted(lesson.attachments, 'new attachment')} of theirs"
+    if lesson.without_hub_id:
+        yield (
+            f"{len(lesson.without_hub_id)} without a hub id, not counted: "
+            f"{_first(map(safe, lesson.without_hub_id), total=len(lesson.without_hub_id))}"
+        )
+    yield f"addressing codes known of {counted(len(lesson.codes), 'tax id')}"
+    if lesson.disagreeing:
+        shown = (f"{safe(nif)} ({_times(codes)})" for nif, codes in lesson.disagreeing.items())
+        yield (
+            f"{len(lesson.disagreeing)} more with several codes, none of which is used: "
+            f"{_first(shown, total=len(lesson.disagreeing))}"
+        )
+    yield from _names(lesson.names, of_account=lesson.names.profile == lesson.profile)
+
+
+def _first(texts: Iterator[str], *, total: int) -> str:
+    shown = [text for text, _ in zip(texts, range(_NAMED), strict=False)]
+    return ", ".join(shown) + (f" and {total - _NAMED} more" if total > _NAMED else "")
+
+
+def _times(codes: Mapping[str, int]) -> str:
+    return ", ".join(f"{safe(code)}: {counted(times, 'file')}" for code, times in codes.items())
+
+
+def _names(names: NamesFound, *, of_account: bool) -> Iterator[str]:
+    if not names.total:
+        return
+    whose = "" if of_account else ", which is not the account's"
+    yield f'names follow profile "{names.profile}"{whose} ({names.fitting} of {names.total})'
+    if names.endings:
+        endings = (
+            f".{safe(ending)} ({times})" if ending else f"no extension ({times})"
+            for ending, times in names.endings.items()
+        )
+        yield f"but end differently: {', '.join(endings)}"
+    if names.folders:
+        folders = (f"{safe(folder)} ({times})" for folder, times in names.folders.items())
+        yield f"but lie in folders written differently: {', '.join(folders)}"
