@@ -20,6 +20,8 @@ from bridge import __version__, commands, logs
 from bridge import status as status_views
 from bridge.doctor import Verdict
 from bridge.errors import BridgeError, HubAwayError, LedgerError, SettingsError
+from bridge.status.lesson import lesson_lines
+from bridge.status.words import safe
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -178,6 +180,25 @@ def status(
             Console(soft_wrap=True, highlight=False).print(text, end="")
 
 
+@app.command(short_help="Check ledger, events and archive.")
+def verify(
+    config: Config,
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="DIR", help="Write the evidence there, for an auditor."),
+    ] = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Check ledger, chain of events, journal and archive against each other."""
+    with answering():
+        right = True
+        for checked in commands.verify(config, export):
+            verdict = "ok" if checked.right else "FAILED"
+            typer.echo(f"{verdict:<8}{checked.account} {checked.what}: {checked.said}")
+            right &= checked.right
+    raise typer.Exit(0 if right else 1)
+
+
 @app.command(short_help="Queue refused updates again.")
 def retry(
     config: Config,
@@ -197,6 +218,32 @@ def retry(
         typer.echo(f"efact-bridge: {problem}", err=True)
     typer.echo(f"{result.queued} queued again, {result.refused} refused again")
     raise typer.Exit(1 if result.problems or result.refused else 0)
+
+
+@app.command(short_help="Learn from old mailbox files.")
+def learn(
+    config: Config,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Of any depth; never changed.")],
+    account: Annotated[
+        str | None,
+        typer.Option("--account", metavar="NAME", help="Whose files they are, if there are more."),
+    ] = None,
+    not_collected: Annotated[
+        bool,
+        typer.Option("--not-collected", help="The software is still to get these invoices."),
+    ] = False,
+    log_format: LogFormat = None,
+) -> None:
+    """Learn from a folder of old mailbox files: what the software has had is not served again."""
+    with answering():
+        lesson = commands.learn(config, folder, account, collected=not not_collected)
+        for line in lesson_lines(lesson):
+            typer.echo(line)
+        for problem in lesson.problems:
+            typer.echo(f"efact-bridge: {safe(problem)}", err=True)
+        if not lesson.invoices:
+            typer.echo(f"efact-bridge: {folder}: no invoice with a hub id was found", err=True)
+    raise typer.Exit(0 if lesson.complete else 1)
 
 
 @app.command("hash-password", short_help="Turn a password into its hash.")

@@ -13,18 +13,21 @@ from pathlib import Path
 import argon2
 import structlog
 
-from bridge import service, status
+from bridge import learning, service, status, verifying
 from bridge.account import Account, open_account, utc_now
 from bridge.doctor import Finding, examine
 from bridge.durable import storage
 from bridge.errors import BridgeError, HubAwayError, LedgerError, LocalError, SettingsError
 from bridge.inbound import Inbound
+from bridge.learning import Lesson
 from bridge.ledger import Ledger, updates
 from bridge.model import UpdateStatus
+from bridge.repair import put_right
 from bridge.rounds import pull_round, push_round, wait_until_settled
 from bridge.settings import Settings, config_folder, load_settings
 from bridge.status import Life, Status
 from bridge.taking import retry as queue_again
+from bridge.verifying import Checked
 
 log = structlog.get_logger()
 
@@ -132,6 +135,7 @@ def _each(config: Path, do: Callable[[Account], AccountRound]) -> Iterator[Accou
         for own in settings.account:
             try:
                 account = open_account(settings, own, ledger)
+                put_right(account)
                 yield do(account)
             except BridgeError as error:
                 yield AccountRound(account=own.name, error=error)
@@ -150,6 +154,21 @@ def look(config: Path, some_id: str | None) -> Status | Life:
     if found is None:
         raise LocalError(f"{some_id}: no invoice and no update has this id")
     return found
+
+
+def verify(config: Path, target: Path | None) -> Iterator[Checked]:
+    """Check ledger, events, journal and archive of every account against each other.
+
+    `target` is the folder for the auditor's export, where one is wanted.
+    """
+    settings = load_settings(config)
+    with _ledger_to_read(settings) as ledger:
+        for own in settings.account:
+            yield from verifying.verify(ledger, settings.data_dir, own.name, now=utc_now())
+            if target is not None:
+                with storage(f"export to {target}"):
+                    folder = verifying.export(ledger, settings.data_dir, own.name, target)
+                yield Checked(own.name, "export", True, f"{folder}: see README.txt there")
 
 
 def retry(config: Path, update_ids: Sequence[int] | None) -> Retried:
@@ -173,6 +192,21 @@ def retry(config: Path, update_ids: Sequence[int] | None) -> Retried:
             now = updates.by_id(connection, [update.id for _, update in chosen])
     again = sum(update.status is UpdateStatus.REFUSED for update in now)
     return Retried(queued=len(now) - again, refused=again, problems=problems)
+
+
+def learn(config: Path, folder: Path, name: str | None, *, collected: bool) -> Lesson:
+    """Learn from a folder of old mailbox files of the account of this name, or of the only one.
+
+    Raises SettingsError where it is not clear which account is meant.
+    """
+    settings = load_settings(config)
+    chosen = [own for own in settings.account if name in (None, own.name)]
+    if len(chosen) != 1:
+        names = ", ".join(own.name for own in settings.account)
+        raise SettingsError(f"say whose files they are: --account NAME, one of {names}")
+    with _ledger(settings) as ledger:
+        account = open_account(settings, chosen[0], ledger)
+        return learning.learn(account, folder, collected=collected)
 
 
 def hash_password() -> str:

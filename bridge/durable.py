@@ -77,11 +77,15 @@ def removed_unless_whole(path: Path) -> Iterator[None]:
         raise
 
 
+class BusyError(StorageError):
+    """Another process is at work on the same."""
+
+
 @contextmanager
 def lock(path: Path, *, wait: float) -> Iterator[None]:
     """Keep other processes out while the block runs.
 
-    `wait` is in seconds; raises StorageError when the lock is still taken then. The kernel frees
+    `wait` is in seconds; raises BusyError when the lock is still taken then. The kernel frees
     the lock of a process that dies.
     """
     with storage(f"lock {path}"):
@@ -91,7 +95,7 @@ def lock(path: Path, *, wait: float) -> Iterator[None]:
         deadline = time.monotonic() + wait
         while not _locked(file.fileno()):
             if time.monotonic() >= deadline:
-                raise StorageError(f"{path}: another efact-bridge is at work here; try again later")
+                raise BusyError(f"{path}: another efact-bridge is at work here; try again later")
             time.sleep(0.05)
         yield
 

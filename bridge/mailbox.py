@@ -124,6 +124,11 @@ class Archive:
             if folder.is_dir():
                 yield from sorted(folder.iterdir())
 
+    def remove(self, digest: Digest) -> None:
+        """Let the bytes of this digest go. Safe to repeat."""
+        with storage(f"archive {self.path(digest)}"):
+            self.path(digest).unlink(missing_ok=True)
+
     def read(self, digest: Digest, *, most: int = -1) -> bytes:
         """Return the bytes of this digest, at most that many; raises StorageError without them."""
         with storage(f"archive {self.path(digest)}"), self.path(digest).open("rb") as file:
@@ -231,13 +236,17 @@ class Mailbox:
             folder.mkdir(parents=True, exist_ok=True)
         return folder / uuid.uuid4().hex
 
-    def clear_staged(self, purpose: str) -> None:
-        """Remove what an interrupted round of this purpose left: nobody has seen it."""
-        folder = self._staging / purpose
+    def clear_staged(self, purpose: str) -> int:
+        """Remove what an interrupted round of this purpose left; return how many files.
+
+        Nobody has seen them.
+        """
+        folder, removed = self._staging / purpose, 0
         if folder.is_dir():
             with storage(f"staging {folder}"):
-                for path in folder.iterdir():
+                for removed, path in enumerate(folder.iterdir(), start=1):
                     path.unlink()
+        return removed
 
     def keep_bytes(self, content: bytes, *, purpose: str) -> Digest:
         """Put bytes into the archive, durably; return their digest."""
@@ -257,6 +266,19 @@ class Mailbox:
                 ready.unlink(missing_ok=True)
                 os.link(self.archive.path(digest), ready)
             sync_folder(self._placing)
+
+    def clear_placing(self, wanted: Iterable[tuple[Folder, str]]) -> int:
+        """Remove the links that the ledger does not want shown; return how many there were.
+
+        Nobody has seen them: the power failed before the ledger knew of them. Both directions'
+        turns must be held, or a link just made would be taken for one of them.
+        """
+        names = {self._ready(role, name).name for role, name in wanted} | {MARK}
+        with storage(f"staging {self._placing}"):
+            strays = [path for path in self._placing.iterdir() if path.name not in names]
+            for path in strays:
+                path.unlink()
+        return len(strays)
 
     def show(self, role: Folder, name: str) -> bool:
         """Make a file visible that was made ready. Safe to repeat.

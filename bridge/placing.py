@@ -29,10 +29,13 @@ DELIVERED_KINDS = frozenset({Kind.INVOICE, Kind.ATTACHMENT, Kind.STATE})
 """What inbound places; answers are outbound's."""
 
 
-def prepare(account: Account) -> None:
-    """Make the mailbox's folders, or see that they are the ones that the ledger knows."""
+def prepare(account: Account) -> int:
+    """Make the mailbox's folders, or see that they are the ones that the ledger knows.
+
+    Returns how many events the ledger had forgotten: it was restored from a backup.
+    """
     with account.mailbox.turn("prepare"):
-        remember(account)
+        remembered = remember(account)
         with account.ledger.read() as connection:
             mark = accounts.mailbox_mark(connection, account.name)
         found = account.mailbox.prepare(mark)
@@ -41,6 +44,7 @@ def prepare(account: Account) -> None:
                 accounts.set_mailbox_mark(connection, account.name, found)
         if account.mailbox.placing_was_lost():
             _make_ready_again(account)
+    return remembered
 
 
 def _make_ready_again(account: Account) -> None:
@@ -85,18 +89,22 @@ def place(account: Account, files: Sequence[PlacedFile], reason: Reason) -> None
     _show(account, begun)
 
 
-def resume(account: Account, kinds: frozenset[Kind]) -> None:
-    """Finish what a crash interrupted: show what was never shown, note what was collected."""
+def resume(account: Account, kinds: frozenset[Kind]) -> int:
+    """Finish what a crash interrupted: show what was never shown, note what was collected.
+
+    Returns how many files it concerned.
+    """
     with account.ledger.read() as connection:
         interrupted = placed_files.placing(connection, account.name, kinds)
     if not interrupted:
-        return
+        return 0
     log.warning("resuming an interrupted placing", account=account.name, files=len(interrupted))
     for _, together in groupby(interrupted, key=lambda file: file.hub_id or file.name):
         try:
             _show(account, list(together))
         except NameTakenError as error:
             log.error("not placed", account=account.name, reason=str(error))
+    return len(interrupted)
 
 
 def _show(account: Account, files: Sequence[PlacedFile]) -> None:

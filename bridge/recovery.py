@@ -12,7 +12,7 @@ import structlog
 from bridge.account import Account
 from bridge.chain import BrokenChainError, digest_of, parse
 from bridge.durable import storage
-from bridge.errors import LedgerError
+from bridge.errors import StorageError
 from bridge.ledger import events, placed_files, replay
 from bridge.naming import Folder, Profile
 
@@ -25,7 +25,7 @@ AT_ONCE = 500
 def remember(account: Account) -> int:
     """Bring ledger and journal into agreement; return how many events the ledger had forgotten.
 
-    Raises LedgerError where the two tell different stories, StorageError for an unreadable journal.
+    Raises StorageError where the two tell different stories, or the journal cannot be read.
     """
     journal = account.ledger.journal(account.name)
     with storage(f"journal {journal.path}"):
@@ -40,7 +40,7 @@ def remember(account: Account) -> int:
                 return _write_down(account)
             account.ledger.complete_journal(account.name)
         except BrokenChainError as error:
-            raise LedgerError(f"journal {journal.path}: {error}; {_ADVICE}") from error
+            raise StorageError(f"journal {journal.path}: {error}; {_ADVICE}") from error
     return 0
 
 
@@ -50,9 +50,9 @@ _ADVICE = (
 )
 
 
-def _fork(account: Account, number: int) -> LedgerError:
+def _fork(account: Account, number: int) -> StorageError:
     path = account.ledger.journal(account.name).path
-    return LedgerError(
+    return StorageError(
         f"account {account.name}: ledger and journal {path} differ at event {number}: they are not "
         f"of the same installation, or one was changed. {_ADVICE[0].upper()}{_ADVICE[1:]}"
     )

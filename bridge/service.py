@@ -23,7 +23,7 @@ from bridge.facade.ftp import FtpDoor
 from bridge.facade.sftp import SftpDoor
 from bridge.ledger import Ledger, components
 from bridge.naming import Folder
-from bridge.placing import prepare
+from bridge.repair import put_right
 from bridge.settings import Settings
 from bridge.supervisor import Component, Supervisor
 from bridge.web import WebServer
@@ -93,7 +93,8 @@ def _run(settings: Settings, ledger: Ledger, stop: threading.Event, announce: st
         supervisor.start(component)
     print(announce, flush=True)  # noqa: T201  (the promise of `serve`)
     log.info("serving", accounts=sorted(workers))
-    stop.wait()
+    while not stop.wait(1):  # a signal can be caught by another thread, which wakes nobody
+        pass
     log.info("stopping")
     for worker in workers.values():
         worker.wake.set()
@@ -141,9 +142,9 @@ def _listeners(
 
 
 def _is_there(account: Account) -> bool:
-    """Make or recognise an account's mailbox; a fault in one leaves the others their doors."""
+    """Make or put right an account's mailbox; a fault in one leaves the others their doors."""
     try:
-        prepare(account)
+        put_right(account)
     except StorageError as error:
         log.error("mailbox not served", account=account.name, reason=str(error))
         return False
@@ -163,6 +164,7 @@ def _loops(workers: dict[str, Worker]) -> Iterator[Component]:
     for name, worker in workers.items():
         yield Component(f"{name} inbound", worker.run_inbound)
         yield Component(f"{name} outbound", worker.run_outbound)
+        yield Component(f"{name} sending", worker.run_sending)
         yield Component(f"{name} watcher", worker.run_watcher)
 
 

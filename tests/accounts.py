@@ -1,5 +1,6 @@
 """An account at work: the real flows against a sandbox over HTTP, and the software's side of it."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from bridge.inbound import Round as InboundRound
 from bridge.ledger import Ledger, deliveries, updates
 from bridge.ledger.deliveries import Delivery
 from bridge.ledger.updates import Update
-from bridge.model import HubId, State
+from bridge.model import Digest, HubId, State
 from bridge.outbound import Round as OutboundRound
 from bridge.outbound import outbound_round
 from bridge.sandbox.server import Sandbox
@@ -49,9 +50,11 @@ class Office:
     # -- the bridge's rounds -----------------------------------------------------------------
 
     def pull(self, *, only_due: bool = False) -> InboundRound:
+        self.account.circuit.close()  # like a command that has just begun
         return self.inbound.round(only_due=only_due)
 
     def push(self, *, only_due: bool = False) -> OutboundRound:
+        self.account.circuit.close()
         return outbound_round(self.account, only_due=only_due)
 
     # -- the software's side -----------------------------------------------------------------
@@ -106,6 +109,11 @@ class Office:
             found = deliveries.known(connection, self.account.name, HubId(hub_id))
         assert found is not None
         return found
+
+    def digest(self, hub_id: str) -> Digest:
+        """The digest of the invoice's file that stands in `out`."""
+        (path,) = self.out_of(hub_id)
+        return Digest(hashlib.sha256(path.read_bytes()).hexdigest())
 
     def open_updates(self) -> list[Update]:
         with self.account.ledger.read() as connection:

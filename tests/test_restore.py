@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from bridge.errors import LedgerError
+from bridge.errors import StorageError
 from bridge.ledger import schema, updates
 from bridge.taking import retry
 from tests.accounts import Office, annotated, failing, paid, said, state_file
@@ -215,7 +215,7 @@ def test_a_ledger_and_a_journal_of_two_stories_stop_the_account(open_account: Op
     journal.write_text(text.replace("invoice fetched", "invoice forgotten"))
     again = open_account()
     error = failing(again.pull)
-    assert isinstance(error, LedgerError)
+    assert isinstance(error, StorageError)
     assert "verify" in str(error)
     assert str(journal) in str(error)
     journal.unlink()
@@ -231,4 +231,4 @@ def test_a_journal_that_holds_something_else_stops_the_account(
     with office.account.ledger.journal("town").path.open("ab") as file:
         file.write(garbage)
     office.account.ledger.close()
-    assert isinstance(failing(open_account().pull), LedgerError)
+    assert isinstance(failing(open_account().pull), StorageError)

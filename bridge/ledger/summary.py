@@ -42,6 +42,8 @@ class AccountRow:
     clock_offset_seconds: float | None = None
     trouble: str | None = None
     trouble_since: datetime | None = None
+    verified_at: datetime | None = None
+    verified_through: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ def _account(status: Status, account: AccountStatus) -> Document:
         "not_taken_files": list(account.not_taken),
         "last_poll": _plain(account.row.last_poll),
         "capped_slices": list(account.row.capped_slices),
-        "verified_through": _plain(account.verified_through),
+        "verified_through": _plain(account.row.verified_through),
         "trouble": account.row.trouble or account.mailbox_trouble,
         "held_back": [
             {"hub_id": row.hub_id, "reason": row.trouble, "next_try": _plain(row.next_attempt_at)}

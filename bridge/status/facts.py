@@ -64,7 +64,6 @@ class AccountStatus:
     not_taken: tuple[str, ...]
     """State files that lie in `statin` for long."""
     cut_off: tuple[CutOff, ...]
-    verified_through: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

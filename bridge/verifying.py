@@ -1,0 +1,244 @@
+"""`verify`: ledger, chain of events, journal and archive against each other.
+
+Each of them could be changed without the others noticing; all of them together cannot. What is
+checked here an auditor can check with public tools: see `export`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from sqlalchemy import Connection
+
+from bridge.chain import FIRST, BrokenChainError, Link, check
+from bridge.ledger import Ledger, accounts, archive_removals, events, evidence
+from bridge.ledger.evidence import Key
+from bridge.ledger.journal import Journal
+from bridge.mailbox import Archive
+from bridge.model import Digest, UpdateStatus
+
+FEW = 3
+"""So many of what is wrong are named; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One thing that was checked, whether it is in order, and what was seen."""
+
+    account: str
+    what: str
+    right: bool
+    said: str
+
+
+@dataclass(slots=True)
+class _Chain:
+    """What a walk along an account's events brings to light."""
+
+    count: int = 0
+    digest: str = FIRST
+    through: datetime | None = None
+    broken: str = ""
+    told: dict[Key, str] = field(default_factory=dict)
+
+
+def verify(ledger: Ledger, data_dir: Path, name: str, *, now: datetime) -> Iterator[Checked]:
+    """Check one account; what `status` says it was verified through is noted in the ledger.
+
+    Raises LedgerError when the ledger cannot be read.
+    """
+    archive = Archive(data_dir / "archive" / name)
+    with ledger.read() as connection:
+        if not evidence.is_whole(connection):
+            yield Checked(name, "ledger", False, f"{ledger.path}: the database file is damaged")
+            return
+        chain = _walk(connection, name)
+        checks = [
+            Checked(name, "events", not chain.broken, chain.broken or _chain_said(chain)),
+            _journal(connection, ledger.journal(name), name, chain),
+            _rows(connection, name, chain),
+            _archive(connection, archive, name),
+        ]
+    yield from checks
+    if all(check.right for check in checks) and chain.through is not None:
+        with ledger.write() as connection:
+            accounts.note_verified(connection, name, at=now, through=chain.through)
+
+
+def _walk(connection: Connection, name: str) -> _Chain:
+    chain = _Chain()
+    for link, digest in events.chain(connection, name):
+        if link.number != chain.count + 1 or link.digest != digest:
+            chain.broken = (
+                f"the chain breaks at event {link.number} of {link.at:%Y-%m-%d %H:%M} UTC "
+                f"({link.kind}): it, or the one before it, was changed or removed"
+            )
+            return chain
+        chain.count, chain.digest, chain.through = link.number, digest, link.at
+        chain.told.update(_told(link))
+    return chain
+
+
+def _chain_said(chain: _Chain) -> str:
+    if chain.through is None:
+        return "none yet"
+    return (
+        f"{chain.count} in an unbroken chain through {chain.through:%Y-%m-%d %H:%M:%S} UTC; "
+        f"the last one's digest is {chain.digest}"
+    )
+
+
+def _told(link: Link) -> Iterator[tuple[Key, str]]:
+    """Return what an event says of how far something has come."""
+    detail: Mapping[str, Any] = link.detail
+    for file in detail.get("files", ()):
+        yield ("file", file["folder"], file["name"]), "placing"
+    if link.hub_id and link.kind == "invoice fetched":
+        yield ("invoice", link.hub_id), detail["contents"]["digest"]
+    if link.hub_id and link.kind == "invoice learned":
+        yield ("invoice", link.hub_id), detail["digest"]
+    for step in ("placed", "collected"):
+        if link.kind.endswith(f" {step}") and "folder" in detail:
+            yield ("file", detail["folder"], detail["name"]), step
+    if detail.get("file") is not None and "digest" in detail:
+        yield ("state file", str(detail["file"])), detail["digest"]
+    if link.kind.startswith("update "):
+        yield ("update", str(detail["update"])), _status(link.kind, detail)
+
+
+def _status(kind: str, detail: Mapping[str, Any]) -> str:
+    if kind == "update accepted":
+        return UpdateStatus.ACCEPTED
+    refused = kind == "update refused" or "code" in detail["outcome"]
+    return UpdateStatus.REFUSED if refused else UpdateStatus.QUEUED
+
+
+def _journal(connection: Connection, journal: Journal, name: str, chain: _Chain) -> Checked:
+    """Compare the journal with the ledger's events; it may be short of the newest."""
+    try:
+        count, digest = check(journal.lines())
+    except (BrokenChainError, OSError, UnicodeDecodeError) as error:
+        return Checked(name, "journal", False, f"{journal.path}: {error}")
+    if count > chain.count and not chain.broken:
+        return Checked(
+            name,
+            "journal",
+            False,
+            f"{journal.path} knows {count - chain.count} events that the ledger does not: it was "
+            "restored from a backup. The bridge writes them down again in its next round",
+        )
+    if not chain.broken and events.digest_at(connection, name, count) != digest:
+        return Checked(name, "journal", False, f"{journal.path}: other events than in the ledger")
+    behind = chain.count - count
+    more = f"; {behind} are still to be added" if behind > 0 else ""
+    return Checked(name, "journal", True, f"{count} events in an unbroken chain{more}")
+
+
+def _rows(connection: Connection, name: str, chain: _Chain) -> Checked:
+    """Compare how far everything has come by its row with what the events tell."""
+    told = chain.told
+    wrong, count = [], 0
+    for key, value in evidence.said(connection, name):
+        count += 1
+        if told.get(key) != value:
+            wrong.append(f"{' '.join(key)} is {value} without an event that says so")
+        else:
+            del told[key]
+    wrong += [
+        f"{' '.join(key)} is {value} by its event, its row is gone" for key, value in told.items()
+    ]
+    if wrong and not chain.broken:
+        return Checked(name, "ledger", False, _few(wrong))
+    if chain.broken:
+        return Checked(name, "ledger", False, "not compared: the events cannot be trusted")
+    return Checked(name, "ledger", True, f"{count} rows say what the events say")
+
+
+def _archive(connection: Connection, archive: Archive, name: str) -> Checked:
+    """Digest every file of the archive anew; see that nothing is missing."""
+    wanted = evidence.digests(connection, name)
+    removed = archive_removals.removed_digests(connection, name)
+    wrong: list[str] = []
+    found: set[Digest] = set()
+    size = 0
+    for path in archive.files():
+        digest = Digest(path.name)
+        if _digest_of(path) != digest:
+            wrong.append(f"{path} was changed")
+        found.add(digest)
+        size += path.stat().st_size
+    missing = wanted - found - removed
+    wrong += [f"{archive.path(digest)} is missing" for digest in sorted(missing)]
+    if wrong:
+        return Checked(name, "archive", False, _few(wrong))
+    gone = f"; {len(removed - found)} removed by keep_archive" if removed - found else ""
+    extra = len(found - wanted)
+    unknown = f"; {extra} of which the ledger does not speak" if extra else ""
+    said = f"{len(found)} files, {size / 1e6:.1f} MB, all as their digests say{gone}{unknown}"
+    return Checked(name, "archive", True, said)
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _few(wrong: list[str]) -> str:
+    more = f"; and {len(wrong) - FEW} more" if len(wrong) > FEW else ""
+    return "; ".join(wrong[:FEW]) + more
+
+
+README = """\
+Evidence of efact-bridge, account {name}, {count} events through {through}
+
+events.jsonl    what happened, one event a line; each line ends with the SHA-256 of the line before
+SHA256SUMS      the SHA-256 of every file in the archive, which lies in {archive}
+
+To check the files (coreutils):
+    cd {archive} && sha256sum --quiet -c {folder}/SHA256SUMS
+
+To check the chain (bash, sed, coreutils); it prints the digest of the last event:
+    previous=
+    while IFS= read -r line; do
+      said=$(printf %s "$line" | sed -n 's/.*"previous":"\\([0-9a-f]*\\)"}}$/\\1/p')
+      [ "$said" = "$previous" ] || echo "broken: $line"
+      previous=$(printf %s "$line" | sha256sum | cut -d" " -f1)
+    done < {folder}/events.jsonl; echo "$previous"
+It must print {digest}.
+Write this digest down elsewhere: a chain that was written anew as a whole would not end with it.
+"""
+
+
+def export(ledger: Ledger, data_dir: Path, name: str, target: Path) -> Path:
+    """Write an account's evidence for an auditor into a folder of its own; return the folder.
+
+    Raises OSError where it cannot be written.
+    """
+    folder = (target / name).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = Archive((data_dir / "archive" / name).absolute())
+    link = None
+    with ledger.read() as connection, (folder / "events.jsonl").open("w") as file:
+        for link, _ in events.chain(connection, name):
+            file.write(f"{link.line}\n")
+    sums = (f"{path.name}  {path.relative_to(archive.root)}\n" for path in archive.files())
+    _write_lines(folder / "SHA256SUMS", sums)
+    text = README.format(
+        name=name,
+        count=link.number if link else 0,
+        through=f"{link.at:%Y-%m-%d %H:%M:%S} UTC" if link else "now",
+        digest=link.digest if link else "nothing",
+        archive=quote(str(archive.root)),
+        folder=quote(str(folder)),
+    )
+    (folder / "README.txt").write_text(text)
+    return folder
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with path.open("w") as file:
+        file.writelines(lines)
