@@ -41,7 +41,8 @@ def run_sandbox(
     with _told_to_stop() as stop, sandbox:
         console.print(describe(sandbox), markup=False, highlight=False, soft_wrap=True)
         console.print("ready", highlight=False)
-        stop.wait()
+        while not stop.wait(1):  # a signal can be caught by another thread, which wakes nobody
+            pass
 
 
 def describe(sandbox: Sandbox) -> str:
