@@ -5,11 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from bridge.hub import HubClient
+from bridge.hub import Circuit, HubClient
 from bridge.ledger import Ledger
 from bridge.mailbox import Mailbox
 from bridge.naming import parse_profile
 from bridge.settings import AccountSettings, Settings, read_profile
+
+LONGEST_AWAY = 5
+"""Intervals between polls after which a hub that is away is tried again at the latest."""
 
 
 def utc_now() -> datetime:
@@ -26,6 +29,8 @@ class Account:
     ledger: Ledger
     mailbox: Mailbox
     hub: HubClient
+    circuit: Circuit
+    """Whether the hub may be called now; `hub` asks it before every call."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the process is about to end: nothing new is begun."""
     clock: Callable[[], datetime] = utc_now
@@ -45,11 +50,21 @@ def open_account(
 ) -> Account:
     """Bring an account's parts together; raises SettingsError for its secret or profile."""
     profile = parse_profile(read_profile(own.profile))
+    circuit = _circuit(settings)
     return Account(
         settings=settings,
         own=own,
         ledger=ledger,
         mailbox=Mailbox(settings.data_dir, own.name, profile),
-        hub=HubClient(settings.hub, issuer=own.issuer, secret=own.read_secret()),
+        hub=HubClient(settings.hub, issuer=own.issuer, secret=own.read_secret(), circuit=circuit),
+        circuit=circuit,
         stopping=stopping or threading.Event(),
+    )
+
+
+def _circuit(settings: Settings) -> Circuit:
+    return Circuit(
+        initial=settings.push.retry_initial,
+        most=min(settings.push.retry_max, LONGEST_AWAY * settings.pull.interval),
+        most_barred=settings.push.retry_max,
     )

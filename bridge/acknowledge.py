@@ -41,10 +41,11 @@ ONCE: Mapping[str, DeliveryState] = {
 """How far a delivery must have come, by policy; a policy that is not listed never acknowledges."""
 
 
-def acknowledge(account: Account, *, only_due: bool) -> int:
+def acknowledge(account: Account, *, only_due: bool, until: float | None = None) -> int:
     """Acknowledge what the policy says is due; return how many deliveries and attachments.
 
-    Raises what ends a round: the hub is away, the account is not let in, this machine cannot.
+    After the time `until` (of the monotonic clock) nothing new is begun. Raises what ends a round:
+    the hub is away, the account is not let in, this machine cannot.
     """
     once = ONCE.get(account.own.acknowledge)
     due = account.clock() if only_due else None
@@ -55,22 +56,33 @@ def acknowledge(account: Account, *, only_due: bool) -> int:
         else:
             invoices = deliveries.to_acknowledge(connection, account.name, once=once, due=due)
             enclosed = attachments.to_acknowledge(connection, account.name, once=once, due=due)
-    workers = account.settings.hub.max_connections
-    problems = work(
+    done: list[int] = []
+
+    def one_invoice(row: Delivery) -> None:
+        _acknowledge(account, row)
+        done.append(row.id)
+
+    def one_attachment(row: AttachmentRow) -> None:
+        _drop_pending_mark(account, row)
+        done.append(row.id)
+
+    work(
         invoices,
-        lambda row: _acknowledge(account, row),
-        workers=workers,
+        one_invoice,
+        workers=account.settings.hub.max_connections,
         failed=lambda row, error: _note_trouble(account, row, error),
         stopping=account.stopping,
+        until=until,
     )
-    late = work(
+    work(
         enclosed,
-        lambda row: _drop_pending_mark(account, row),
-        workers=workers,
+        one_attachment,
+        workers=account.settings.hub.max_connections,
         failed=lambda row, error: _note_attachment_trouble(account, row, error),
         stopping=account.stopping,
+        until=until,
     )
-    return len(invoices) + len(enclosed) - len(problems) - len(late)
+    return len(done)
 
 
 def shown(hub: HubClient, hub_id: HubId) -> Invoice:

@@ -4,6 +4,7 @@ A failure that concerns one invoice is its own; one that concerns the hub, the a
 machine ends the round, so that a hub that is down, or asks for a pause, gets it.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock
@@ -16,6 +17,11 @@ MOST_IN_A_ROW = 5
 """So many calls in a row without an answer mean that the hub is away, not this invoice."""
 
 T = TypeVar("T")
+
+
+def deadline_in(seconds: float | None) -> float | None:
+    """Return the time so many seconds from now for `work(until=…)`; None for no limit."""
+    return None if seconds is None else time.monotonic() + seconds
 
 
 class _Round:
@@ -51,10 +57,12 @@ def work(
     workers: int,
     failed: Callable[[T, BridgeError], None],
     stopping: Event,
+    until: float | None = None,
 ) -> Sequence[tuple[T, BridgeError]]:
     """Do all items with that many workers; return those that failed by themselves.
 
-    `failed` is told of each of them as it happens; once `stopping` is set nothing new is begun.
+    `failed` is told of each of them as it happens; once `stopping` is set, or after the time
+    `until` (of the monotonic clock), nothing new is begun.
     Raises the error that ended the round early, after every worker has stopped; what was not tried
     then is simply left.
     """
@@ -63,6 +71,8 @@ def work(
 
     def one(item: T) -> None:
         if stopping.is_set() or round_.ended_by is not None:
+            return
+        if until is not None and time.monotonic() >= until:
             return
         try:
             do(item)

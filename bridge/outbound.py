@@ -5,7 +5,8 @@
 
 One round takes in what the RCF dropped, notes what it collected, tells the hub what is due, and
 answers what was refused. A hub that is away ends the round, but never before the state files are
-safe and the answers are placed.
+safe and the answers are placed. Mailbox and hub each have a turn of their own: in `serve` they are
+two loops, so that a slow hub never keeps state files waiting.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from bridge.account import Account
 from bridge.acknowledge import acknowledge
 from bridge.answering import answer
+from bridge.crew import deadline_in
 from bridge.errors import HubAwayError
 from bridge.hub import HubUnreachableError
 from bridge.ledger.placed_files import Kind
@@ -20,6 +22,14 @@ from bridge.ledger.updates import Update
 from bridge.placing import look_for_collected, prepare, resume
 from bridge.sending import Sent, send
 from bridge.taking import HANDFUL, take_in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What one round told the hub."""
+
+    acknowledged: int
+    sent: Sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,42 +47,50 @@ class Round:
 def outbound_round(account: Account, *, only_due: bool, talk: bool = True) -> Round:
     """Do one round; `only_due` leaves out what waits for a later try.
 
-    With `talk=False` nothing is said to the hub: a round while it is known to be away. Raises
-    what ends a round: the hub is away, the account is not let in, this machine cannot.
+    With `talk=False` nothing is said to the hub. Raises what ends a round: the hub is away, the
+    account is not let in, this machine cannot.
     """
     prepare(account)
     with account.mailbox.turn("outbound"):
         resume(account, frozenset({Kind.ANSWER}))
         taken = take_in(account, most=HANDFUL if only_due else None)
         collected = look_for_collected(account)
-        acknowledged, sent = 0, Sent()
-        try:
-            if talk:
-                acknowledged, sent = _talk(account, only_due=only_due)
-        finally:
+    told = Told(acknowledged=0, sent=Sent())
+    try:
+        if talk:
+            told = hub_round(account, only_due=only_due)
+    finally:
+        with account.mailbox.turn("outbound"):
             refused = answer(account)
     return Round(
         taken=taken,
         collected=collected,
-        acknowledged=acknowledged,
-        sent=sent,
+        acknowledged=told.acknowledged,
+        sent=told.sent,
         refused=refused,
     )
 
 
-def _talk(account: Account, *, only_due: bool) -> tuple[int, Sent]:
-    """Acknowledge and send; invoices that cannot be acknowledged do not hold up the updates."""
-    try:
-        acknowledged = acknowledge(account, only_due=only_due)
-    except HubUnreachableError:
-        raise
-    except HubAwayError:
-        send(account, only_due=only_due)
-        raise
-    return acknowledged, send(account, only_due=only_due)
+def hub_round(account: Account, *, only_due: bool, patience: float | None = None) -> Told:
+    """Acknowledge and send what is due; invoices that cannot be acknowledged hold up no updates.
+
+    After `patience` seconds nothing new is begun in either: what is left is for the next round.
+    Raises as `outbound_round`.
+    """
+    with account.mailbox.turn("hub"):
+        try:
+            acknowledged = acknowledge(account, only_due=only_due, until=deadline_in(patience))
+        except HubUnreachableError:
+            raise
+        except HubAwayError as error:
+            if error.retry_after is None:
+                send(account, only_due=only_due, until=deadline_in(patience))
+            raise
+        sent = send(account, only_due=only_due, until=deadline_in(patience))
+    return Told(acknowledged=acknowledged, sent=sent)
 
 
-def acknowledge_round(account: Account) -> int:
-    """Acknowledge what is due after a round of inbound; return how many."""
-    with account.mailbox.turn("outbound"):
-        return acknowledge(account, only_due=True)
+def acknowledge_round(account: Account, *, patience: float | None = None) -> int:
+    """Acknowledge what is due after a round of inbound, as `hub_round`; return how many."""
+    with account.mailbox.turn("hub"):
+        return acknowledge(account, only_due=True, until=deadline_in(patience))

@@ -13,10 +13,17 @@ from bridge.account import Account
 from bridge.errors import AccountError, HubAwayError, LedgerError, LocalError
 from bridge.inbound import Inbound
 from bridge.ledger import accounts
+from bridge.placing import prepare
+from bridge.sending import Sent
 from bridge.taking import arriving, has_settled
 
 LEAST_PATIENCE = 10
 """Seconds that `push` waits at least for a file that does not settle."""
+
+
+TURN = 30
+"""Seconds in which `serve` begins new acknowledgements, or new updates, before the others get
+their turn: many of one kind, on a slow hub, must not hold up the other."""
 
 
 def pull_round(flow: Inbound, *, only_due: bool) -> inbound.Round:
@@ -27,7 +34,8 @@ def pull_round(flow: Inbound, *, only_due: bool) -> inbound.Round:
     account = flow.account
     with _noted(account):
         total = flow.round(only_due=only_due)
-        while outbound.acknowledge_round(account) and total.capped_slices:
+        patience = TURN if only_due else None
+        while outbound.acknowledge_round(account, patience=patience) and total.capped_slices:
             total += flow.round(only_due=True)
     _note_hub(account, reachable=True)
     with account.ledger.write() as connection:
@@ -42,9 +50,20 @@ def push_round(account: Account, *, only_due: bool, talk: bool = True) -> outbou
     """
     with _noted(account):
         done = outbound.outbound_round(account, only_due=only_due, talk=talk)
-    if done.acknowledged or done.sent.accepted or done.sent.refused:
-        _note_hub(account, reachable=True)
+    _note_told(account, done.acknowledged, done.sent)
     return done
+
+
+def hub_round(account: Account) -> int:
+    """Tell the hub what is due, for `TURN` seconds of each kind; return how many it refused.
+
+    Raises as `pull_round`.
+    """
+    with _noted(account):
+        prepare(account)  # a mailbox that is gone stops all of the account
+        told = outbound.hub_round(account, only_due=True, patience=TURN)
+    _note_told(account, told.acknowledged, told.sent)
+    return told.sent.refused
 
 
 def wait_until_settled(account: Account) -> None:
@@ -80,6 +99,11 @@ def _noted(account: Account) -> Iterator[None]:
         with account.ledger.write() as connection:
             accounts.note_trouble(connection, account.name, str(error), at=account.clock())
         raise
+
+
+def _note_told(account: Account, acknowledged: int, sent: Sent) -> None:
+    if acknowledged or sent.accepted or sent.refused:
+        _note_hub(account, reachable=True)
 
 
 def _note_hub(account: Account, *, reachable: bool) -> None:

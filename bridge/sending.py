@@ -51,10 +51,11 @@ class Sent:
     """Why some wait."""
 
 
-def send(account: Account, *, only_due: bool) -> Sent:
+def send(account: Account, *, only_due: bool, until: float | None = None) -> Sent:
     """Send every update that is due, once; return the counts.
 
-    `only_due` leaves out what waits for a later try. Raises what ends a round: the hub is away,
+    `only_due` leaves out what waits for a later try; after the time `until` (of the monotonic
+    clock) no other invoice is begun. Raises what ends a round: the hub is away,
     the account is not let in, this machine cannot.
     """
     due = account.clock() if only_due else None
@@ -72,6 +73,7 @@ def send(account: Account, *, only_due: bool) -> Sent:
             workers=account.settings.hub.max_connections,
             failed=_note_nothing,
             stopping=account.stopping,
+            until=until,
         )
     finally:
         sent = [update.id for queue in queues.values() for update in queue]
@@ -213,17 +215,26 @@ def _how(
 
 
 def _was_applied(account: Account, hub_id: HubId, change: StateUpdate, since: datetime) -> bool:
-    """Tell whether the history ends with this update, by the hub's clock not before `since`."""
+    """Tell whether the history has this update, by the hub's clock not before `since`.
+
+    Somebody else may have told the hub more since then, so that it need not be the last line. An
+    older line that says what the update before this one said may be that one's.
+    """
     try:
         history = account.hub.history(hub_id)
     except InvoiceError:
         return False  # no history (2003, 9999): then what the invoice shows must do
-    if not history:
-        return False
-    last = history[-1]
+    with account.ledger.read() as connection:
+        before = updates.last_accepted(connection, account.name, hub_id)
     began = since + (account.hub.clock_offset or timedelta()) - CLOCK_TOLERANCE
-    recent = last.at is not None and last.at >= began
-    return recent and same_effect(change, as_shown(hub_id, last))
+    for age, record in enumerate(reversed(history)):
+        if record.at is None or record.at < began:
+            return False
+        line = as_shown(hub_id, record)
+        was_before = age > 0 and before is not None and same_effect(before, line)
+        if was_before or same_effect(change, line):
+            return not was_before
+    return False
 
 
 def _accept(

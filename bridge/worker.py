@@ -1,19 +1,29 @@
-"""The two loops of one account in `serve`: polling the feed, and minding the mailbox."""
+"""The three loops of one account in `serve`: they poll the feed, mind the mailbox, tell the hub.
+
+They share the account's circuit: while it is open the first and the last sit still, and when its
+pause is over one call of one of them tries the hub. The mailbox is minded all the while.
+"""
 
 import queue
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
-from bridge.account import Account
+from bridge.account import LONGEST_AWAY, Account
 from bridge.backoff import delay
-from bridge.errors import AccountError, HubAwayError, LocalError, SettingsError, StorageError
+from bridge.errors import (
+    AccountError,
+    BridgeError,
+    HubAwayError,
+    LocalError,
+    SettingsError,
+    StorageError,
+)
 from bridge.inbound import Inbound
 from bridge.naming import Folder
-from bridge.rounds import pull_round, push_round
+from bridge.rounds import hub_round, pull_round, push_round
 from bridge.taking import expects_files, note_cut_off
 from bridge.watcher import watch
 
@@ -44,6 +54,8 @@ class Worker:
     def __init__(self, account: Account) -> None:
         self.account = account
         self.wake = threading.Event()
+        self._tell = threading.Event()
+        self._secret = account.own.read_secret()
         self._cut_off: queue.SimpleQueue[CutOff] = queue.SimpleQueue()
 
     def note_cut_off(self, upload: CutOff) -> None:
@@ -54,7 +66,7 @@ class Worker:
     def run_inbound(self, stop: threading.Event) -> None:
         """Poll the feed until told to stop."""
         flow, failures = Inbound(self.account), 0
-        while not stop.is_set():
+        while self._may_go_on(stop):
             try:
                 pull_round(flow, only_due=True)
             except (HubAwayError, AccountError, LocalError) as error:
@@ -66,20 +78,34 @@ class Worker:
                 stop.wait(self.account.settings.pull.interval)
 
     def run_outbound(self, stop: threading.Event) -> None:
-        """Take, send and answer whenever the mailbox changes, and at least now and then."""
-        failures, silent_until = 0, 0.0
+        """Take and answer whenever the mailbox changes, and at least now and then."""
         while not stop.is_set():
             self.wake.clear()  # what happens from now on is for the next round
             self._keep_cut_off()
-            talk = time.monotonic() >= silent_until
             try:
-                push_round(self.account, only_due=True, talk=talk)
+                push_round(self.account, only_due=True, talk=False)
+            except LocalError as error:
+                self._report(error, doing="take", wait=SCAN_INTERVAL)
+            self._tell.set()
+            self._rest(stop)
+        self._tell.set()
+
+    def run_sending(self, stop: threading.Event) -> None:
+        """Tell the hub what is due after each look at the mailbox, until told to stop."""
+        failures = 0
+        while self._may_go_on(stop):
+            self._tell.clear()  # what is taken from now on is for the next round
+            try:
+                refused = hub_round(self.account)
             except (HubAwayError, AccountError, LocalError) as error:
                 failures += 1
-                silent_until = time.monotonic() + self._pause(error, failures, doing="push")
+                self.wake.set()  # to answer what was refused before
+                stop.wait(self._pause(error, failures, doing="send"))
             else:
-                failures = 0 if talk else failures
-            self._rest(stop)
+                failures = 0
+                if refused:
+                    self.wake.set()
+                self._tell.wait(SCAN_INTERVAL)
 
     def run_watcher(self, stop: threading.Event) -> None:
         """Wake the outbound loop when something in the mailbox changes."""
@@ -109,23 +135,45 @@ class Worker:
                 if upload.partial.exists():
                     self._cut_off.put(upload)  # for the next round
 
-    def _read_secret_again(self) -> None:
-        """Take the secret as it is now: once it is mended, the account goes on by itself."""
+    def _may_go_on(self, stop: threading.Event) -> bool:
+        """Wait until the hub may be called; return False when it is time to stop."""
+        circuit = self.account.circuit
+        while (left := circuit.pause_left) and not stop.is_set():
+            if circuit.barred:
+                self._look_for_another_secret()
+            stop.wait(min(left, SCAN_INTERVAL))
+        return not stop.is_set()
+
+    def _look_for_another_secret(self) -> None:
+        """Take the secret as it is now: once it is mended, the account goes on at once."""
         try:
-            self.account.hub.use_secret(self.account.own.read_secret())
+            secret = self.account.own.read_secret()
         except SettingsError as error:
             log.error("secret not read", account=self.account.name, reason=str(error))
+            return
+        if secret != self._secret:
+            self._secret = secret
+            self.account.hub.use_secret(secret)
+            self.account.circuit.close()
 
-    def _pause(self, error: Exception, failures: int, *, doing: str) -> float:
-        """Return the seconds to wait after a round that failed, and say why."""
-        push = self.account.settings.push
+    def _pause(self, error: BridgeError, failures: int, *, doing: str) -> float:
+        """Return the seconds to wait after a round that failed, and say why.
+
+        0 where the circuit is open: its pause is sat out before the next round.
+        """
+        push, circuit = self.account.settings.push, self.account.circuit
         wait = delay(failures, initial=push.retry_initial, most=push.retry_max).total_seconds()
-        if isinstance(error, HubAwayError):
-            wait = max(min(wait, self.account.settings.pull.interval * 5), error.retry_after or 0)
         if isinstance(error, LocalError):
             wait = min(wait, LONGEST_LOCAL)
-        if isinstance(error, AccountError):
-            self._read_secret_again()
+        elif circuit.is_closed:  # it was the trouble of a few
+            wait = min(wait, LONGEST_AWAY * self.account.settings.pull.interval)
+        else:
+            self._report(error, doing=doing, wait=circuit.pause_left)
+            return 0.0
+        self._report(error, doing=doing, wait=wait)
+        return wait
+
+    def _report(self, error: BridgeError, *, doing: str, wait: float) -> None:
         log.warning(
             "round ended early",
             account=self.account.name,
@@ -133,4 +181,3 @@ class Worker:
             reason=str(error),
             next_try_seconds=round(wait, 1),
         )
-        return wait

@@ -118,13 +118,14 @@ class Handler(BaseHTTPRequestHandler):
         )
         answer = self.hub.answer(request)
         if isinstance(answer, Reply):
-            self._send(answer)
+            self.reply(answer)
         else:
             answer(self)
 
     do_GET = do_PATCH = do_DELETE = _serve  # noqa: N815
 
-    def _send(self, reply: Reply) -> None:
+    def reply(self, reply: Reply) -> None:
+        """Send an answer."""
         lowered = {name.lower() for name in reply.headers}
         self.send_response_only(reply.status)
         if "date" not in lowered:

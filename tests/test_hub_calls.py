@@ -173,6 +173,7 @@ def test_a_reader_has_no_way_to_write() -> None:
         "pending_attachments",
         "pending_invoices",
         "receipt",
+        "shows_pending_mark",
         "use_secret",
     }
 

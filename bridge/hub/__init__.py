@@ -5,6 +5,7 @@ in it could ever write. The errors are drawn as a tree at the head of `bridge/hu
 """
 
 from bridge.hub.answers import PendingAttachments, PendingList
+from bridge.hub.circuit import Circuit
 from bridge.hub.client import HubClient, HubReader
 from bridge.hub.download import Download
 from bridge.hub.errors import (
@@ -13,12 +14,14 @@ from bridge.hub.errors import (
     HubFaultError,
     HubInvoiceFaultError,
     HubListError,
+    HubPausedError,
     HubRefusalError,
     HubUnreachableError,
     UnclearAnswerError,
 )
 
 __all__ = [
+    "Circuit",
     "Download",
     "HubAccountError",
     "HubAnswerError",
@@ -26,6 +29,7 @@ __all__ = [
     "HubFaultError",
     "HubInvoiceFaultError",
     "HubListError",
+    "HubPausedError",
     "HubReader",
     "HubRefusalError",
     "HubUnreachableError",

@@ -6,6 +6,7 @@ Every method raises the errors at the head of `bridge/hub/errors.py`.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self, TypeVar
@@ -16,6 +17,7 @@ from pydantic import SecretStr
 from bridge.hub import answers, calls
 from bridge.hub.answers import PendingAttachments, PendingList
 from bridge.hub.calls import Call
+from bridge.hub.circuit import Circuit
 from bridge.hub.download import Download, download
 from bridge.hub.fields import NotAnAnswerError, Row, hub_error, read_object
 from bridge.hub.verdict import Answer, failure, not_an_answer, unsure
@@ -42,7 +44,10 @@ class HubReader:
         issuer: str,
         secret: SecretStr,
         clock: Callable[[], datetime] = _now,
+        circuit: Circuit | None = None,
     ) -> None:
+        """Take whom to call as; every call goes through `circuit`, where there is one."""
+        self._circuit = circuit
         self._wire = Wire(settings, issuer=issuer, secret=secret, clock=clock)
         self._name = f"{type(self).__name__}({settings.base_url}, {issuer})"
         self._skipped: set[tuple[str, int]] = set()
@@ -110,17 +115,20 @@ class HubReader:
     def facturae(self, hub_id: HubId, target: Path) -> Download:
         """Fetch the invoice's file; whether it is a Facturae is for the caller to see."""
         call = calls.facturae(hub_id)
-        return download(self._wire, call, target, may_be_empty=False, may_be_html=True)
+        with self._let_through():
+            return download(self._wire, call, target, may_be_empty=False, may_be_html=True)
 
     def attachment(self, hub_id: HubId, attachment_id: str, target: Path) -> Download:
         """Fetch an attachment, with the content type that the hub gives it."""
         call = calls.attachment(hub_id, attachment_id)
-        return download(self._wire, call, target, may_be_empty=True, may_be_html=False)
+        with self._let_through():
+            return download(self._wire, call, target, may_be_empty=True, may_be_html=False)
 
     def receipt(self, hub_id: HubId, target: Path) -> Download:
         """Fetch the electronic receipt, a PDF."""
         call = calls.receipt(hub_id)
-        return download(self._wire, call, target, may_be_empty=False, may_be_html=False)
+        with self._let_through():
+            return download(self._wire, call, target, may_be_empty=False, may_be_html=False)
 
     def history(self, hub_id: HubId) -> tuple[StateRecord, ...]:
         """Return the states that an invoice went through, in the hub's order."""
@@ -141,15 +149,19 @@ class HubReader:
         call = calls.entities()
         return self._rows(call, self._object(call), "ens", answers.entity)
 
+    def _let_through(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._circuit is None else self._circuit.call()
+
     def _object(self, call: Call) -> Row:
-        answer = self._wire.ask(call)
-        try:
-            value = read_object(answer.body, answer.charset)
-        except NotAnAnswerError as error:
-            raise not_an_answer(call, error) from error
-        if hub_error(value) is not None:
-            raise failure(call, answer)
-        return value
+        with self._let_through():
+            answer = self._wire.ask(call)
+            try:
+                value = read_object(answer.body, answer.charset)
+            except NotAnAnswerError as error:
+                raise not_an_answer(call, error) from error
+            if hub_error(value) is not None:
+                raise failure(call, answer)
+            return value
 
     def _rows(
         self, call: Call, answer: Row, name: str, read: Callable[[Row], T | None]
@@ -197,9 +209,10 @@ class HubClient(HubReader):
 
     def _told(self, call: Call) -> Answer:
         """Send what writes; return an answer that can only mean that the hub has taken it."""
-        answer = self._wire.ask(call)
-        if answer.error is not None:
-            raise failure(call, answer)
-        if answer.body.lstrip()[:1] == b"<":
-            raise unsure(call, f"a web page came with HTTP {answer.status}")
-        return answer
+        with self._let_through():
+            answer = self._wire.ask(call)
+            if answer.error is not None:
+                raise failure(call, answer)
+            if answer.body.lstrip()[:1] == b"<":
+                raise unsure(call, f"a web page came with HTTP {answer.status}")
+            return answer

@@ -11,6 +11,7 @@
     │       └── NoReceiptError         9002
     └── HubAwayError                   (429, 503, no hub at all: `retry_after` where it was said)
         ├── HubUnreachableError        nothing was sent
+        │   └── HubPausedError         nor tried: the hub is left in peace for a while
         ├── UnclearAnswerError         a write that may have been applied, or not
         ├── HubDatabaseError           9001
         └── HubListError               any no or fault that concerns no single invoice
@@ -209,6 +210,10 @@ class HubListError(HubAnswerError, HubAwayError):
 
 class HubUnreachableError(HubAwayError):
     """No connection came about: nothing was sent."""
+
+
+class HubPausedError(HubUnreachableError):
+    """Not tried: the hub asked for a pause, or has not answered; `retry_after` is what is left."""
 
 
 class UnclearAnswerError(HubAwayError):
