@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,9 +18,12 @@ from tests.bench.figures import Figure, heading
 from tests.bench.flows import pull_figures, push_figures
 from tests.bench.processes import running_hub
 from tests.bench.rig import UnevenError, open_rig
+from tests.bench.serving import memory_table, recovery_figures
 
-PARTS = ("pull", "send", "sftp")
+PARTS = ("pull", "send", "sftp", "memory", "recovery")
 INVOICE_SIZE = 20_000
+SMALL_SIZE = 4_000
+"""Bytes of an invoice where only their number counts: 100,000 have to fit on the disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,27 +31,31 @@ class Scale:
     """How much is done."""
 
     batch: int
-    """Invoices a round; under 429, so that their attachments stay under the hub's cap of 500."""
+    """Invoices of a round of pull and send."""
     files: int
+    """Files of a download."""
+    passing: int
+    """Invoices that pass through `serve` while its memory is looked at."""
+    past: int
+    """Deliveries in the ledger of a `serve` that was killed."""
     rounds: int
 
 
-FULL = Scale(batch=250, files=2000, rounds=5)
-QUICK = Scale(batch=30, files=200, rounds=1)
+FULL = Scale(batch=250, files=2000, passing=2000, past=10_000, rounds=5)
+QUICK = Scale(batch=30, files=200, passing=50, past=500, rounds=1)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run what is asked for; 0 when it could be measured."""
     asked = _parse(arguments)
-    scale = QUICK if asked.quick else FULL
-    rounds = asked.rounds or scale.rounds
+    scale = _scale(asked)
     print(_machine(), flush=True)
     try:
         with (
             tempfile.TemporaryDirectory(prefix="efact-bench-", dir=asked.folder) as folder,
             _logging_into(Path(folder) / "log"),
         ):
-            figures = _measure(Path(folder), asked.only or PARTS, scale, rounds)
+            figures = _measure(Path(folder), asked.only or PARTS, scale)
     except UnevenError as error:
         print(f"Not measured: {error}", file=sys.stderr)
         return 1
@@ -57,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         print(figure.line())
     print(
         "\nRatio: our speed ÷ the reference's in the same round (1 is as fast); median and spread "
-        f"of {rounds} alternated rounds after one to warm up."
+        f"of {scale.rounds} alternated rounds after one to warm up."
     )
     return 0
 
@@ -71,23 +78,34 @@ def _logging_into(path: Path) -> Iterator[None]:
         yield
 
 
-def _measure(folder: Path, parts: Sequence[str], scale: Scale, rounds: int) -> list[Figure]:
+def _measure(folder: Path, parts: Sequence[str], scale: Scale) -> list[Figure]:
     figures: list[Figure] = []
     if "sftp" in parts:
-        figures += download_figures(folder, files=scale.files, rounds=rounds)
+        figures += download_figures(folder, files=scale.files, rounds=scale.rounds)
     if "pull" in parts or "send" in parts:
-        figures += _flows(folder, parts, scale, rounds)
+        figures += _flows(folder, parts, scale)
+    if "memory" in parts:
+        table = memory_table(folder / "memory", size=SMALL_SIZE, invoices=scale.passing)
+        print(table, flush=True)
+    if "recovery" in parts:
+        figures += recovery_figures(
+            folder / "recovery", size=SMALL_SIZE, deliveries=scale.past, rounds=scale.rounds
+        )
     return figures
 
 
-def _flows(folder: Path, parts: Sequence[str], scale: Scale, rounds: int) -> list[Figure]:
+def _flows(folder: Path, parts: Sequence[str], scale: Scale) -> list[Figure]:
     figures: list[Figure] = []
-    with running_hub(size=INVOICE_SIZE) as hub, open_rig(hub, folder) as rig:
+    with (
+        # Lists without a cap, for both sides alike: all of a batch is listed at once.
+        running_hub(size=INVOICE_SIZE, rows=3 * scale.batch) as hub,
+        open_rig(hub, folder) as rig,
+    ):
         for delay in (0.0, 0.02):
-            pulled = pull_figures(rig, delay=delay, batch=scale.batch, rounds=rounds)
+            pulled = pull_figures(rig, delay=delay, batch=scale.batch, rounds=scale.rounds)
             figures += pulled if "pull" in parts else []
             if "send" in parts:
-                figures += push_figures(rig, delay=delay, rounds=rounds)
+                figures += push_figures(rig, delay=delay, rounds=scale.rounds)
     return figures
 
 
@@ -96,8 +114,21 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=PARTS, help="a part; may be repeated")
     parser.add_argument("--quick", action="store_true", help="a tenth, once: does it run at all?")
     parser.add_argument("--rounds", type=int, help=f"rounds that count (default {FULL.rounds})")
+    parser.add_argument(
+        "--invoices",
+        type=int,
+        help=f"how many: in a round of pull and send (default {FULL.batch}), through serve for "
+        f"memory ({FULL.passing}), in the ledger for recovery ({FULL.past})",
+    )
     parser.add_argument("--folder", help="where to work; on the disk that is to be measured")
     return parser.parse_args(arguments)
+
+
+def _scale(asked: argparse.Namespace) -> Scale:
+    scale = QUICK if asked.quick else FULL
+    if asked.invoices:
+        scale = replace(scale, batch=asked.invoices, passing=asked.invoices, past=asked.invoices)
+    return replace(scale, rounds=asked.rounds or scale.rounds)
 
 
 def _machine() -> str:

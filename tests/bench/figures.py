@@ -22,6 +22,8 @@ class Figure:
     ours: Sequence[float]
     theirs: Sequence[float]
     goal: str = ""
+    seconds: bool = False
+    """Show the seconds themselves instead of a speed."""
 
     @property
     def ratios(self) -> list[float]:
@@ -33,13 +35,17 @@ class Figure:
         ratios = self.ratios
         return FORM.format(
             self.what,
-            f"{self.amount / median(self.ours):,.0f}/s",
+            self._shown(self.ours),
             self.reference,
-            f"{self.amount / median(self.theirs):,.0f}/s",
+            self._shown(self.theirs),
             f"{median(ratios):.2f}",
             f"{min(ratios):.2f}–{max(ratios):.2f}",
             self.goal,
         )
+
+    def _shown(self, seconds: Sequence[float]) -> str:
+        took = median(seconds)
+        return f"{took:.2f} s" if self.seconds else f"{self.amount / took:,.0f}/s"
 
 
 def heading() -> str:

@@ -14,15 +14,16 @@ import threading
 from collections import Counter
 from dataclasses import replace
 from email.utils import formatdate
+from functools import partial
 from typing import Any
 
 from bridge.model import State
+from bridge.sandbox import book as sandbox_book
 from bridge.sandbox.answers import Answer
 from bridge.sandbox.book import Book
 from bridge.sandbox.calls import read_call
 from bridge.sandbox.hub import Hub
 from bridge.sandbox.invoices import Generator
-from bridge.sandbox.records import content_of
 from bridge.sandbox.server import secret_of
 
 ISSUER, SECRET = "hub_0012", secret_of(1)
@@ -33,6 +34,7 @@ class BenchHub:
 
     def __init__(self, *, size: int) -> None:
         """Make invoices of `size` bytes."""
+        self._files: dict[str, tuple[bytes, bytes]] = {}
         self._generator = Generator(size=size)
         self.book = Book(self._generator)
         self.pages = Hub(self.book, issuer=ISSUER, secret=SECRET)
@@ -47,18 +49,32 @@ class BenchHub:
             self.book.set_state(hub_id, State.DELIVERED)
         for attachment_id in self.book.pending_attachments:
             self.book.acknowledge_attachment(attachment_id)
-        hub_ids = [self._add() for _ in range(count)]
+        hub_ids = self.add(count)
         gc.collect()
         gc.freeze()
         return hub_ids
 
+    def add(self, count: int) -> list[str]:
+        """Put so many new invoices on the pending lists; forget what nobody will ask for again."""
+        self.book.clear_journal()
+        pending = set(self.book.pending)
+        for hub_id in self._files.keys() - pending:
+            del self._files[hub_id]
+        return [self._add() for _ in range(count)]
+
     def _add(self) -> str:
         made = self._generator.next_invoice()
         assert made.receipt is not None
-        facturae, receipt = content_of(made.facturae()), content_of(made.receipt())
-        hub_id = self.book.add_invoice(replace(made, facturae=facturae, receipt=receipt))
-        self.book.invoice_data(hub_id)  # rendered now, not while somebody's time is taken
+        hub_id = made.hub_id
+        # Rendered now, not while somebody's time is taken.
+        self._files[hub_id] = made.facturae(), made.receipt()
+        facturae, receipt = partial(self._file, hub_id, 0), partial(self._file, hub_id, 1)
+        self.book.add_invoice(replace(made, facturae=facturae, receipt=receipt))
+        self.book.invoice_data(hub_id)
         return hub_id
+
+    def _file(self, hub_id: str, which: int) -> bytes:
+        return self._files[hub_id][which]
 
     def answer(self, head: bytes, body: bytes) -> bytes:
         """Return the answer to a request as it goes over the wire."""
@@ -136,6 +152,10 @@ def _obey(hub: BenchHub, command: dict[str, Any]) -> Any:
     match command["do"]:
         case "fill":
             return hub.fill(command["count"])
+        case "add":
+            return hub.add(command["count"])
+        case "pending":
+            return len(hub.book.pending)
         case "delay":
             hub.delay = command["seconds"]
         case "tally":
@@ -145,8 +165,9 @@ def _obey(hub: BenchHub, command: dict[str, Any]) -> Any:
 
 
 def main() -> None:
-    """Serve until standard input ends."""
+    """Serve until standard input ends; arguments: bytes of an invoice, rows that a list shows."""
     hub = BenchHub(size=int(sys.argv[1]))
+    sandbox_book.CAP = int(sys.argv[2])
     started, told = threading.Event(), dict[str, Any]()
     threading.Thread(target=_serve, args=(hub, started, told), daemon=True).start()
     started.wait()

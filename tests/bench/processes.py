@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from bridge.sandbox.book import CAP
 from bridge.settings import HubSettings
 
 CONNECTIONS = 8
@@ -36,6 +37,14 @@ class HubProcess:
         """Let exactly so many new invoices be pending; return their ids."""
         return list(self._tell(do="fill", count=count))
 
+    def add(self, count: int) -> list[str]:
+        """Let so many more invoices be pending; return their ids."""
+        return list(self._tell(do="add", count=count))
+
+    def pending(self) -> int:
+        """Return how many invoices are pending."""
+        return int(self._tell(do="pending"))
+
     def delay(self, seconds: float) -> None:
         """Let every answer take so long."""
         self._tell(do="delay", seconds=seconds)
@@ -59,9 +68,9 @@ class HubProcess:
 
 
 @contextmanager
-def running_hub(*, size: int) -> Iterator[HubProcess]:
-    """Run a hub with invoices of so many bytes."""
-    command = [sys.executable, "-m", "tests.bench.hub", str(size)]
+def running_hub(*, size: int, rows: int = CAP) -> Iterator[HubProcess]:
+    """Run a hub with invoices of so many bytes; its lists show so many rows."""
+    command = [sys.executable, "-m", "tests.bench.hub", str(size), str(rows)]
     with running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         yield HubProcess(process)
 
