@@ -171,8 +171,16 @@ class Inbound:
     def _bring_all(self, due: datetime | None) -> tuple[int, list[tuple[HubId, str]]]:
         account = self.account
         with account.ledger.read() as connection:
-            waiting = deliveries.to_fetch(connection, account.name, FEED, due=due)
-            codes = learned.codes(connection, account.name) if waiting else {}
+            listed = deliveries.to_fetch(connection, account.name, FEED, due=due)
+            had = [
+                delivery
+                for delivery in listed
+                if deliveries.collected_before(connection, account.name, delivery.hub_id)
+            ]
+            codes = learned.codes(connection, account.name) if listed else {}
+        self._leave_out(had)
+        left_out = {delivery.id for delivery in had}
+        waiting = [delivery for delivery in listed if delivery.id not in left_out]
         numbers = dict(zip(waiting, message_ids(account, len(waiting)), strict=True))
         problems = work(
             waiting,
@@ -188,11 +196,7 @@ class Inbound:
         """Bring one invoice into the mailbox, with a message of this id."""
         account = self.account
         with account.ledger.read() as connection:
-            had = deliveries.collected_before(connection, account.name, delivery.hub_id)
             known = attachments.of_invoice(connection, account.name, FEED, delivery.hub_id)
-        if had:
-            self._leave_out(delivery)
-            return
         fetched = self._fetch(delivery, known)
         parts = name_parts(
             fetched.invoice, fetched.facts, receiver_code=account.own.receiver_code, codes=codes
@@ -200,18 +204,22 @@ class Inbound:
         self._place(delivery, fetched, replace(parts, message_id=message_id))
         log.info("invoice placed", account=account.name, hub_id=delivery.hub_id)
 
-    def _leave_out(self, delivery: Delivery) -> None:
+    def _leave_out(self, had: Sequence[Delivery]) -> None:
         """Never offer again what the software has."""
         account, now = self.account, self.account.clock()
+        if not had:
+            return
         with account.ledger.write() as connection:
-            deliveries.had_before(connection, delivery.id, at=now)
-            events.record(
-                connection,
-                account.name,
-                "invoice left out: collected before",
-                at=now,
-                hub_id=delivery.hub_id,
-            )
+            for delivery in had:
+                deliveries.had_before(connection, delivery.id, at=now)
+                events.record(
+                    connection,
+                    account.name,
+                    "invoice left out: collected before",
+                    at=now,
+                    hub_id=delivery.hub_id,
+                )
+        log.info("left out: collected before", account=account.name, invoices=len(had))
 
     def _fetch(self, delivery: Delivery, known: Sequence[AttachmentRow]) -> Fetched:
         account, hub_id = self.account, delivery.hub_id
