@@ -217,8 +217,8 @@ def _how(
 def _was_applied(account: Account, hub_id: HubId, change: StateUpdate, since: datetime) -> bool:
     """Tell whether the history has this update, by the hub's clock not before `since`.
 
-    Somebody else may have told the hub more since then, so that it need not be the last line. An
-    older line that says what the update before this one said may be that one's.
+    Somebody else may have told the hub more since then, so that it need not be the last line; but
+    what stands before the line of the invoice's previous update is none of it.
     """
     try:
         history = account.hub.history(hub_id)
@@ -231,9 +231,11 @@ def _was_applied(account: Account, hub_id: HubId, change: StateUpdate, since: da
         if record.at is None or record.at < began:
             return False
         line = as_shown(hub_id, record)
-        was_before = age > 0 and before is not None and same_effect(before, line)
-        if was_before or same_effect(change, line):
-            return not was_before
+        is_before = before is not None and same_effect(before, line)
+        if same_effect(change, line):
+            return age == 0 or not is_before
+        if is_before:
+            return False
     return False
 
 

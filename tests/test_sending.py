@@ -353,6 +353,37 @@ def hide_register_number(office: Office, hub_id: str) -> None:
     book.invoice_data = curt  # type: ignore[method-assign]
 
 
+def applied_unheard(office: Office, name: str, content: bytes) -> None:
+    """Drop a state file whose PATCH takes effect without the bridge ever hearing of it."""
+    book = office.sandbox.book
+    book.faults.fail("reset", operation="update", applied=True)
+    book.faults.fail("html", operation="invoice", skip=1, times=None)
+    office.drop(name, content)
+    failing(office.push)
+    book.faults.clear()
+
+
+def test_what_was_applied_before_somebody_else_spoke_is_not_sent_again(office: Office) -> None:
+    (hub_id,) = office.served()
+    applied_unheard(office, "a.XML", state_file(annotated(hub_id)))
+    office.sandbox.book.set_state(hub_id, State.ACCEPTED)
+    office.push()
+    assert told(office, hub_id) == ["ANNOTATED", "ACCEPTED"]
+    assert outcomes(office) == ["found-applied"]
+
+
+def test_an_earlier_update_of_the_same_words_does_not_pass_for_a_lost_one(office: Office) -> None:
+    (hub_id,) = office.served()
+    office.drop("a.XML", state_file(said(hub_id, "RECEIVED"), said(hub_id, "ACCEPTED")))
+    office.push()
+    office.sandbox.book.faults.fail("reset", operation="update")
+    again = Said(hub_id=hub_id, status="RECEIVED", number="again")
+    office.drop("b.XML", state_file(again))
+    for _ in range(2):
+        failing(office.push)
+    assert told(office, hub_id) == ["DELIVERED", "RECEIVED", "ACCEPTED", "RECEIVED"]
+
+
 def test_an_update_the_hub_said_to_wait_with_is_sent_once(office: Office) -> None:
     (hub_id,) = office.served()
     office.sandbox.book.faults.fail("busy", operation="update", seconds=0)

@@ -218,6 +218,21 @@ def unclear_since(connection: Connection, update_id: int) -> datetime | None:
     return None if row is None else row.at
 
 
+def last_accepted(connection: Connection, account: str, hub_id: HubId) -> StateUpdate | None:
+    """Return what the hub accepted last of an invoice's updates, if it has accepted any."""
+    row = connection.execute(
+        select(state_update)
+        .where(
+            state_update.c.account == account,
+            state_update.c.hub_id == hub_id,
+            state_update.c.status == UpdateStatus.ACCEPTED,
+        )
+        .order_by(state_update.c.settled_at.desc(), state_update.c.id.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else _change(row)
+
+
 def accepted(connection: Connection, update_id: int, *, outcome: Outcome, at: datetime) -> None:
     """The hub shows what the update says."""
     _set(
