@@ -91,6 +91,18 @@ def test_a_duration_is_seconds_or_has_a_unit(file: Path, written: str, seconds: 
     assert load(file, f"[hub]\ntimeout = {written}\n{ACCOUNT}").hub.timeout == seconds
 
 
+def test_the_archive_is_kept_for_ever_or_for_a_time(file: Path) -> None:
+    assert load(file, ACCOUNT).keep_archive is None
+    assert load(file, f'keep_archive = "for ever"\n{ACCOUNT}').keep_archive is None
+    assert load(file, f'keep_archive = "3650d"\n{ACCOUNT}').keep_archive == 3650 * 86400
+
+
+@pytest.mark.parametrize("written", ["0", '"never"', '"10y"', '""', "true", '"40000d"'])
+def test_how_long_the_archive_is_kept_must_be_a_time(file: Path, written: str) -> None:
+    said = refusal(file, f"keep_archive = {written}\n{ACCOUNT}")
+    assert said.startswith("line 1: keep_archive: ")
+
+
 @pytest.mark.parametrize(
     "written", ['"30"', '"soon"', '""', "true", "-1", "0", "inf", "nan", "[]", "2026-01-01"]
 )

@@ -19,13 +19,14 @@ from bridge.settings.sections import (
     SftpSettings,
     WebSettings,
 )
-from bridge.settings.values import Folder, Section, wrong
+from bridge.settings.values import Folder, Keeping, Section, wrong
 
 
 class Settings(Section):
     """Everything an operator can set."""
 
     data_dir: Folder = Path("data")
+    keep_archive: Keeping = None
     hub: HubSettings = HubSettings()
     pull: PullSettings = PullSettings()
     push: PushSettings = PushSettings()

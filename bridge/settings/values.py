@@ -40,6 +40,20 @@ def parse_duration(value: object) -> object:
     return float(value)
 
 
+MOST_DAYS = 36500
+"""A hundred years; whoever wants more keeps for ever."""
+
+
+def parse_keeping(value: object) -> object:
+    """Turn a duration into seconds, and "for ever" into None; raises ValueError."""
+    if isinstance(value, str) and " ".join(value.split()).lower() == "for ever":
+        return None
+    try:
+        return parse_duration(value)
+    except ValueError:
+        raise ValueError('how long: a text like "3650d", or "for ever"') from None
+
+
 def wrong(message: str, *keys: str | int) -> PydanticCustomError:
     """Return the error to raise where values do not fit together; `keys` lead to the offender."""
     return PydanticCustomError("rule", "{message}", {"message": message, "keys": keys})
@@ -97,6 +111,10 @@ def _address_or_empty(value: str) -> str:
 Text = Annotated[str, AfterValidator(_filled)]
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
 SecondsOrZero = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, allow_inf_nan=False)]
+Keeping = Annotated[
+    Annotated[float, Field(gt=0, le=MOST_DAYS * 86400, allow_inf_nan=False)] | None,
+    BeforeValidator(parse_keeping),
+]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Address = Annotated[str, AfterValidator(_address)]
 AddressOrEmpty = Annotated[str, AfterValidator(_address_or_empty)]

@@ -1,0 +1,81 @@
+"""Retention: an archived file that nothing needs any more goes after `keep_archive`.
+
+What may go is for the ledger to say (`ledger/archive_removals`). Its rows and digests stay for
+ever; the event is written before the file is removed, so that a crash in between leaves a file
+that is removed the next time, never one that looks as if it had been lost.
+"""
+
+import time
+from datetime import datetime, timedelta
+from itertools import islice
+
+import structlog
+
+from bridge.account import Account
+from bridge.errors import LocalError
+from bridge.ledger import archive_removals, events
+from bridge.ledger.archive_removals import REMOVED, Outdated
+
+log = structlog.get_logger()
+
+AT_ONCE = 500
+"""Files that are removed in one go, while the account's rounds wait."""
+
+INTERVAL = 86400
+"""Seconds between two looks at what the archive need not keep."""
+
+
+class Retention:
+    """Removes what is outdated, after a start and then once a day."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._next = time.monotonic()
+
+    def apply_when_due(self) -> None:
+        """Remove what is outdated, if a day has passed; trouble with it is logged only."""
+        if time.monotonic() < self._next:
+            return
+        try:
+            if remove_outdated(self._account) == AT_ONCE:
+                return  # there is more: after the next round
+        except LocalError as error:
+            log.error("archive files not removed", account=self._account.name, reason=str(error))
+        self._next = time.monotonic() + INTERVAL
+
+
+def remove_outdated(account: Account) -> int:
+    """Remove files that are outdated by the settings, so many at most; return how many.
+
+    Raises StorageError or LedgerError. No round of the account runs meanwhile: a file that comes
+    once more must not be taken for archived already and then go.
+    """
+    keep, now = account.settings.keep_archive, account.clock()
+    if keep is None:
+        return 0
+    with account.mailbox.turn("inbound"), account.mailbox.turn("outbound"):
+        files = _next(account, before=now - timedelta(seconds=keep))
+        with account.ledger.write() as connection:
+            removed = archive_removals.removed_digests(connection, account.name)
+            for file in files:
+                if file.digest not in removed:
+                    events.record(
+                        connection,
+                        account.name,
+                        REMOVED,
+                        at=now,
+                        hub_id=file.hub_id,
+                        digest=file.digest,
+                    )
+        for file in files:
+            account.mailbox.archive.remove(file.digest)
+    if files:
+        log.info("archive files removed", account=account.name, files=len(files))
+    return len(files)
+
+
+def _next(account: Account, *, before: datetime) -> list[Outdated]:
+    with account.ledger.read() as connection:
+        outdated = archive_removals.outdated(connection, account.name, before=before)
+    there = (file for file in outdated if account.mailbox.archive.path(file.digest).exists())
+    return list(islice(there, AT_ONCE))
