@@ -23,6 +23,7 @@ from bridge.errors import (
 )
 from bridge.inbound import Inbound
 from bridge.naming import Folder
+from bridge.retention import Retention
 from bridge.rounds import hub_round, pull_round, push_round
 from bridge.taking import expects_files, note_cut_off
 from bridge.watcher import watch
@@ -66,6 +67,7 @@ class Worker:
     def run_inbound(self, stop: threading.Event) -> None:
         """Poll the feed until told to stop."""
         flow, failures = Inbound(self.account), 0
+        retention = Retention(self.account)
         while self._may_go_on(stop):
             try:
                 pull_round(flow, only_due=True)
@@ -75,6 +77,7 @@ class Worker:
             else:
                 failures = 0
                 self.wake.set()
+                retention.apply_when_due()
                 stop.wait(self.account.settings.pull.interval)
 
     def run_outbound(self, stop: threading.Event) -> None:
