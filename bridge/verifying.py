@@ -19,7 +19,7 @@ from bridge.ledger import Ledger, accounts, archive_removals, events, evidence
 from bridge.ledger.evidence import Key
 from bridge.ledger.journal import Journal
 from bridge.mailbox import Archive
-from bridge.model import Digest, UpdateStatus
+from bridge.model import Digest, FeedName, UpdateStatus
 
 FEW = 3
 """So many of what is wrong are named; the rest is counted."""
@@ -98,9 +98,10 @@ def _told(link: Link) -> Iterator[tuple[Key, str]]:
     for file in detail.get("files", ()):
         yield ("file", file["folder"], file["name"]), "placing"
     if link.hub_id and link.kind == "invoice fetched":
-        yield ("invoice", link.hub_id), detail["contents"]["digest"]
+        (feed,) = {file["feed"] for file in detail["files"]}
+        yield ("invoice", link.hub_id, feed), detail["contents"]["digest"]
     if link.hub_id and link.kind == "invoice learned":
-        yield ("invoice", link.hub_id), detail["digest"]
+        yield ("invoice", link.hub_id, FeedName.LEGACY), detail["contents"]["digest"]
     for step in ("placed", "collected"):
         if link.kind.endswith(f" {step}") and "folder" in detail:
             yield ("file", detail["folder"], detail["name"]), step

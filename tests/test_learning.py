@@ -12,7 +12,7 @@ from bridge.errors import SettingsError, StorageError
 from bridge.facturae import MAX_BYTES
 from bridge.inbound import Inbound
 from bridge.learning import Lesson, learn
-from bridge.ledger import events, histories, learned
+from bridge.ledger import histories, learned
 from bridge.ledger.deliveries import Contents
 from bridge.ledger.histories import DeliveryRow, EventRow
 from bridge.ledger.learned import LearnedAttachment, LearnedInvoice
@@ -23,6 +23,7 @@ from bridge.old_folder import Unread, read_again, read_folder
 from bridge.sandbox.old_files import OldForm, addressing_code
 from bridge.sandbox.server import Sandbox
 from bridge.settings import read_profile
+from bridge.verifying import verify
 from tests.accounts import Office, Offices, Said, state_file
 from tests.facturae_samples import facturae
 from tests.gateway import Gateway, install
@@ -86,6 +87,11 @@ def deliveries_of(office: Office, hub_id: str) -> dict[str, DeliveryRow]:
 def events_of(office: Office, hub_id: str) -> list[EventRow]:
     with office.account.ledger.read() as connection:
         return histories.events(connection, hub_id)
+
+
+def learned_codes(office: Office) -> dict[str, str]:
+    with office.account.ledger.read() as connection:
+        return learned.codes(connection, office.account.name)
 
 
 # -- never served again --------------------------------------------------------------------------
@@ -212,16 +218,11 @@ def test_learning_twice_changes_nothing(office: Office, old: OldMailbox) -> None
     old.keeps(*hub_ids)
     learn_from(office, old)
     before = [(deliveries_of(office, it), events_of(office, it)) for it in hub_ids]
-    codes = _codes(office)
+    codes = learned_codes(office)
     lesson = learn_from(office, old)
     assert (lesson.invoices, lesson.new, lesson.attachments) == (2, 0, 0)
     assert [(deliveries_of(office, it), events_of(office, it)) for it in hub_ids] == before
-    assert _codes(office) == codes
-
-
-def _codes(office: Office) -> dict[str, str]:
-    with office.account.ledger.read() as connection:
-        return learned.codes(connection, office.account.name)
+    assert learned_codes(office) == codes
 
 
 def test_the_ledger_knows_the_invoice_and_the_archive_its_bytes(
@@ -267,16 +268,46 @@ def test_an_event_tells_all_that_is_needed_to_learn_it_again() -> None:
     assert learned.attachment_from_detail(learned.as_detail(attachment)) == attachment
 
 
-def test_the_events_of_learning_are_in_the_chain(office: Office, old: OldMailbox) -> None:
-    hub_ids = office.add(2, attachments=True)
-    old.keeps(*hub_ids)
+def test_verify_agrees_with_what_was_learned(office: Office, old: OldMailbox) -> None:
+    had, served = office.add(2, attachments=True)
+    old.keeps(had)
     learn_from(office, old)
+    office.pull()
+    old.keeps(served)
+    old.put(f"2024/OUT/{office.out_of(served)[0].name}", facturae().encode())
+    learn_from(office, old)
+    account = office.account
+    checks = verify(account.ledger, account.settings.data_dir, account.name, now=account.clock())
+    assert [check.said for check in checks if not check.right] == []
+
+
+def test_a_lost_ledger_learns_it_again_from_its_journal(
+    open_account: Offices, old: OldMailbox
+) -> None:
+    office = open_account()
+    first, second, third = office.add(3, attachments=True)
+    old.keeps(first)
+    learn_from(office, old, collected=False)
+    old.keeps(first, second)
+    learn_from(office, old)
+    office.pull()
+    before = {it: learned_rows(office, it) for it in (first, second)}
+    codes = learned_codes(office)
+    office.account.ledger.close()
+    for path in office.account.ledger.path.parent.glob("ledger.db*"):
+        path.unlink()
+
+    restored = open_account()
+    restored.pull()
+    assert {it: learned_rows(restored, it) for it in (first, second)} == before
+    assert learned_codes(restored) == codes
+    assert restored.names("out") == [path.name for path in restored.out_of(third)]
+
+
+def learned_rows(office: Office, hub_id: str) -> tuple[DeliveryRow, list[histories.AttachmentRow]]:
     with office.account.ledger.read() as connection:
-        chained = [link for link, _ in events.chain(connection, office.account.name)]
-    details = [link.detail for link in chained if link.kind == "invoice learned"]
-    assert {learned.invoice_from_detail(it).name for it in details} == {
-        old.invoice(hub_id).name for hub_id in hub_ids
-    }
+        attachments = histories.attachments(connection, hub_id)
+    return deliveries_of(office, hub_id)["legacy"], attachments
 
 
 # -- codes ---------------------------------------------------------------------------------------

@@ -13,11 +13,11 @@ Key = tuple[str, ...]
 
 def said(connection: Connection, account: str) -> Iterator[tuple[Key, str]]:
     """Return how far everything has come by its row; the events must say the same."""
-    invoices = select(delivery.c.hub_id, delivery.c.digest).where(
+    invoices = select(delivery.c.hub_id, delivery.c.feed, delivery.c.digest).where(
         delivery.c.account == account, delivery.c.digest.is_not(None)
     )
-    for hub_id, digest in connection.execute(invoices):
-        yield ("invoice", hub_id), digest
+    for hub_id, feed, digest in connection.execute(invoices):
+        yield ("invoice", hub_id, feed), digest
     files = select(placed_file.c.folder, placed_file.c.name, placed_file.c.state)
     for folder, name, state in connection.execute(files.where(placed_file.c.account == account)):
         yield ("file", folder, name), state

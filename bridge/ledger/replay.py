@@ -10,7 +10,17 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bridge.chain import Link
-from bridge.ledger import attachments, deliveries, events, placed_files, state_files, steps, updates
+from bridge.ledger import (
+    attachments,
+    deliveries,
+    events,
+    learned,
+    placed_files,
+    state_files,
+    steps,
+    updates,
+)
+from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.placed_files import PlacedFile
 from bridge.ledger.state_files import Kind
 from bridge.ledger.updates import Outcome
@@ -71,17 +81,23 @@ def _attachments_fetched(connection: Connection, link: Link) -> None:
     for told in _detail(link)["attachments"]:
         file = by_id[told["attachment_id"]]
         assert file.feed is not None
-        row = attachments.remember(
-            connection,
-            link.account,
-            file.feed,
-            _invoice_id(link),
-            Attachment(attachment_id=told["attachment_id"], name=told["original_name"]),
-            position=told["position"],
-            at=link.at,
-        )
+        row = _remembered(connection, link, told, file.feed)
         attachments.fetched(connection, row.id, digest=file.digest, name=file.name, at=link.at)
     placed_files.begin(connection, link.account, files, at=link.at)
+
+
+def _remembered(
+    connection: Connection, link: Link, told: Mapping[str, Any], feed: FeedName
+) -> AttachmentRow:
+    return attachments.remember(
+        connection,
+        link.account,
+        feed,
+        _invoice_id(link),
+        Attachment(attachment_id=told["attachment_id"], name=told["original_name"]),
+        position=told["position"],
+        at=link.at,
+    )
 
 
 def _file(connection: Connection, link: Link) -> list[PlacedFile]:
@@ -102,6 +118,21 @@ def _left_out(connection: Connection, link: Link) -> None:
     row = deliveries.of_feed(connection, link.account, FeedName.REST, _invoice_id(link))
     if row is not None:
         deliveries.had_before(connection, row.id, at=link.at)
+
+
+def _attachment_left_out(connection: Connection, link: Link) -> None:
+    row = _remembered(connection, link, _detail(link), FeedName.REST)
+    attachments.had_before(connection, row.id, at=link.at)
+
+
+def _invoice_learned(connection: Connection, link: Link) -> None:
+    told = learned.invoice_from_detail(_detail(link))
+    learned.add(connection, link.account, _invoice_id(link), told, at=link.at)
+
+
+def _attachment_learned(connection: Connection, link: Link) -> None:
+    told = learned.attachment_from_detail(_detail(link))
+    learned.add(connection, link.account, _invoice_id(link), told, at=link.at)
 
 
 def _acknowledged(connection: Connection, link: Link) -> None:
@@ -199,6 +230,9 @@ _STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
     **{f"{kind} placed": _placed for kind in placed_files.Kind},
     **{f"{kind} collected": _collected for kind in placed_files.Kind},
     "invoice left out: collected before": _left_out,
+    "attachment left out: collected before": _attachment_left_out,
+    "invoice learned": _invoice_learned,
+    "attachment learned": _attachment_learned,
     "invoice acknowledged": _acknowledged,
     "attachment acknowledged": _attachment_acknowledged,
     f"state file {Kind.TAKEN}": _taken,
