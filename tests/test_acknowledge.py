@@ -80,6 +80,23 @@ def test_never_takes_the_marks_of_attachments_once_the_software_annotated(
     assert office.sandbox.book.pending_attachments == ()
 
 
+def test_never_takes_the_marks_of_attachments_whose_invoice_was_never_listed(
+    open_account: Offices,
+) -> None:
+    """The software had the invoice from elsewhere and annotated it before it was listed."""
+    office = open_account(acknowledge="never")
+    office.pull()
+    (hub_id,) = office.add()
+    office.sandbox.book.add_attachment(hub_id, "a.pdf", b"a")
+    office.drop("a.XML", state_file(annotated(hub_id)))
+    office.push()
+    office.pull()
+    for path in office.folder("adjout").iterdir():
+        path.unlink()
+    office.push()
+    assert office.sandbox.book.pending_attachments == ()
+
+
 def test_an_invoice_is_acknowledged_once(office: Office) -> None:
     (hub_id,) = office.served()
     office.collect(hub_id)

@@ -176,12 +176,15 @@ def to_acknowledge(
 def of_acknowledged_invoices(
     connection: Connection, account: str, *, due: datetime | None
 ) -> list[AttachmentRow]:
-    """Return the collected attachments, still marked, of invoices that are off the pending list."""
-    done = select(delivery.c.hub_id).where(
-        delivery.c.account == account, delivery.c.acknowledged_at.is_not(None)
+    """Return the collected attachments, still marked, of invoices that are off the pending list.
+
+    So is an invoice that was never on it: the RCF had it through another feed, and annotated it.
+    """
+    listed = select(delivery.c.hub_id).where(
+        delivery.c.account == account, delivery.c.acknowledged_at.is_(None)
     )
     wanted = unacknowledged(attachment, account, once=DeliveryState.COLLECTED, due=due)
-    return failed_last(_select(connection, wanted & attachment.c.hub_id.in_(done)))
+    return failed_last(_select(connection, wanted & attachment.c.hub_id.not_in(listed)))
 
 
 def fetched(
