@@ -1,0 +1,321 @@
+"""The promises of the README under whatever comes, in whatever order.
+
+A machine drives bridge, hub and software with random operations and faults, and looks from outside
+after each step. A few examples run each time, the same ones; for a long search by hand set
+EFACT_PROMISES_EXAMPLES to a number of examples.
+"""
+
+import os
+import sys
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import stamina
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from bridge.errors import HubAwayError
+from bridge.ledger import Ledger
+from bridge.model import FINAL_STATES, HubId, State, StateUpdate
+from bridge.placing import prepare
+from bridge.sandbox.server import Sandbox
+from bridge.taking import retry
+from tests.accounts import Office, failing, open_office, settings_for
+from tests.power import power_for
+from tests.promises import KINDS, Outside, write_state_file
+
+LONG = int(os.environ.get("EFACT_PROMISES_EXAMPLES", "0"))
+EXAMPLES, STEPS = (LONG, 40) if LONG else (25, 25)
+
+ROUNDS_UNTIL_QUIET = 8
+
+FAULTS = st.sampled_from(["error", "html", "busy", "reset", "cut", "strange-code"])
+OPERATIONS = st.sampled_from(
+    [
+        None,
+        "pending_invoices",
+        "pending_attachments",
+        "invoice",
+        "facturae",
+        "attachment",
+        "receipt",
+        "states",
+        "update",
+        "acknowledge_attachment",
+    ]
+)
+DRIFTS = st.sampled_from(
+    [
+        ("repeat", None),
+        ("reorder", None),
+        ("extra", None),
+        ("missing", "invoice"),
+        ("missing", "pending_invoices"),
+        ("strange-state", "update"),
+        ("strange-state", "invoice"),
+    ]
+)
+
+
+class Promises(RuleBasedStateMachine):
+    """A town hall's software, its bridge and the hub."""
+
+    invoices = Bundle("invoices")
+
+    def __init__(self) -> None:
+        super().__init__()
+        stamina.set_testing(True, attempts=2)
+        self.temporary = TemporaryDirectory()
+        self.folder = Path(self.temporary.name)
+        self.sandbox = Sandbox(invoices=0)
+        self.sandbox.start()
+        self.is_up = True
+        self.serials = count(1)
+        self.outside: Outside | None = None
+
+    @property
+    def office(self) -> Office:
+        return self.known.office
+
+    @property
+    def known(self) -> Outside:
+        assert self.outside is not None
+        return self.outside
+
+    def open(self, policy: str) -> Office:
+        own = settings_for(
+            self.folder, self.sandbox, hub={"max_connections": 1}, acknowledge=policy
+        )
+        return open_office(self.sandbox, own)
+
+    @initialize(
+        policy=st.sampled_from(["collected", "stored", "never"]),
+        ahead=st.sampled_from([0, 0, 600, -600]),
+    )
+    def begin(self, policy: str, ahead: float) -> None:
+        self.sandbox.book.clock_offset = ahead
+        (self.folder / "data").mkdir()
+        (self.folder / "data" / "ledger.db").write_bytes(empty_ledger())
+        self.outside = Outside(office=self.open(policy), policy=policy)
+        prepare(self.office.account)
+
+    # -- the hub's side ------------------------------------------------------------------------
+
+    @rule(
+        target=invoices,
+        registered=st.sampled_from([True, True, True, False]),
+        receipt=st.sampled_from([True, True, False]),
+        enclosed=st.sampled_from([0, 0, 1, 2]),
+    )
+    def an_invoice_arrives(self, registered: bool, receipt: bool, enclosed: int) -> HubId:
+        (hub_id,) = self.office.add(registered=registered, receipt=receipt)
+        self.known.early[hub_id] = {self.enclose(hub_id) for _ in range(enclosed)}
+        return hub_id
+
+    @rule(hub_id=invoices)
+    def an_attachment_comes_later(self, hub_id: HubId) -> None:
+        self.enclose(hub_id)
+
+    def enclose(self, hub_id: HubId) -> str:
+        """Give an invoice an attachment whose content says which one it is."""
+        about = f"{hub_id}/{next(self.serials)}"
+        self.sandbox.book.add_attachment(hub_id, "annex.txt", about.encode())
+        return about
+
+    @rule(hub_id=invoices)
+    def the_hub_registers_an_invoice(self, hub_id: HubId) -> None:
+        if self.sandbox.book.invoice(hub_id).registration_number is None:
+            self.sandbox.book.register(hub_id, f"E/{hub_id}")
+
+    @rule(
+        hub_id=invoices,
+        state=st.sampled_from(["RECEIVED", "ANNOTATED", "ACCEPTED", "PAID", "REJECTED"]),
+    )
+    def somebody_else_tells_the_hub(self, hub_id: HubId, state: str) -> None:
+        states = set(self.sandbox.book.states(hub_id))
+        if FINAL_STATES & states or State.REGISTERED not in states:
+            return
+        self.known.elsewhere.add(hub_id)
+        self.known.note_had(hub_id)
+        self.sandbox.book.set_state(hub_id, StateUpdate(state=State(state), reason="altres"))
+
+    @rule(
+        kind=FAULTS,
+        operation=OPERATIONS,
+        applied=st.booleans(),
+        skip=st.sampled_from([0, 0, 1, 3]),
+        times=st.sampled_from([1, 1, 2, 7, None]),
+    )
+    def something_goes_wrong(
+        self, kind: str, operation: str | None, applied: bool, skip: int, times: int | None
+    ) -> None:
+        self.sandbox.book.faults.fail(
+            kind, operation=operation, applied=applied, skip=skip, times=times, seconds=0
+        )
+
+    @rule(hub_id=invoices)
+    def an_invoice_is_poisoned(self, hub_id: HubId) -> None:
+        self.sandbox.book.faults.fail(hub_id=hub_id, code=9999, times=None)
+
+    @rule(drift=DRIFTS, times=st.sampled_from([1, 3, None]))
+    def the_contract_moves_on(self, drift: tuple[str, str | None], times: int | None) -> None:
+        kind, operation = drift
+        self.sandbox.book.faults.fail(kind, operation=operation, times=times)
+
+    @rule()
+    def nothing_goes_wrong_any_more(self) -> None:
+        self.sandbox.book.faults.clear()
+        self.up()
+
+    @precondition(lambda self: self.is_up)
+    @rule()
+    def the_hub_goes_away(self) -> None:
+        self.sandbox.stop()
+        self.is_up = False
+
+    def up(self) -> None:
+        if not self.is_up:
+            self.sandbox.start()
+            self.is_up = True
+
+    # -- the software's side -------------------------------------------------------------------
+
+    @rule()
+    def the_software_collects_everything(self) -> None:
+        self.known.collect()
+
+    @rule(which=st.integers(0, 9))
+    def the_software_collects_a_file(self, which: int) -> None:
+        self.known.collect(lambda place: place == which)
+
+    @rule(
+        one=invoices,
+        other=invoices,
+        kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=3),
+    )
+    def the_software_drops_a_state_file(self, one: HubId, other: HubId, kinds: list[str]) -> None:
+        number = len(self.known.files) + 1
+        file = write_state_file(number, list(zip(kinds, (one, one, other), strict=False)))
+        self.known.drop(file, f"{number:03}.XML")
+
+    @precondition(lambda self: self.known.files)
+    @rule(which=st.integers(0, 9), other_name=st.booleans())
+    def the_software_drops_a_file_again(self, which: int, other_name: bool) -> None:
+        file = self.known.files[which % len(self.known.files)]
+        name = f"again-{len(file.names)}-{file.names[0]}" if other_name else file.names[0]
+        self.known.drop(file, name)
+
+    # -- the bridge's side ---------------------------------------------------------------------
+
+    @rule()
+    def the_bridge_pulls(self) -> None:
+        self.ends_well_or_hub_is_away(self.office.pull)
+
+    @rule()
+    def the_bridge_pushes(self) -> None:
+        self.ends_well_or_hub_is_away(self.office.push)
+
+    def ends_well_or_hub_is_away(self, do_round: object) -> None:
+        assert callable(do_round)
+        calm = self.is_up and not self.sandbox.book.faults.waiting
+        error = failing(do_round)
+        if error is not None and (calm or not isinstance(error, HubAwayError)):
+            raise error
+
+    @rule()
+    def the_operator_has_everything_tried_again(self) -> None:
+        refused = self.known.refused()
+        again = {update.hub_id for update in refused if update.hub_id is not None}
+        self.known.retried |= again
+        for file in self.known.files:
+            file.retries += 1
+        retry(self.office.account, refused)
+
+    @rule(pulls=st.booleans(), steps=st.integers(0, 30))
+    def the_power_fails(self, pulls: bool, steps: int) -> None:
+        with power_for(steps):
+            self.ends_well_or_hub_is_away(self.office.pull if pulls else self.office.push)
+        self.the_bridge_is_started_anew()
+
+    @rule()
+    def the_bridge_is_started_anew(self) -> None:
+        self.close()
+        self.known.office = self.open(self.known.policy)
+
+    def close(self) -> None:
+        self.office.account.hub.close()
+        self.office.account.ledger.close()
+
+    # -- what must hold ------------------------------------------------------------------------
+
+    @invariant()
+    def the_promises_hold(self) -> None:
+        if self.outside is not None:
+            self.outside.check()
+
+    def teardown(self) -> None:
+        try:
+            if self.outside is not None and sys.exception() is None:
+                self.everything_comes_to_rest()
+        finally:
+            stamina.set_testing(False)
+            self.sandbox.stop()
+            if self.outside is not None:
+                self.close()
+            self.temporary.cleanup()
+
+    def everything_comes_to_rest(self) -> None:
+        self.nothing_goes_wrong_any_more()
+        for hub_id in self.sandbox.book.hub_ids:
+            self.the_hub_registers_an_invoice(hub_id)
+        for _ in range(ROUNDS_UNTIL_QUIET):
+            before = len(self.sandbox.book.journal)
+            self.office.pull()
+            self.known.check()
+            self.known.collect()
+            self.office.push()
+            self.known.check()
+            if len(self.sandbox.book.journal) == before + 2:
+                break  # both lists were asked for, and nothing else
+        self.known.check_end()
+
+
+_EMPTY: list[bytes] = []
+
+
+def empty_ledger() -> bytes:
+    """Return a new ledger: to make its tables takes longer than many steps."""
+    if not _EMPTY:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "ledger.db"
+            Ledger(path).close()
+            _EMPTY.append(path.read_bytes())
+    return _EMPTY[0]
+
+
+@pytest.mark.timeout(0 if LONG else 120)
+def test_the_promises_hold_whatever_happens_in_whatever_order() -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Promises,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            derandomize=not LONG,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            phases=(Phase.generate, Phase.shrink) if LONG else (Phase.generate,),
+            report_multiple_bugs=False,
+        ),
+    )
