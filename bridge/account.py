@@ -34,6 +34,9 @@ class Account:
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the process is about to end: nothing new is begun."""
     clock: Callable[[], datetime] = utc_now
+    began: datetime = field(default_factory=utc_now)
+    """When this process began to work on the account."""
+
 
     @property
     def name(self) -> str:

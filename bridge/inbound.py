@@ -57,6 +57,7 @@ from bridge.placing import (
     prepare,
     resume,
 )
+from bridge.recall import recall
 
 log = structlog.get_logger()
 
@@ -94,6 +95,7 @@ class Inbound:
         own = account.own
         self.account = account
         self.feed = RestFeed(account.hub, nifs=own.nifs, offices=own.oficines_comptables)
+        self._recalled = False
 
     def round(self, *, only_due: bool) -> Round:
         """Do one round; `only_due` leaves out what waits for a later try.
@@ -115,6 +117,7 @@ class Inbound:
             # What came with a learned invoice is told by the listing before this one.
             self._note_attachments(enclosed.rows)
             new = self._note_listing(listing, capped)
+            self._recall(listing)
             due = account.clock() if only_due else None
             placed, troubles = self._bring_all(due)
             troubles += self._bring_all_late(due)
@@ -125,6 +128,14 @@ class Inbound:
             troubles=tuple(troubles),
             capped_slices=capped,
         )
+
+    def _recall(self, listing: Listing) -> None:
+        """Once a start: see what a restored backup has put on offer again."""
+        if self._recalled or listing.capped_slices:
+            return
+        if recall(self.account, {row.hub_id for row in listing.invoices}):
+            look_for_collected(self.account)
+        self._recalled = True
 
     def _note_listing(self, listing: Listing, capped: Sequence[str]) -> Sequence[HubId]:
         account, now = self.account, self.account.clock()

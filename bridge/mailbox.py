@@ -302,6 +302,12 @@ class Mailbox:
     def _ready(self, role: Folder, name: str) -> Path:
         return self._placing / hashlib.sha256(f"{role}/{name}".encode()).hexdigest()[:40]
 
+    def take_back(self, role: Folder, name: str) -> None:
+        """Remove a file from the mailbox, durably; its bytes stay in the archive."""
+        with storage(f"{self.profile.folder(role)}/{name}"):
+            (self.folder(role) / name).unlink(missing_ok=True)
+            sync_folder(self.folder(role))
+
     def present(self, role: Folder) -> frozenset[str]:
         """Return the names in a folder."""
         with storage(f"mailbox {self.folder(role)}"):

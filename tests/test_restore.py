@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from bridge.errors import StorageError
 from bridge.ledger import schema, updates
+from bridge.model import State, StateUpdate
 from bridge.taking import retry
 from tests.accounts import Office, annotated, failing, paid, said, state_file
 
@@ -232,3 +233,43 @@ def test_a_journal_that_holds_something_else_stops_the_account(
         file.write(garbage)
     office.account.ledger.close()
     assert isinstance(failing(open_account().pull), StorageError)
+
+
+def data_dir(office: Office) -> Path:
+    return office.account.settings.data_dir
+
+
+def test_a_backup_of_everything_does_not_offer_again_what_was_collected(
+    open_account: Open, tmp_path: Path
+) -> None:
+    """Ledger, journal and mailbox are all of last week: only the hub knows better."""
+    office = open_account()
+    collected, waiting = office.served(2)
+    office.account.ledger.close()
+    shutil.copytree(data_dir(office), tmp_path / "backup")
+    later = open_account()
+    later.collect(collected)
+    later.push()
+    later.account.ledger.close()
+    shutil.rmtree(data_dir(office))
+    shutil.copytree(tmp_path / "backup", data_dir(office))
+    again = open_account()
+    assert again.out_of(collected)
+    again.pull()
+    assert not again.out_of(collected)
+    assert again.out_of(waiting)
+    again.pull()
+    again.push()
+    assert not again.out_of(collected)
+    assert again.delivery(collected).state == "acknowledged"
+
+
+def test_what_somebody_annotated_elsewhere_stays_on_offer(open_account: Open) -> None:
+    """The software has not collected it: a person at the hub's own pages is no collection."""
+    office = open_account()
+    (hub_id,) = office.served()
+    office.account.ledger.close()
+    office.sandbox.book.set_state(hub_id, StateUpdate(state=State.ANNOTATED, register_number="E"))
+    again = open_account()
+    again.pull()
+    assert again.out_of(hub_id)

@@ -84,6 +84,13 @@ def last(connection: Connection, account: str) -> tuple[int, str]:
     return (row.number, row.digest) if row else (0, FIRST)
 
 
+def last_before(connection: Connection, account: str, moment: datetime) -> datetime | None:
+    """Return when the newest event before a moment happened; None where there is none."""
+    mine = (event.c.account == account) & (event.c.at < moment)
+    newest = select(event.c.at).where(mine).order_by(event.c.number.desc()).limit(1)
+    return connection.scalar(newest)
+
+
 def digest_at(connection: Connection, account: str, number: int) -> str:
     """Return the digest of an account's event of this number; nothing before the first."""
     if number == 0:

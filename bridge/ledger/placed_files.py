@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from bridge.ledger.schema import message_number, placed_file
-from bridge.model import Digest, FeedName, HubId
+from bridge.ledger.schema import delivery, message_number, placed_file
+from bridge.model import DeliveryState, Digest, FeedName, HubId
 from bridge.naming import Folder
 
 
@@ -85,6 +85,27 @@ def placing(connection: Connection, account: str, kinds: frozenset[Kind]) -> lis
 def visible(connection: Connection, account: str) -> list[PlacedFile]:
     """Return the files that stand in the mailbox as far as the ledger knows."""
     return _select(connection, account, "placed")
+
+
+def offered(connection: Connection, account: str) -> list[PlacedFile]:
+    """Return all files in the mailbox of invoices that stand there, never acknowledged."""
+    waiting = select(delivery.c.hub_id).where(
+        delivery.c.account == account,
+        delivery.c.feed == FeedName.REST,
+        delivery.c.state == DeliveryState.PLACED,
+        delivery.c.acknowledged_at.is_(None),
+    )
+    rows = connection.execute(
+        select(placed_file)
+        .where(
+            placed_file.c.account == account,
+            placed_file.c.state == "placed",
+            placed_file.c.feed == FeedName.REST,
+            placed_file.c.hub_id.in_(waiting),
+        )
+        .order_by(placed_file.c.id)
+    )
+    return [_file(row) for row in rows]
 
 
 def by_name(connection: Connection, account: str, folder: Folder, name: str) -> PlacedFile | None:

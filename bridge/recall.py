@@ -1,0 +1,70 @@
+"""Taking back what was put on offer again by a restored backup of everything.
+
+Where ledger, journal and mailbox were all restored together, nothing on this machine knows what
+happened since; the hub does. An invoice lies in the mailbox uncollected, the hub no longer lists it,
+and it was told DELIVERED in a time of which the ledger knows nothing: then it was collected in that
+time, for with `acknowledge = "collected"` the bridge says DELIVERED for no other reason. It leaves
+the mailbox again before it is imported twice.
+"""
+
+from collections.abc import Collection
+from datetime import timedelta
+
+import structlog
+
+from bridge.account import Account
+from bridge.errors import InvoiceError
+from bridge.ledger import events, placed_files
+from bridge.ledger.placed_files import PlacedFile
+from bridge.model import HubId, State
+
+log = structlog.get_logger()
+
+
+def recall(account: Account, listed: Collection[HubId]) -> int:
+    """Take back invoices that were collected in a forgotten time; return how many.
+
+    `listed` is all that the hub has pending. Only what is strange is asked about: as a rule what
+    lies uncollected in the mailbox is still pending. Raises as the hub's calls do.
+    """
+    if account.own.acknowledge != "collected":
+        return 0
+    with account.ledger.read() as connection:
+        offered = placed_files.offered(connection, account.name)
+        known = events.last_before(connection, account.name, account.began)
+    if known is None:
+        return 0
+    # By the hub's clock, whose dates may be cut to whole seconds.
+    since = known.replace(microsecond=0) + (account.hub.clock_offset or timedelta())
+    strange = {file.hub_id for file in offered if file.hub_id} - set(listed)
+    taken = 0
+    for hub_id in sorted(strange):
+        try:
+            history = account.hub.history(hub_id)
+        except InvoiceError as error:
+            log.warning("not asked what became of it", hub_id=hub_id, reason=str(error))
+            continue
+        told = [record.at for record in history if record.state is State.DELIVERED]
+        if any(at is not None and at >= since for at in told):
+            _take_back(account, hub_id, [file for file in offered if file.hub_id == hub_id])
+            taken += 1
+    return taken
+
+
+def _take_back(account: Account, hub_id: HubId, files: list[PlacedFile]) -> None:
+    """Remove an invoice's files, the invoice first; the next look notes them as collected."""
+    log.warning(
+        "taken back: the software collected this invoice before a backup was restored",
+        account=account.name,
+        hub_id=hub_id,
+    )
+    with account.ledger.write() as connection:
+        events.record(
+            connection,
+            account.name,
+            "invoice taken back: collected before a backup was restored",
+            at=account.clock(),
+            hub_id=hub_id,
+        )
+    for file in reversed(files):
+        account.mailbox.take_back(file.folder, file.name)
