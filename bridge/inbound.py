@@ -22,6 +22,7 @@ from bridge import feedback, messages
 from bridge.account import Account
 from bridge.backoff import delay
 from bridge.chain import Detail
+from bridge.collecting import look_for_collected
 from bridge.crew import work
 from bridge.errors import BridgeError
 from bridge.feeds import Listing, RestFeed
@@ -51,7 +52,6 @@ from bridge.naming import Folder, NameParts, Profile, extension_of
 from bridge.placing import (
     DELIVERED_KINDS,
     Reason,
-    look_for_collected,
     message_ids,
     place,
     prepare,

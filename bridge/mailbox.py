@@ -241,12 +241,14 @@ class Mailbox:
 
         Nobody has seen them.
         """
-        folder, removed = self._staging / purpose, 0
-        if folder.is_dir():
-            with storage(f"staging {folder}"):
-                for removed, path in enumerate(folder.iterdir(), start=1):
-                    path.unlink()
-        return removed
+        folder = self._staging / purpose
+        if not folder.is_dir():
+            return 0
+        with storage(f"staging {folder}"):
+            left = list(folder.iterdir())
+            for path in left:
+                path.unlink()
+        return len(left)
 
     def keep_bytes(self, content: bytes, *, purpose: str) -> Digest:
         """Put bytes into the archive, durably; return their digest."""
@@ -317,6 +319,26 @@ class Mailbox:
     def is_gone(self, role: Folder, name: str) -> bool:
         """Tell whether a file is not in its folder."""
         return not os.path.lexists(self.folder(role) / name)
+
+    def is_among(self, role: Folder, names: Iterable[str], digest: Digest) -> bool:
+        """Tell whether an archived file lies in a folder under one of these names."""
+        kept = self.archive.path(digest)
+        for name in names:
+            with suppress(FileNotFoundError):
+                if os.path.samestat(kept.stat(), (self.folder(role) / name).lstat()):
+                    return True
+        return False
+
+    def holds(self, role: Folder, name: str, digest: Digest) -> bool:
+        """Tell whether a file in the mailbox has these bytes; False for what is no plain file."""
+        path = self.folder(role) / name
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return False
+        with os.fdopen(descriptor, "rb") as file:
+            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            return regular and hashlib.file_digest(file, "sha256").hexdigest() == digest
 
     def dropped(self) -> Iterator[Dropped]:
         """Look at what lies in `statin`, by arrival."""

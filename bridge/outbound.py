@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from bridge.account import Account
 from bridge.acknowledge import acknowledge
 from bridge.answering import answer
+from bridge.collecting import look_for_collected
 from bridge.crew import deadline_in
 from bridge.errors import HubAwayError
 from bridge.hub import HubUnreachableError
 from bridge.ledger.placed_files import Kind
 from bridge.ledger.updates import Update
-from bridge.placing import look_for_collected, prepare, resume
+from bridge.placing import prepare, resume
 from bridge.sending import Sent, send
 from bridge.taking import HANDFUL, take_in
 

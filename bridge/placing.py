@@ -1,4 +1,4 @@
-"""Ledger and mailbox in step: what becomes visible, what was found collected.
+"""Ledger and mailbox in step: how files become visible.
 
 The order of the durable steps, each safe to repeat after a crash:
     1 the bytes are in the archive            (by the caller)
@@ -20,7 +20,7 @@ from bridge.account import Account
 from bridge.chain import Value
 from bridge.ledger import accounts, events, placed_files, steps
 from bridge.ledger.placed_files import Kind, PlacedFile
-from bridge.mailbox import CONFIRMATION, MailboxGoneError, NameTakenError
+from bridge.mailbox import NameTakenError
 from bridge.recovery import remember
 
 log = structlog.get_logger()
@@ -115,67 +115,11 @@ def _show(account: Account, files: Sequence[PlacedFile]) -> None:
         steps.placed(connection, account.name, shown, at=now)
         for file in shown:
             _record(connection, account, file, f"{file.kind} placed", at=now)
-        _note_collected(connection, account, gone)
+        note_collected(connection, account, gone)
 
 
-def look_for_collected(account: Account) -> int:
-    """Note what the software has deleted from the mailbox; return how many files.
-
-    Raises MailboxGoneError when the mailbox is not the one that the ledger knows: then nothing
-    was collected, something is wrong.
-    """
-    mailbox = account.mailbox
-    # The ledger first: a file placed after this look must not be missed in the folder.
-    with account.ledger.read() as connection:
-        mark = accounts.mailbox_mark(connection, account.name)
-        visible = placed_files.visible(connection, account.name)
-    if mark is None:
-        return 0
-    mailbox.ensure_same(mark)
-    _recognise_folders(account, visible)
-    present = {role: mailbox.present(role) for role in {file.folder for file in visible}}
-    gone = [
-        file
-        for file in visible
-        if file.name not in present[file.folder] and mailbox.is_gone(file.folder, file.name)
-    ]
-    # Still the same: a disk that went away while we looked has collected nothing.
-    mailbox.ensure_same(mark)
-    if gone:
-        with account.ledger.write() as connection:
-            _note_collected(connection, account, gone)
-    return len(gone)
-
-
-def _recognise_folders(account: Account, visible: Sequence[PlacedFile]) -> None:
-    """See that missing files have gone out of their folders, and not together with them.
-
-    A folder that was moved with all its files, as by a restored backup, is recognised. One that
-    lacks some is a fault until a person confirms that they were collected.
-    """
-    found = account.mailbox.folder_numbers()
-    with account.ledger.read() as connection:
-        known = accounts.mailbox_folders(connection, account.name)
-    if found == known:
-        return
-    others = {role for role in known if found[role] != known[role]}
-    missing = [
-        file
-        for file in visible
-        if file.folder in others and account.mailbox.is_gone(file.folder, file.name)
-    ]
-    if missing and not account.mailbox.take_confirmation():
-        raise MailboxGoneError(
-            f"mailbox {account.mailbox.root}: another folder stands in the place of "
-            f"{', '.join(sorted(others))}, and {len(missing)} files are not in it. Nothing is "
-            "taken as collected: put the old folder back, or, if the software really collected "
-            f"them, confirm it with an empty file named {CONFIRMATION} in the mailbox's folder"
-        )
-    with account.ledger.write() as connection:
-        accounts.set_mailbox_folders(connection, account.name, found)
-
-
-def _note_collected(connection: Connection, account: Account, files: Sequence[PlacedFile]) -> None:
+def note_collected(connection: Connection, account: Account, files: Sequence[PlacedFile]) -> None:
+    """Write down that the software has deleted these files: it has them."""
     now = account.clock()
     for file in steps.collected(connection, account.name, files, at=now):
         _record(connection, account, file, f"{file.kind} collected", at=now)

@@ -1,7 +1,7 @@
 """Taking back what was put on offer again by a restored backup of everything.
 
 Where ledger, journal and mailbox were all restored together, nothing on this machine knows what
-happened since; the hub does. An invoice lies in the mailbox uncollected, the hub no longer lists it,
+happened since; the hub does. An invoice lies in the mailbox uncollected, the hub lists it no more,
 and it was told DELIVERED in a time of which the ledger knows nothing: then it was collected in that
 time, for with `acknowledge = "collected"` the bridge says DELIVERED for no other reason. It leaves
 the mailbox again before it is imported twice.

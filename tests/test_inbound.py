@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import select, update
 
 from bridge import feedback
+from bridge.collecting import look_for_collected
 from bridge.errors import AccountError, HubAwayError, StorageError
 from bridge.inbound import Inbound
 from bridge.ledger import attachments, deliveries, histories, placed_files, schema
 from bridge.mailbox import CONFIRMATION, MARK, MailboxGoneError
 from bridge.model import DeliveryState, FeedName, HubId, PendingInvoice, State
-from bridge.placing import DELIVERED_KINDS, look_for_collected
+from bridge.placing import DELIVERED_KINDS
 from bridge.sandbox.attachments import HOSTILE_NAMES
 from bridge.sandbox.server import Sandbox
 from tests.accounts import Office, Offices, failing

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, select, true, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bridge.ledger.schema import delivery, message_number, placed_file
@@ -108,15 +108,17 @@ def offered(connection: Connection, account: str) -> list[PlacedFile]:
     return [_file(row) for row in rows]
 
 
-def by_name(connection: Connection, account: str, folder: Folder, name: str) -> PlacedFile | None:
-    """Return the file of this name, wherever it has come to."""
-    row = connection.execute(
-        select(placed_file).where(
-            placed_file.c.account == account,
-            placed_file.c.folder == folder,
-            placed_file.c.name == name,
-        )
-    ).first()
+def by_name(
+    connection: Connection, account: str, folder: Folder, name: str, *, state: str | None = None
+) -> PlacedFile | None:
+    """Return the file of this name, in one state or wherever it has come to."""
+    wanted = and_(
+        placed_file.c.account == account,
+        placed_file.c.folder == folder,
+        placed_file.c.name == name,
+        placed_file.c.state == state if state else true(),
+    )
+    row = connection.execute(select(placed_file).where(wanted)).first()
     return None if row is None else _file(row)
 
 

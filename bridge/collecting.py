@@ -1,0 +1,123 @@
+"""What the software has collected: seen from what is no longer in the mailbox's folders.
+
+A file that has gone from its folder was collected. One that only bears another name there was not:
+it still lies there. One that comes back after it was collected, out of a backup of the mailbox say,
+is taken away again: its invoice is imported already.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
+
+import structlog
+
+from bridge.account import Account
+from bridge.ledger import accounts, events, placed_files
+from bridge.ledger.placed_files import PlacedFile
+from bridge.mailbox import CONFIRMATION, INBOUND_FOLDERS, MailboxGoneError
+from bridge.naming import Folder
+from bridge.placing import note_collected
+
+log = structlog.get_logger()
+
+
+def look_for_collected(account: Account) -> int:
+    """Note what the software has deleted from the mailbox; return how many files.
+
+    Raises MailboxGoneError when the mailbox is not the one that the ledger knows: then nothing
+    was collected, something is wrong.
+    """
+    mailbox = account.mailbox
+    # The ledger first: a file placed after this look must not be missed in the folder.
+    with account.ledger.read() as connection:
+        mark = accounts.mailbox_mark(connection, account.name)
+        visible = placed_files.visible(connection, account.name)
+    if mark is None:
+        return 0
+    mailbox.ensure_same(mark)
+    _recognise_folders(account, visible)
+    present = {role: mailbox.present(role) for role in INBOUND_FOLDERS}
+    others = _others(visible, present)
+    gone = [
+        file
+        for file in visible
+        if file.name not in present[file.folder]
+        and mailbox.is_gone(file.folder, file.name)
+        and not mailbox.is_among(file.folder, others[file.folder], file.digest)
+    ]
+    # Still the same: a disk that went away while we looked has collected nothing.
+    mailbox.ensure_same(mark)
+    if gone:
+        with account.ledger.write() as connection:
+            note_collected(connection, account, gone)
+    _take_away_reappeared(account, others)
+    return len(gone)
+
+
+def _others(
+    visible: Sequence[PlacedFile], present: Mapping[Folder, Set[str]]
+) -> Mapping[Folder, Set[str]]:
+    """Return the names in each folder that are not those of our files."""
+    ours: dict[Folder, set[str]] = defaultdict(set)
+    for file in visible:
+        ours[file.folder].add(file.name)
+    return {role: names - ours[role] for role, names in present.items()}
+
+
+def _take_away_reappeared(account: Account, others: Mapping[Folder, Set[str]]) -> None:
+    """Remove files that were collected and lie in the mailbox once more, byte by byte the same."""
+    for file in _collected(account, others):
+        if not account.mailbox.holds(file.folder, file.name, file.digest):
+            continue  # somebody else's, under a name that was ours
+        account.mailbox.take_back(file.folder, file.name)
+        log.warning("taken away: it was collected before", account=account.name, name=file.name)
+        with account.ledger.write() as connection:
+            events.record(
+                connection,
+                account.name,
+                "file taken away: collected before",
+                at=account.clock(),
+                hub_id=file.hub_id,
+                folder=file.folder,
+                name=file.name,
+            )
+
+
+def _collected(account: Account, others: Mapping[Folder, Set[str]]) -> list[PlacedFile]:
+    """Return the files that the software collected under names that are in the mailbox now."""
+    if not any(others.values()):
+        return []
+    with account.ledger.read() as connection:
+        found = [
+            placed_files.by_name(connection, account.name, role, name, state="collected")
+            for role, names in others.items()
+            for name in sorted(names)
+        ]
+    return [file for file in found if file is not None]
+
+
+def _recognise_folders(account: Account, visible: Sequence[PlacedFile]) -> None:
+    """See that missing files have gone out of their folders, and not together with them.
+
+    A folder that was moved with all its files, as by a restored backup, is recognised. One that
+    lacks some is a fault until a person confirms that they were collected.
+    """
+    found = account.mailbox.folder_numbers()
+    with account.ledger.read() as connection:
+        known = accounts.mailbox_folders(connection, account.name)
+    if found == known:
+        return
+    others = {role for role in known if found[role] != known[role]}
+    missing = [
+        file
+        for file in visible
+        if file.folder in others and account.mailbox.is_gone(file.folder, file.name)
+    ]
+    if missing and not account.mailbox.take_confirmation():
+        raise MailboxGoneError(
+            f"mailbox {account.mailbox.root}: another folder stands in the place of "
+            f"{', '.join(sorted(others))}, and {len(missing)} files are not in it. Nothing is "
+            "taken as collected: put the old folder back, or, if the software really collected "
+            f"them, confirm it with an empty file named {CONFIRMATION} in the mailbox's folder"
+        )
+    with account.ledger.write() as connection:
+        accounts.set_mailbox_folders(connection, account.name, found)
