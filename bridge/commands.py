@@ -150,7 +150,8 @@ def look(config: Path, some_id: str | None) -> Status | Life:
     with _ledger_to_read(settings) as ledger:
         if some_id is None:
             return status.look(settings, ledger, now=utc_now())
-        found = status.life(ledger, some_id)
+        callers = {own.name: status.caller_of(settings, own) for own in settings.account}
+        found = status.life(ledger, some_id, callers=callers)
     if found is None:
         raise LocalError(f"{some_id}: no invoice and no update has this id")
     return found

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock
 from typing import TypeVar
 
+from bridge.blame import Fault, fault_of
 from bridge.errors import AccountError, BridgeError, HubAwayError, InvoiceError, LocalError
 from bridge.hub import HubUnreachableError, UnclearAnswerError
 
@@ -38,7 +39,8 @@ class _Round:
 
     def failed(self, error: BridgeError) -> None:
         with self._lock:
-            self._in_a_row = self._in_a_row + 1 if isinstance(error, HubAwayError) else 0
+            is_away = isinstance(error, HubAwayError) and not _concerns_one(error)
+            self._in_a_row = self._in_a_row + 1 if is_away else 0
             if self._ends(error):
                 self.ended_by = self.ended_by or error
 
@@ -48,6 +50,12 @@ class _Round:
         if not isinstance(error, HubAwayError):
             return False
         return error.retry_after is not None or self._in_a_row >= MOST_IN_A_ROW
+
+
+def _concerns_one(error: BridgeError) -> bool:
+    """Tell whether a write is unclear because the hub itself said that it failed on this one."""
+    spoke = isinstance(error, UnclearAnswerError) and error.code is not None
+    return spoke and fault_of(str(error), otherwise=Fault.HUB_AWAY) is Fault.INVOICE
 
 
 def work(

@@ -15,13 +15,24 @@ Foreign errors (`httpx`, `sqlalchemy`, `lxml`, `OSError`) become one of these at
 they arise, so that flows and commands ask one question only: whose fault is it?
 """
 
+from typing import ClassVar
+
+from bridge.blame import Fault
+
 
 class BridgeError(Exception):
-    """Base of all our errors; its text says what, where and what to do next."""
+    """Base of all our errors; its text says what, where and what to do next.
+
+    `fault` says who must act, and so what the bridge does about it (`bridge/blame.py`).
+    """
+
+    fault: ClassVar[Fault] = Fault.LOCAL
 
 
 class RcfFileError(BridgeError):
     """A file of the RCF that cannot be applied, as a refusal code (`BR01` …) and a reason."""
+
+    fault = Fault.RCF_FILE
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(f"{code} {reason}")
@@ -32,12 +43,16 @@ class RcfFileError(BridgeError):
 class InvoiceError(BridgeError):
     """One invoice or update that cannot go on; it is set aside and the others go on."""
 
+    fault = Fault.INVOICE
+
 
 class HubAwayError(BridgeError):
     """The hub cannot be reached or does not answer as a hub; try again later.
 
     `retry_after` is how many seconds the hub asked us to wait, where it did.
     """
+
+    fault = Fault.HUB_AWAY
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -47,9 +62,13 @@ class HubAwayError(BridgeError):
 class AccountError(BridgeError):
     """The hub does not accept this account: its key, its user or this machine's clock."""
 
+    fault = Fault.ACCOUNT
+
 
 class LocalError(BridgeError):
     """Something on this machine that must be put right before the bridge can go on."""
+
+    fault = Fault.LOCAL
 
 
 class SettingsError(LocalError):

@@ -192,6 +192,7 @@ def test_a_refused_update_is_listed_with_code_and_reason(office: Office) -> None
         "state": "SENT",
         "code": "BR04",
         "reason": row["reason"],
+        "blame": row["blame"],
     }
     assert row["reason"]
     assert found["updates"]["refused"] == 1

@@ -7,6 +7,7 @@
     │       └── ClockError             1008, 1009
     ├── InvoiceError
     │   ├── HubRefusalError            2001 to 2003, 3001 to 3008, each a class; any other 400, 404
+    │   │   └── WrongUpdateError       3001 to 3004, 3006, 3008: the RCF asked for the wrong thing
     │   └── HubInvoiceFaultError       9999 and the like, asked about one invoice
     │       └── NoReceiptError         9002
     └── HubAwayError                   (429, 503, no hub at all: `retry_after` where it was said)
@@ -31,6 +32,7 @@ Source: hub-rest-api, "Errors".
 
 from collections.abc import Mapping
 
+from bridge.blame import Fault, said
 from bridge.errors import AccountError, BridgeError, HubAwayError, InvoiceError
 from bridge.model import HubId
 
@@ -43,8 +45,7 @@ class HubAnswerError(BridgeError):
     def __init__(
         self, *, what: str, code: int, text: str, http_status: int, hub_id: HubId | None = None
     ) -> None:
-        said = f"{code} {text}".strip()
-        super().__init__(f"{what}: the hub answered {said} (HTTP {http_status}): {self.next_step}")
+        super().__init__(f"{what}: {said(code, text, http_status)}: {self.next_step}")
         self.code = code
         self.text = text
         self.http_status = http_status
@@ -148,19 +149,25 @@ class NoHistoryError(HubRefusalError):
     next_step = "ask the AOC"
 
 
-class WrongStateError(HubRefusalError):
+class WrongUpdateError(HubRefusalError):
+    """What the RCF asked for is wrong, whatever the invoice."""
+
+    fault = Fault.RCF_FILE
+
+
+class WrongStateError(WrongUpdateError):
     """3001: not a state that a receiver can set."""
 
 
-class NoRegisterNumberError(HubRefusalError):
+class NoRegisterNumberError(WrongUpdateError):
     """3002: ANNOTATED came without a register number."""
 
 
-class NoReasonError(HubRefusalError):
+class NoReasonError(WrongUpdateError):
     """3003: REJECTED came without a reason."""
 
 
-class NoPaymentDateError(HubRefusalError):
+class NoPaymentDateError(WrongUpdateError):
     """3004: PAID came without a payment date."""
 
 
@@ -170,7 +177,7 @@ class NotRegisteredError(HubRefusalError):
     next_step = "the hub has not registered it yet: try later, or ask the AOC"
 
 
-class WrongPaymentDateError(HubRefusalError):
+class WrongPaymentDateError(WrongUpdateError):
     """3006: the payment date is malformed."""
 
 
@@ -180,7 +187,7 @@ class NotUpdatableError(HubRefusalError):
     next_step = "compare with the state that the hub shows"
 
 
-class ReasonNotAllowedError(HubRefusalError):
+class ReasonNotAllowedError(WrongUpdateError):
     """3008: reason fields came with another state than REJECTED."""
 
 

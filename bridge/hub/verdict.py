@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
+from bridge.blame import said
 from bridge.errors import AccountError, BridgeError, HubAwayError, InvoiceError
 from bridge.hub.calls import Call
 from bridge.hub.errors import (
@@ -53,8 +54,8 @@ class Answer:
 
 def failure(call: Call, answer: Answer) -> BridgeError:
     """Return the error that an answer is, if its status or its body says that it is one."""
-    said = answer.error
-    error = _stranger(call, answer) if said is None else _hub_said(call, answer, *said)
+    theirs = answer.error
+    error = _stranger(call, answer) if theirs is None else _hub_said(call, answer, *theirs)
     if isinstance(error, HubAwayError):
         error.retry_after = answer.retry_after
     return error
@@ -82,7 +83,7 @@ def not_an_answer(call: Call, error: NotAnAnswerError) -> BridgeError:
 def _hub_said(call: Call, answer: Answer, code: int, text: str) -> BridgeError:
     kind = ERRORS.get(code) or _kind_by_status(answer.status)
     if call.writes and (answer.is_success or issubclass(kind, HubFaultError)):
-        error = unsure(call, f"the hub answered {code} {text} (HTTP {answer.status})")
+        error = unsure(call, said(code, text, answer.status))
         assert isinstance(error, UnclearAnswerError)
         error.code, error.text = code, text
         return error

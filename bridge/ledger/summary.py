@@ -39,6 +39,7 @@ class AccountRow:
     last_poll: datetime | None = None
     capped_slices: tuple[str, ...] = ()
     hub_reachable: bool | None = None
+    hub_asked_at: datetime | None = None
     clock_offset_seconds: float | None = None
     trouble: str | None = None
     trouble_since: datetime | None = None

@@ -1,6 +1,7 @@
 """How the bridge is: looked up in ledger and mailbox, said to scripts and to people.
 
 facts       what is to be known, as frozen values: `look`
+blaming     whose fault a trouble is
 findings    which of it needs a look, by rules
 page        the same in words, for the terminal and the web
 text        on a terminal
@@ -9,8 +10,8 @@ life        the whole life of one invoice or one state update
 """
 
 from bridge.status.document import as_json
-from bridge.status.facts import Status, look
+from bridge.status.facts import Status, caller_of, look
 from bridge.status.life import Life, life
 from bridge.status.text import as_rich, as_text
 
-__all__ = ["Life", "Status", "as_json", "as_rich", "as_text", "life", "look"]
+__all__ = ["Life", "Status", "as_json", "as_rich", "as_text", "caller_of", "life", "look"]

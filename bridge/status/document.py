@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 
+from bridge.ledger.summary import HeldBack
+from bridge.status import blaming
 from bridge.status.facts import AccountStatus, Status
 from bridge.status.life import Life
 
@@ -30,7 +32,7 @@ def as_json(what: Status | Life) -> Document:
 
 
 def _account(status: Status, account: AccountStatus) -> Document:
-    oldest = status.oldest_uncollected(account)
+    oldest, caller = status.oldest_uncollected(account), account.caller
     return {
         "name": account.name,
         "serve": account.serve,
@@ -49,8 +51,21 @@ def _account(status: Status, account: AccountStatus) -> Document:
                 "state": row.asked_state,
                 "code": row.refusal_code,
                 "reason": row.refusal_reason,
+                "blame": _plain(blaming.of_refused(caller, row)),
             }
             for row in account.refused
+        ],
+        "waiting": [
+            {
+                "update_id": row.id,
+                "hub_id": row.hub_id,
+                "state": row.state,
+                "since": _plain(row.queued_at),
+                "reason": row.trouble,
+                "next_try": _plain(row.next_attempt_at),
+                "blame": _plain(blaming.of_waiting(caller, row)),
+            }
+            for row in account.waiting
         ],
         "unrecognised_files": list(account.unrecognised_files),
         "not_taken_files": list(account.not_taken),
@@ -58,14 +73,22 @@ def _account(status: Status, account: AccountStatus) -> Document:
         "capped_slices": list(account.row.capped_slices),
         "verified_through": _plain(account.row.verified_through),
         "trouble": account.row.trouble or account.mailbox_trouble,
-        "held_back": [
-            {"hub_id": row.hub_id, "reason": row.trouble, "next_try": _plain(row.next_attempt_at)}
-            for row in account.held_back
-        ],
+        "blame": _plain(blaming.of_account(account)),
+        "held_back": [_held_back(account, row) for row in account.held_back],
+        "not_acknowledged": [_held_back(account, row) for row in account.not_acknowledged],
         "without_receipt": [
             {"hub_id": row.hub_id, "reason": row.receipt_trouble} for row in account.without_receipt
         ],
         "cut_off_files": [row.name for row in account.cut_off],
+    }
+
+
+def _held_back(account: AccountStatus, row: HeldBack) -> Document:
+    return {
+        "hub_id": row.hub_id,
+        "reason": row.trouble,
+        "next_try": _plain(row.next_attempt_at),
+        "blame": _plain(blaming.of_held_back(account.caller, row)),
     }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from bridge.blame import Caller
 from bridge.errors import StorageError
 from bridge.ledger import Ledger, summary
 from bridge.ledger.summary import (
@@ -46,6 +47,7 @@ class AccountStatus:
     """How one account is. Lists are oldest first, those of refusals and receipts newest first."""
 
     name: str
+    caller: Caller
     serve: str
     shadow: str
     row: AccountRow
@@ -135,6 +137,7 @@ def _account(
     lying, mailbox_trouble = _mailbox(settings, own, row.mailbox_mark, now)
     return AccountStatus(
         name=name,
+        caller=caller_of(settings, own),
         serve=own.serve,
         shadow=own.shadow,
         row=row,
@@ -153,6 +156,11 @@ def _account(
         not_taken=lying.not_taken,
         cut_off=tuple(summary.cut_off(connection, name, since=now - CUT_OFF_SHOWN)),
     )
+
+
+def caller_of(settings: Settings, own: AccountSettings) -> Caller:
+    """Return who calls the hub for an account."""
+    return Caller(account=own.name, issuer=own.issuer, base_url=settings.hub.base_url)
 
 
 def _mailbox(

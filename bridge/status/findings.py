@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.status import blaming
 from bridge.status.facts import AccountStatus, Status
 from bridge.status.words import counted, safe, size, span
 from bridge.taking import LEFT_LYING_AFTER
@@ -31,6 +32,8 @@ class Finding:
     what: str
     advice: str
     command: tuple[str, ...] = ()
+    support: str | None = None
+    """For the AOC's support, where they can help."""
 
 
 def findings(status: Status) -> tuple[Finding, ...]:
@@ -67,13 +70,16 @@ def _disk(status: Status) -> Finding | None:
 
 
 def _hub(status: Status) -> Finding | None:
-    if status.hub_reachable is not False:
+    away = [account for account in status.accounts if account.row.hub_reachable is False]
+    if not away:
         return None
+    blame = blaming.of_hub_away(away[0])
     return Finding(
         account=None,
         what="The hub did not answer when it was last asked",
-        advice="Nothing is lost, everything waits and goes on by itself. If it lasts, run",
+        advice=f"{blame.clerk}. If it lasts, run",
         command=("check",),
+        support=blame.support,
     )
 
 
@@ -105,11 +111,14 @@ def _standing_still(status: Status, account: AccountStatus) -> Finding | None:
     if row.trouble is None:
         return None
     since = "" if row.trouble_since is None else f" for {span(status.age(row.trouble_since))}"
+    blame = blaming.of_account(account)
+    assert blame is not None
     return Finding(
         account=account.name,
         what=f"The account has stood still{since}: {safe(row.trouble)}",
-        advice="Once that is mended it goes on by itself. To test it, run",
+        advice=f"{blame.clerk}. To test it, run",
         command=("check",),
+        support=blame.support,
     )
 
 

@@ -1,9 +1,11 @@
 """The whole life of one invoice, or of one state update, from the ledger."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from bridge.blame import Blame, Caller
 from bridge.ledger import Ledger, histories
 from bridge.ledger.histories import (
     AttachmentRow,
@@ -13,24 +15,33 @@ from bridge.ledger.histories import (
     FileRow,
     UpdateRow,
 )
+from bridge.status import blaming
 
 _MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateLife:
-    """A state update, every attempt at it, and what happened to it, oldest first."""
+    """A state update, every attempt at it, and what happened to it, oldest first.
+
+    `blame` says whose fault it is that it waits or was refused.
+    """
 
     row: UpdateRow
+    blame: Blame | None
     attempts: tuple[AttemptRow, ...]
     events: tuple[EventRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceLife:
-    """An invoice with all that came of it, oldest first; `deliveries` has one for each feed."""
+    """An invoice with all that came of it, oldest first; `deliveries` has one for each feed.
+
+    `blame` says whose fault it is that a delivery of it does not come on.
+    """
 
     hub_id: str
+    blame: Blame | None
     deliveries: tuple[DeliveryRow, ...]
     attachments: tuple[AttachmentRow, ...]
     files: tuple[FileRow, ...]
@@ -47,47 +58,87 @@ class Life:
     update: UpdateLife | None
 
 
-def life(ledger: Ledger, some_id: str) -> Life | None:
+def life(
+    ledger: Ledger, some_id: str, *, callers: Mapping[str, Caller] | None = None
+) -> Life | None:
     """Return the life of the invoice of this hub id and of the update of this id.
 
-    None when the ledger knows neither; raises LedgerError.
+    `callers` tells by the account's name who calls the hub; of the trouble of others nobody is
+    blamed. None when the ledger knows neither; raises LedgerError.
     """
     with ledger.read() as connection:
-        invoice = _invoice(connection, some_id)
-        update = _update(connection, some_id)
+        reader = _Reader(connection, callers or {})
+        invoice = reader.invoice(some_id)
+        update = reader.update(some_id)
     if invoice is None and update is None:
         return None
     return Life(id=some_id, invoice=invoice, update=update)
 
 
-def _invoice(connection: Connection, hub_id: str) -> InvoiceLife | None:
-    deliveries = histories.deliveries(connection, hub_id)
-    updates = [_whole(connection, row) for row in histories.updates(connection, hub_id=hub_id)]
-    attachments = histories.attachments(connection, hub_id)
-    if not (deliveries or updates or attachments):
-        return None
-    events = {event.id: event for event in histories.events(connection, hub_id)}
-    events |= {event.id: event for update in updates for event in update.events}
-    return InvoiceLife(
-        hub_id=hub_id,
-        deliveries=tuple(deliveries),
-        attachments=tuple(attachments),
-        files=tuple(histories.files(connection, hub_id)),
-        updates=tuple(updates),
-        events=tuple(events[event_id] for event_id in sorted(events)),
-    )
+class _Reader:
+    """Puts lives together from the ledger."""
 
+    def __init__(self, connection: Connection, callers: Mapping[str, Caller]) -> None:
+        self._connection = connection
+        self._callers = callers
 
-def _update(connection: Connection, some_id: str) -> UpdateLife | None:
-    if not (some_id.isascii() and some_id.isdigit() and len(some_id) <= _MOST_DIGITS):
-        return None
-    rows = histories.updates(connection, update_id=int(some_id))
-    return _whole(connection, rows[0]) if rows else None
+    def invoice(self, hub_id: str) -> InvoiceLife | None:
+        connection = self._connection
+        deliveries = histories.deliveries(connection, hub_id)
+        updates = [self._whole(row) for row in histories.updates(connection, hub_id=hub_id)]
+        attachments = histories.attachments(connection, hub_id)
+        if not (deliveries or updates or attachments):
+            return None
+        events = {event.id: event for event in histories.events(connection, hub_id)}
+        events |= {event.id: event for update in updates for event in update.events}
+        blames = (self._of_delivery(row) for row in deliveries)
+        return InvoiceLife(
+            hub_id=hub_id,
+            blame=next((it for it in blames if it is not None), None),
+            deliveries=tuple(deliveries),
+            attachments=tuple(attachments),
+            files=tuple(histories.files(connection, hub_id)),
+            updates=tuple(updates),
+            events=tuple(events[event_id] for event_id in sorted(events)),
+        )
 
+    def update(self, some_id: str) -> UpdateLife | None:
+        if not (some_id.isascii() and some_id.isdigit() and len(some_id) <= _MOST_DIGITS):
+            return None
+        rows = histories.updates(self._connection, update_id=int(some_id))
+        return self._whole(rows[0]) if rows else None
 
-def _whole(connection: Connection, row: UpdateRow) -> UpdateLife:
-    return UpdateLife(
-        row=row,
-        attempts=tuple(histories.attempts(connection, row.id)),
-        events=tuple(histories.events_of_update(connection, row)),
-    )
+    def _whole(self, row: UpdateRow) -> UpdateLife:
+        attempts = histories.attempts(self._connection, row.id)
+        return UpdateLife(
+            row=row,
+            blame=self._of_update(row, attempts),
+            attempts=tuple(attempts),
+            events=tuple(histories.events_of_update(self._connection, row)),
+        )
+
+    def _of_delivery(self, row: DeliveryRow) -> Blame | None:
+        caller = self._callers.get(row.account)
+        if caller is None or row.trouble is None:
+            return None
+        return blaming.of_invoice(caller, row.trouble, hub_id=row.hub_id, since=row.seen_at)
+
+    def _of_update(self, row: UpdateRow, attempts: Sequence[AttemptRow]) -> Blame | None:
+        caller = self._callers.get(row.account)
+        if caller is None:
+            return None
+        since = attempts[-1].at if attempts else row.queued_at
+        if row.refusal_code is not None:
+            return blaming.of_refusal(
+                caller,
+                row.refusal_code,
+                row.refusal_reason or "",
+                hub_id=row.hub_id,
+                update_id=row.id,
+                since=since,
+            )
+        if row.trouble is None:
+            return None
+        return blaming.of_update(
+            caller, row.trouble, hub_id=row.hub_id, update_id=row.id, since=since
+        )

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
+from bridge.blame import Blame
 from bridge.ledger.summary import (
     ComponentRow,
     CutOff,
@@ -16,6 +18,7 @@ from bridge.ledger.summary import (
     WithoutReceipt,
 )
 from bridge.model import DeliveryState, UpdateStatus
+from bridge.status import blaming
 from bridge.status.facts import AccountStatus, Status
 from bridge.status.findings import Finding, findings
 from bridge.status.words import counted, moment, safe, size, span
@@ -36,12 +39,24 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A line of a list; `support` can be pasted into a mail to the AOC's support."""
+
+    text: str
+    support: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A list of which the first items are shown; `more` are not."""
+    """A list of which the first items are shown; `more` are not.
+
+    `clerk` says whose trouble it is, and what happens next.
+    """
 
     title: str
-    items: tuple[str, ...]
+    items: tuple[Item, ...]
     more: int
+    clerk: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,33 +146,61 @@ def _not_collected(status: Status, account: AccountStatus) -> str:
 
 def _listings(status: Status, account: AccountStatus) -> Iterator[Listing]:
     lately = status.refused_lately(account)
-    say = _Sayer(status)
-    yield _listing("Held back", account.held_back, say.held_back)
+    say, caller = _Sayer(status), account.caller
+    held_back = partial(blaming.of_held_back, caller)
+    yield _listing("Held back", account.held_back, say.held_back, blame=held_back)
     yield _listing(
         "Refused state updates",
         tuple(reversed(lately)),
         say.refused,
+        blame=partial(blaming.of_refused, caller),
         older=len(account.refused) - len(lately),
     )
-    yield _listing("State updates that wait", account.waiting, say.waiting)
+    yield _listing(
+        "State updates that wait",
+        account.waiting,
+        say.waiting,
+        blame=partial(blaming.of_waiting, caller),
+    )
     yield _listing(
         f"Not collected for more than {span(status.uncollected_after)}",
         status.uncollected_long(account),
         say.uncollected,
     )
-    yield _listing("Attachments held back", account.held_back_attachments, say.attachment)
-    yield _listing("Not acknowledged yet", account.not_acknowledged, say.held_back)
+    yield _listing(
+        "Attachments held back", account.held_back_attachments, say.attachment, blame=held_back
+    )
+    yield _listing("Not acknowledged yet", account.not_acknowledged, say.held_back, blame=held_back)
     yield _listing("Not recognised in statin", account.unrecognised_files, safe)
     yield _listing("Uploads cut off in the last day", account.cut_off, say.cut_off)
     yield _listing("Placed without a receipt", account.without_receipt, say.without_receipt)
     yield _listing("The hub's list is cut off for", account.row.capped_slices, safe)
 
 
+def _nobody(_: object) -> None:
+    """Return whom to blame for what is no trouble."""
+
+
 def _listing(
-    title: str, rows: Sequence[Row], say: Callable[[Row], str], *, older: int = 0
+    title: str,
+    rows: Sequence[Row],
+    say: Callable[[Row], str],
+    *,
+    blame: Callable[[Row], Blame | None] = _nobody,
+    older: int = 0,
 ) -> Listing:
-    items = tuple(say(row) for row in rows[:MOST_ITEMS])
-    return Listing(title=title, items=items, more=len(rows) - len(items) + older)
+    shown = rows[:MOST_ITEMS]
+    blames = [blame(row) for row in shown]
+    items = tuple(
+        Item(text=say(row), support=None if it is None else it.support)
+        for row, it in zip(shown, blames, strict=True)
+    )
+    return Listing(
+        title=title,
+        items=items,
+        more=len(rows) - len(items) + older,
+        clerk=blaming.sentences(blames),
+    )
 
 
 class _Sayer:

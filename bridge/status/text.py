@@ -5,12 +5,16 @@ from collections.abc import Iterator, Mapping
 
 from rich.text import Text
 
+from bridge.blame import Blame
 from bridge.ledger.histories import AttachmentRow, AttemptRow, DeliveryRow, EventRow, FileRow
 from bridge.status.facts import Status
 from bridge.status.findings import Finding
 from bridge.status.life import InvoiceLife, Life, UpdateLife
 from bridge.status.page import Listing, Page, Section, page
 from bridge.status.words import moment, safe
+
+SUPPORT = "For the AOC's support"
+"""Stands before what can be pasted into a mail to them."""
 
 _LABEL = 20
 """Width of the names before the facts."""
@@ -56,6 +60,8 @@ def _finding(text: Text, number: int, finding: Finding, config: str) -> None:
     text.append(f"     {finding.advice}")
     command = command_line(finding, config)
     text.append(f":\n       {command}\n" if command else ".\n")
+    if finding.support is not None:
+        text.append(f"     {SUPPORT}: {safe(finding.support)}\n", "dim")
 
 
 def _section(text: Text, section: Section) -> None:
@@ -69,8 +75,12 @@ def _section(text: Text, section: Section) -> None:
 
 def _listing(text: Text, listing: Listing) -> None:
     text.append(f"  {listing.title}\n")
+    for sentence in listing.clerk:
+        text.append(f"    {sentence}.\n", "dim")
     for item in listing.items:
-        text.append(f"    - {item}\n")
+        text.append(f"    - {item.text}\n")
+        if item.support is not None:
+            text.append(f"      {SUPPORT}: {safe(item.support)}\n", "dim")
     if listing.more:
         text.append(f"    and {listing.more} more: `status --json` lists all\n", "dim")
 
@@ -93,6 +103,7 @@ def _invoice(invoice: InvoiceLife) -> Iterator[str]:
         yield "  The hub has not listed it: it is only known from state updates."
     for delivery in invoice.deliveries:
         yield from _delivery(delivery)
+    yield from _blame(invoice.blame)
     yield from _titled("Attachments", (_attachment(row) for row in invoice.attachments))
     yield from _titled("Files in the mailbox", (_file(row) for row in invoice.files))
     for update in invoice.updates:
@@ -129,6 +140,13 @@ def _delivery(row: DeliveryRow) -> Iterator[str]:
         )
     }
     yield from _facts(said | times)
+
+
+def _blame(blame: Blame | None) -> Iterator[str]:
+    if blame is not None:
+        yield f"  {blame.clerk}."
+    if blame is not None and blame.support is not None:
+        yield f"  {SUPPORT}: {safe(blame.support)}"
 
 
 def _facts(values: Mapping[str, object]) -> Iterator[str]:
@@ -179,6 +197,7 @@ def _update(update: UpdateLife) -> Iterator[str]:
             "next try": row.next_attempt_at and moment(row.next_attempt_at),
         }
     )
+    yield from _blame(update.blame)
     for attempt in update.attempts:
         yield f"  {'tried':<{_LABEL}}{_attempt(attempt)}"
 

@@ -22,7 +22,7 @@ from bridge.ledger import Ledger, summary
 from bridge.settings import Settings
 from bridge.status import Status, look
 from bridge.status.page import page
-from bridge.status.text import command_line
+from bridge.status.text import SUPPORT, command_line
 from bridge.web.guard import Guard
 from bridge.web.metrics import registry
 
@@ -74,6 +74,7 @@ def _status_page(now: Callable[[], Status], style: str) -> Response:
     html = templates.get_template("status.html").render(
         page=page(now()),
         command=partial(command_line, config="FILE"),
+        support=SUPPORT,
         refresh=REFRESH,
         style=Markup(style),  # noqa: S704  (our own file)
     )
