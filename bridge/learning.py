@@ -7,6 +7,7 @@ the software may be about to take it: a person is told.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -16,6 +17,7 @@ import structlog
 from sqlalchemy import Connection
 
 from bridge.account import Account
+from bridge.durable import storage
 from bridge.errors import SettingsError
 from bridge.ledger import deliveries, events, learned, placed_files
 from bridge.ledger.deliveries import Contents
@@ -33,6 +35,9 @@ log = structlog.get_logger()
 
 AT_ONCE = 100
 """Invoices written down in one transaction."""
+
+WORKERS = 8
+"""Files put into the archive at once: most of the time goes by waiting for the disk."""
 
 SHIPPED = "efact"
 """The profile that names are tried by besides the account's own."""
@@ -80,17 +85,18 @@ def learn(account: Account, folder: Path, *, collected: bool) -> Lesson:
     unread = [it for it in found if isinstance(it, Unread)]
     past = weigh([it for it in found if isinstance(it, OldFile)], _profiles(account))
     prepare(account)
-    with account.mailbox.turn("inbound"):
+    with account.mailbox.turn("learn"):
         account.mailbox.clear_staged("learn")
         with account.ledger.read() as connection:
             known = learned.known(connection, account.name)
-            lying = _in_mailbox(connection, account) if collected else {}
         new = [it for it in past.invoices if _is_new(known.get(it.hub_id), collected=collected)]
         now = account.clock()
         _write_down(account, folder, _invoices(new, collected=collected, now=now))
         with account.ledger.read() as connection:
             attachments = list(_attachments(connection, account, past))
         _write_down(account, folder, attachments)
+    with account.ledger.read() as connection:
+        lying = _in_mailbox(connection, account) if collected else {}
     problems = (
         *(f"{it.path}: not read: {it.reason}" for it in unread),
         *past.problems,
@@ -115,9 +121,10 @@ def learn(account: Account, folder: Path, *, collected: bool) -> Lesson:
 
 
 def _refuse_wrong(folder: Path, *, own: Path) -> None:
-    if not folder.is_dir():
-        raise SettingsError(f"{folder}: there is no such folder")
-    here, there = folder.resolve(), own.resolve()
+    with storage(str(folder)):
+        if not folder.is_dir():
+            raise SettingsError(f"{folder}: there is no such folder")
+        here, there = folder.resolve(), own.resolve()
     if here.is_relative_to(there) or there.is_relative_to(here):
         raise SettingsError(
             f"{folder}: the bridge keeps its own files there (data_dir is {own}); learning is from "
@@ -197,12 +204,14 @@ def _attachments(connection: Connection, account: Account, past: Past) -> Iterat
 
 
 def _write_down(account: Account, folder: Path, found: Iterable[_Found]) -> None:
+    """Write down what was learned, its file first; not while a round decides what to place."""
     waiting = iter(found)
     while some := list(islice(waiting, AT_ONCE)):
-        for file, _, _ in some:
-            _keep(account, folder, file)
-        now = account.clock()
-        with account.ledger.write() as connection:
+        with ThreadPoolExecutor(WORKERS, thread_name_prefix="learn") as pool:
+            for kept in [pool.submit(_keep, account, folder, file) for file, _, _ in some]:
+                kept.result()
+        with account.mailbox.turn("inbound"), account.ledger.write() as connection:
+            now = account.clock()  # after the round before it: see `leave_out_attachments`
             for _, hub_id, told in some:
                 learned.add(connection, account.name, hub_id, told, at=now)
                 events.record(

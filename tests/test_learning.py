@@ -12,7 +12,7 @@ from bridge.errors import SettingsError, StorageError
 from bridge.facturae import MAX_BYTES
 from bridge.inbound import Inbound
 from bridge.learning import Lesson, learn
-from bridge.ledger import histories, learned
+from bridge.ledger import accounts, histories, learned
 from bridge.ledger.deliveries import Contents
 from bridge.ledger.histories import DeliveryRow, EventRow
 from bridge.ledger.learned import LearnedAttachment, LearnedInvoice
@@ -171,6 +171,24 @@ def test_attachments_of_an_invoice_that_is_no_longer_pending_are_not_placed(
         "attachment learned",
         "attachment left out: collected before",
     ]
+
+
+def test_attachments_count_as_had_until_a_listing_shows_all_of_them(
+    office: Office, old: OldMailbox
+) -> None:
+    (hub_id,) = office.add()
+    old.keeps(hub_id)
+    learn_from(office, old)
+    office.pull()
+    account = office.account
+    with account.ledger.write() as connection:
+        accounts.note_poll(connection, account.name, at=account.clock(), capped_slices=["all"])
+    office.sandbox.book.add_attachment(hub_id, "a.pdf", b"%PDF-1")
+    office.pull()
+    assert office.names("adjout") == []
+    office.sandbox.book.add_attachment(hub_id, "b.pdf", b"%PDF-2")
+    office.pull()
+    assert len(office.names("adjout")) == 1
 
 
 def test_not_collected_says_that_the_software_is_still_to_get_it(

@@ -1,6 +1,7 @@
 """What was learned from a folder of old mailbox files, as lines for a person."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from bridge.learning import Lesson
 from bridge.past import NamesFound
@@ -25,19 +26,20 @@ def lesson_lines(lesson: Lesson) -> Iterator[str]:
     if lesson.disagreeing:
         shown = (f"{safe(nif)} ({_times(codes)})" for nif, codes in lesson.disagreeing.items())
         yield (
-            f"{len(lesson.disagreeing)} more with several codes, none of which is used: "
-            f"{_first(shown, total=len(lesson.disagreeing))}"
+            f"files disagree on the codes of {counted(len(lesson.disagreeing), 'more tax id')}, "
+            f"none of which is used: {_first(shown, total=len(lesson.disagreeing))}"
         )
     yield from _names(lesson.names, of_account=lesson.names.profile == lesson.profile)
 
 
 def _first(texts: Iterator[str], *, total: int) -> str:
-    shown = [text for text, _ in zip(texts, range(_NAMED), strict=False)]
-    return ", ".join(shown) + (f" and {total - _NAMED} more" if total > _NAMED else "")
+    more = f" and {total - _NAMED} more" if total > _NAMED else ""
+    return ", ".join(islice(texts, _NAMED)) + more
 
 
 def _times(codes: Mapping[str, int]) -> str:
-    return ", ".join(f"{safe(code)}: {counted(times, 'file')}" for code, times in codes.items())
+    shown = (f"{safe(code)}: {counted(times, 'file')}" for code, times in codes.items())
+    return _first(shown, total=len(codes))
 
 
 def _names(names: NamesFound, *, of_account: bool) -> Iterator[str]:
