@@ -324,7 +324,7 @@ class Outside:
         assert not pending, f"still on the pending list: {pending}"
         marked = {hub_id for hub_id in book.hub_ids if book.held(hub_id).pending_attachments}
         if self.policy == "never":
-            marked = {hub_id for hub_id in marked if self._arrived(hub_id)}
+            marked = {hub_id for hub_id in marked - self.elsewhere if self._arrived(hub_id)}
         assert not marked, f"attachments still marked: {marked}"
 
     def _arrived(self, hub_id: HubId) -> bool:

@@ -6,6 +6,7 @@ EFACT_PROMISES_EXAMPLES to a number of examples.
 """
 
 import os
+import shutil
 import sys
 from itertools import count
 from pathlib import Path
@@ -29,6 +30,7 @@ from bridge.errors import HubAwayError
 from bridge.ledger import Ledger
 from bridge.model import FINAL_STATES, HubId, State, StateUpdate
 from bridge.placing import prepare
+from bridge.repair import put_right
 from bridge.sandbox.server import Sandbox
 from bridge.taking import retry
 from tests.accounts import Office, failing, open_office, settings_for
@@ -78,6 +80,8 @@ class Promises(RuleBasedStateMachine):
         stamina.set_testing(True, attempts=2)
         self.temporary = TemporaryDirectory()
         self.folder = Path(self.temporary.name)
+        self.ledger = self.folder / "data" / "ledger.db"
+        self.backup = self.folder / "backup.db"
         self.sandbox = Sandbox(invoices=0)
         self.sandbox.start()
         self.is_up = True
@@ -105,8 +109,9 @@ class Promises(RuleBasedStateMachine):
     )
     def begin(self, policy: str, ahead: float) -> None:
         self.sandbox.book.clock_offset = ahead
-        (self.folder / "data").mkdir()
-        (self.folder / "data" / "ledger.db").write_bytes(empty_ledger())
+        self.ledger.parent.mkdir()
+        for path in (self.ledger, self.backup):
+            path.write_bytes(empty_ledger())
         self.outside = Outside(office=self.open(policy), policy=policy)
         prepare(self.office.account)
 
@@ -246,12 +251,30 @@ class Promises(RuleBasedStateMachine):
     def the_power_fails(self, pulls: bool, steps: int) -> None:
         with power_for(steps):
             self.ends_well_or_hub_is_away(self.office.pull if pulls else self.office.push)
-        self.the_bridge_is_started_anew()
+        self.the_bridge_is_started_anew(serves=False)
+
+    @rule(serves=st.booleans())
+    def the_bridge_is_started_anew(self, serves: bool) -> None:
+        self.close()
+        self.start(serves=serves)
+
+    def start(self, *, serves: bool) -> None:
+        """Open everything, and put right what is not, as `serve` does."""
+        self.known.office = self.open(self.known.policy)
+        if serves:
+            put_right(self.office.account)
 
     @rule()
-    def the_bridge_is_started_anew(self) -> None:
+    def the_ledger_is_backed_up(self) -> None:
         self.close()
-        self.known.office = self.open(self.known.policy)
+        shutil.copy(self.ledger, self.backup)
+        self.start(serves=False)
+
+    @rule(serves=st.booleans())
+    def the_backup_is_restored(self, serves: bool) -> None:
+        self.close()
+        shutil.copy(self.backup, self.ledger)
+        self.start(serves=serves)
 
     def close(self) -> None:
         self.office.account.hub.close()
