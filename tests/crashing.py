@@ -1,7 +1,8 @@
-"""A process that does rounds and is killed at a named step; the bridge itself knows nothing of it.
+"""Commands of the bridge, each in a process of its own that can be killed at any durable step.
 
 Run as `python -m tests.crashing`: it imports the bridge once, then forks for each job that it reads
-(a line of JSON) and answers how the fork ended. So a kill costs no start of an interpreter.
+(a line of JSON) and answers how the fork ended. So a kill costs no start of an interpreter. What
+runs in the fork are the commands as they are installed; the bridge itself knows nothing of it.
 """
 
 import json
@@ -10,72 +11,71 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from itertools import count
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
-import structlog
-from sqlalchemy import Connection
-
-from bridge.account import open_account
-from bridge.hub import HubClient
-from bridge.inbound import Inbound
+from bridge import cli
+from bridge.account import Account, open_account, utc_now
+from bridge.facade.events import LogEvents, Session
+from bridge.facade.folders import DoorMailbox
+from bridge.facade.tree import Visit
+from bridge.facade.uploads import Start
 from bridge.ledger import Ledger
-from bridge.mailbox import Archive, Mailbox
-from bridge.outbound import outbound_round
-from bridge.settings import Settings
+from bridge.naming import Folder
+from bridge.retention import remove_outdated
+from bridge.settings import load_settings
+from bridge.taking import note_cut_off
+from tests.durable_steps import Steps
 
-STEPS: dict[str, tuple[type, str]] = {
-    "ledger": (Ledger, "write"),
-    "archive": (Archive, "keep"),
-    "ready": (Mailbox, "make_ready"),
-    "show": (Mailbox, "show"),
-    "copy": (Mailbox, "keep_dropped"),
-    "remove": (Mailbox, "remove"),
-    "patch": (HubClient, "patch"),
-    "mark": (HubClient, "drop_pending_attachment"),
-    "download": (HubClient, "facturae"),
-}
-"""The durable steps, and what the hub is told."""
+CONFIG = "efact-bridge.toml"
+
+GOOD_ENOUGH = (0, 1, 3)
+"""Exit codes of a command that ran: something may have been refused, the hub may be away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What a process is to do, and where it dies: at the `nth` call (from 1) of a step."""
+class Kill:
+    """Where a process dies: just before it makes a step for the `nth` time (from 1)."""
 
-    folder: str
-    base_url: str
-    issuer: str
-    rounds: tuple[str, ...]
-    before: tuple[str, ...] = ()
-    """Rounds in which it does not die."""
-    acknowledge: str = "collected"
     step: str = ""
-    """Empty: it lives."""
-    when: str = "after"
-    """`before` the step or `after` it; a transaction's `before` is the one before its commit."""
-    nth: int = 0
+    """Empty: any, counted together."""
+    nth: int = 1
+    power_cut: bool = False
+    """Take with it what was not synced, as when the power fails."""
+
+    def __str__(self) -> str:
+        return f"{'power cut' if self.power_cut else 'kill'} at {self.step or 'step'} {self.nth}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a process ended."""
+
+    killed: bool
+    steps: tuple[str, ...] = ()
+    """The durable steps that it made, in order, where it was not killed."""
+
+
+@dataclass(slots=True)
 class Crasher:
-    """Runs jobs, each in a process of its own."""
+    """Does commands, each job in a process of its own."""
 
-    def __init__(self) -> None:
+    _process: "subprocess.Popen[str]" = field(init=False)
+
+    def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.crashing"],
             cwd=Path(__file__).parents[1],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
         )
-
-    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -86,113 +86,164 @@ class Crasher:
     ) -> None:
         self._process.communicate()
 
-    def run(self, job: Job) -> bool:
-        """Do a job; return whether it was killed, fail when it ended in any other way."""
+    def run(self, folder: Path, *commands: str, kill: Kill | None = None) -> Outcome:
+        """Do commands one after the other in one process; fail when they went wrong.
+
+        A command is one of `efact-bridge`, with its arguments, or one of `EXTRA`.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asdict(job)) + "\n")
+        job = {"folder": str(folder), "commands": commands, "kill": kill and asdict(kill)}
+        self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
-        assert answer["trouble"] == "", answer["trouble"]
-        return bool(answer["killed"])
+        said = (folder / "said").read_text(errors="replace")
+        assert answer["trouble"] == "", f"{answer['trouble']}\n{said}"
+        return Outcome(killed=answer["killed"], steps=tuple(answer["steps"]))
 
 
 def serve() -> None:
     """Do the jobs that come on standard input."""
-    empty = _empty_ledger()
+    with TemporaryDirectory() as folder:
+        Ledger(Path(folder) / "ledger.db").close()  # so that every fork has Alembic
     for line in sys.stdin:
         job = json.loads(line)
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
-            _child(Job(**job), empty, writer)
+            _child(job, writer)
         os.close(writer)
         with os.fdopen(reader, encoding="utf-8") as said:
-            trouble = said.read()
+            answer = json.loads(said.read() or '{"trouble": "", "steps": []}')
         _, status = os.waitpid(child, 0)
         killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        print(json.dumps({"killed": killed, "trouble": trouble}), flush=True)  # noqa: T201
+        print(json.dumps({"killed": killed} | answer), flush=True)  # noqa: T201
 
 
-def _empty_ledger() -> bytes:
-    """Return a new ledger: to make its tables takes longer than all the rest of a job."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "ledger.db"
-        Ledger(path).close()
-        return path.read_bytes()
-
-
-def _child(job: Job, empty_ledger: bytes, writer: int) -> None:
+def _child(job: dict[str, Any], writer: int) -> NoReturn:
+    steps: list[str] = []
+    trouble = ""
     try:
-        data = Path(job.folder) / "data"
-        data.mkdir(exist_ok=True)
-        if not (data / "ledger.db").exists():
-            (data / "ledger.db").write_bytes(empty_ledger)
-        structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-        _work(job)
+        folder = Path(job["folder"])
+        os.chdir(folder)
+        said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        _watch(folder / "data", job["kill"] and Kill(**job["kill"]), steps)
+        for command in job["commands"]:
+            _do(folder, command.split())
     except BaseException:  # whatever it is, the test wants to read it
-        os.write(writer, traceback.format_exc().encode())
-    finally:
-        os._exit(0)
+        trouble = traceback.format_exc()
+    os.write(writer, json.dumps({"trouble": trouble, "steps": steps}).encode())
+    os._exit(0)
 
 
-def _work(job: Job) -> None:
-    folder = Path(job.folder)
-    own = {
-        "name": "town",
-        "issuer": job.issuer,
-        "secret_file": folder / "hub.secret",
-        "acknowledge": job.acknowledge,
-    }
-    settings = Settings(
-        data_dir=folder / "data",
-        hub={"base_url": job.base_url, "max_connections": 1},  # type: ignore[arg-type]
-        push={"settle": 0},  # type: ignore[arg-type]
-        account=[own],  # type: ignore[arg-type]
+def _watch(data: Path, kill: Kill | None, made: list[str]) -> None:
+    """Write the steps down, or die at one of them."""
+    times: Counter[str] = Counter()
+
+    def reached(step: str) -> None:
+        made.append(step)
+        times.update((step, ""))
+        if kill is not None and kill.step in (step, "") and times[kill.step] == kill.nth:
+            if kill.power_cut:
+                watched.cut_power()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    watched = Steps(data, reached)
+    watched.watch()
+
+
+def _do(folder: Path, words: list[str]) -> None:
+    if words[0] in EXTRA:
+        EXTRA[words[0]](folder, *words[1:])
+        return
+    sys.argv = ["efact-bridge", words[0], "-c", str(folder / CONFIG), *words[1:]]
+    try:
+        cli.main()
+    except SystemExit as end:
+        if end.code not in GOOD_ENOUGH or (words[0] == "verify" and end.code):
+            raise
+
+
+# -- what `serve` does beside the rounds ----------------------------------------------------------
+
+
+def _account(folder: Path) -> Account:
+    settings = load_settings(folder / CONFIG)
+    return open_account(settings, settings.account[0], Ledger(settings.data_dir / "ledger.db"))
+
+
+def _cut_off(folder: Path, name: str) -> None:
+    """Hand over an upload that was cut off, if it is still there, as `serve` does at its start."""
+    partial = folder / "data" / "staging" / "uploads" / "town" / "token.statin" / name
+    if partial.exists():
+        note_cut_off(_account(folder), Folder.STATIN, name, partial)
+
+
+def _remove_outdated(folder: Path) -> None:
+    """Look at the archive as it will be when everything in it is old."""
+    later = utc_now() + timedelta(days=400)
+    remove_outdated(replace(_account(folder), clock=lambda: later))
+
+
+@dataclass(frozen=True, slots=True)
+class VisitStep:
+    """One thing that a client of a door does, and what lies in `statin` afterwards."""
+
+    do: Callable[[Visit], None]
+    after: Mapping[str, str]
+
+
+def _upload(name: str, content: str, *, exclusive: bool = False) -> Callable[[Visit], None]:
+    def do(visit: Visit) -> None:
+        upload = visit.write(f"/statin/{name}", start=Start.EMPTY, create=True, exclusive=exclusive)
+        upload.write(0, content[:3].encode())
+        upload.write(3, content[3:].encode())
+        visit.finish(upload)
+
+    return do
+
+
+VISIT: tuple[VisitStep, ...] = (
+    VisitStep(_upload("a.tmp", "first"), {"a.tmp": "first"}),
+    VisitStep(_upload("a.tmp", "second"), {"a.tmp": "second"}),
+    VisitStep(_upload("b.tmp", "third", exclusive=True), {"a.tmp": "second", "b.tmp": "third"}),
+    VisitStep(
+        lambda visit: visit.rename("/statin/a.tmp", "/statin/c.tmp", replace=False),
+        {"b.tmp": "third", "c.tmp": "second"},
+    ),
+    VisitStep(
+        lambda visit: visit.rename("/statin/b.tmp", "/statin/c.tmp", replace=True),
+        {"c.tmp": "third"},
+    ),
+    VisitStep(lambda visit: visit.remove("/statin/c.tmp"), {}),
+)
+"""A client that uploads, overwrites, renames and deletes."""
+
+
+def _visit(folder: Path) -> None:
+    """Be that client; the file `done` gets a byte for each thing that was confirmed to it."""
+    mailbox = DoorMailbox(
+        account="town",
+        root=folder / "data" / "mailboxes" / "town",
+        folders={role.value: role.value for role in Folder},
+        staging=folder / "data" / "staging",
     )
-    account = open_account(settings, settings.account[0], Ledger(settings.data_dir / "ledger.db"))
-    flow = Inbound(account)
-    rounds: dict[str, Callable[[], object]] = {
-        "pull": lambda: flow.round(only_due=False),
-        "push": lambda: outbound_round(account, only_due=False),
-    }
-    for name in job.before:
-        rounds[name]()
-    if job.step:
-        _kill_at(job)
-    for name in job.rounds:
-        rounds[name]()
+    mailbox.prepare()
+    session = Session(user="rcf", account="town", address="127.0.0.1", protocol="sftp")
+    visit = Visit(mailbox, session, LogEvents())
+    for step in VISIT:
+        step.do(visit)
+        with (folder / "done").open("a") as done:
+            done.write(".")
 
 
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _kill_at(job: Job) -> None:
-    owner, name = STEPS[job.step]
-    original: Any = getattr(owner, name)
-    calls = count(1)
-
-    def step(*args: Any, **options: Any) -> Any:
-        mine = next(calls) == job.nth
-        if mine and job.when == "before":
-            _die()
-        result = original(*args, **options)
-        if mine and job.when == "after":
-            _die()
-        return result
-
-    @contextmanager
-    def transaction(ledger: Ledger) -> Iterator[Connection]:
-        mine = next(calls) == job.nth
-        with original(ledger) as connection:
-            yield connection
-            if mine and job.when == "before":
-                _die()
-        if mine and job.when == "after":
-            _die()
-
-    setattr(owner, name, transaction if job.step == "ledger" else step)
+EXTRA: dict[str, Callable[..., None]] = {
+    "cut-off": _cut_off,
+    "remove-outdated": _remove_outdated,
+    "visit": _visit,
+}
 
 
 if __name__ == "__main__":
