@@ -356,6 +356,7 @@ def test_capped_lists_are_told(tmp_path: Path, ledger: Ledger) -> None:
         accounts.note_poll(connection, "town", at=NOW, capped_slices=["P0800000A"])
     found = status.look(settings(tmp_path), ledger, now=NOW)
     assert found.accounts[0].row.capped_slices == ("P0800000A",)
+    assert found.accounts[0].row.capped_listings == 1
     assert "More invoices wait at the hub than it lists" in status.as_text(found)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bridge.ledger.schema import account
@@ -17,8 +17,14 @@ def _set(connection: Connection, name: str, **values: object) -> None:
 def note_poll(
     connection: Connection, name: str, *, at: datetime, capped_slices: Sequence[str]
 ) -> None:
-    """A listing of the pending invoices succeeded."""
+    """A listing of the pending invoices succeeded; one with capped slices is counted."""
     _set(connection, name, last_poll=at, capped_slices=list(capped_slices))
+    if capped_slices:
+        connection.execute(
+            update(account)
+            .where(account.c.name == name)
+            .values(capped_listings=account.c.capped_listings + 1)
+        )
 
 
 def note_hub(

@@ -43,6 +43,7 @@ class AccountRow:
     clock_offset_seconds: float | None = None
     trouble: str | None = None
     trouble_since: datetime | None = None
+    capped_listings: int = 0
     verified_at: datetime | None = None
     verified_through: datetime | None = None
 

@@ -71,6 +71,7 @@ def _account(status: Status, account: AccountStatus) -> Document:
         "not_taken_files": list(account.not_taken),
         "last_poll": _plain(account.row.last_poll),
         "capped_slices": list(account.row.capped_slices),
+        "capped_listings": account.row.capped_listings,
         "verified_through": _plain(account.row.verified_through),
         "trouble": account.row.trouble or account.mailbox_trouble,
         "blame": _plain(blaming.of_account(account)),
