@@ -61,6 +61,8 @@ class Lesson:
     attachments: int
     without_hub_id: tuple[str, ...]
     """Names of the invoices that could not be told from others, and so were not counted."""
+    issued: int
+    """How many invoices were passed over, as the platform's own."""
     codes: Mapping[str, str]
     """Addressing codes by NIF, of this account, from this folder and all before."""
     disagreeing: Mapping[str, Mapping[str, int]]
@@ -113,6 +115,7 @@ def learn(account: Account, folder: Path, *, collected: bool) -> Lesson:
             new=len(new),
             attachments=len(attachments),
             without_hub_id=tuple(file.name for file in past.without_hub_id),
+            issued=past.issued,
             codes=learned.codes(connection, account.name),
             disagreeing=learned.disagreeing_codes(connection, account.name),
             names=past.names,

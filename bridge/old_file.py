@@ -46,6 +46,8 @@ class Broken:
     reason: str
 
 
+EMPTY = Broken("the file is empty")
+
 Content = InvoiceFacts | Statements | Broken | None
 """What a file is; None for anything else, an attachment perhaps."""
 
@@ -73,12 +75,14 @@ def what_it_is(content: bytes) -> Content:
         return Statements(tuple(_statements(feedback.read(content).entries)))
     except RcfFileError:
         pass
-    if content.strip() and not content.lstrip().startswith(_XML_STARTS):
+    if not content.strip():
+        return EMPTY
+    if not content.lstrip().startswith(_XML_STARTS):
         return None
     try:
         ensure_well_formed(content)
     except FacturaeError as error:
-        return Broken(str(error) if content.strip() else "the file is empty")
+        return Broken(str(error))
     return None
 
 

@@ -28,8 +28,8 @@ class Unread:
 
 
 def read_folder(folder: Path) -> Iterator[OldFile | Unread]:
-    """Yield every file below a folder, by name, each with what it is."""
-    for found in _walk(folder, Path()):
+    """Yield every file below a folder with what it is, in the same order each time."""
+    for found in _walk(folder):
         yield found if isinstance(found, Unread) else _look(folder, found)
 
 
@@ -47,22 +47,25 @@ def read_again(folder: Path, file: OldFile) -> bytes:
     return content
 
 
-def _walk(folder: Path, below: Path) -> Iterator[Path | Unread]:
+def _walk(folder: Path) -> Iterator[Path | Unread]:
     """Yield the files, their paths below the folder, and what is no file or cannot be listed."""
-    try:
-        with os.scandir(folder / below) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        yield Unread(path=below, reason=error.strerror or str(error))
-        return
-    for entry in found:
-        path = below / entry.name
-        if entry.is_symlink():
-            yield Unread(path=path, reason="a link, which is not followed")
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _walk(folder, path)
-        else:
-            yield path
+    waiting = [Path()]
+    while waiting:
+        below = waiting.pop()
+        try:
+            with os.scandir(folder / below) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            yield Unread(path=below, reason=error.strerror or str(error))
+            continue
+        for entry in found:
+            path = below / entry.name
+            if entry.is_symlink():
+                yield Unread(path=path, reason="a link, which is not followed")
+            elif entry.is_dir(follow_symlinks=False):
+                waiting.append(path)
+            else:
+                yield path
 
 
 def _look(folder: Path, path: Path) -> OldFile | Unread:

@@ -5,7 +5,8 @@ invoices. A name alone makes nothing an invoice, since messages are named in the
 an invoice its hub id; where it gives none, statements may, if exactly one invoice fits. Nothing is
 guessed: what stays open is said to be so.
 
-Files of `in` and `adjin` are passed over: the platform issued them, it did not receive them.
+What lies in `in` without a hub id, and in `adjin`, is counted and passed over: the platform issued
+it. With a hub id it was received: what is "in" to the old mailbox is not so to every archive.
 """
 
 import re
@@ -17,7 +18,7 @@ from datetime import date
 from bridge.identity import number_forms, plain_nif, plain_number
 from bridge.model import Digest, HubId, InvoiceFacts
 from bridge.naming import Folder, NameParts, Profile
-from bridge.old_file import Broken, OldFile, Statement, Statements
+from bridge.old_file import EMPTY, Broken, OldFile, Statement, Statements
 
 MOST_ATTACHMENTS = 999
 """The number of an attachment has three digits (legacy-ftp, "File names"); more is a hub id."""
@@ -66,11 +67,13 @@ class Past:
     """What the files of an old mailbox tell together."""
 
     invoices: tuple[OldInvoice, ...]
-    """Each hub id once, in the order of their paths."""
+    """Each hub id once."""
     attachments: tuple[OldAttachment, ...]
     without_hub_id: tuple[OldFile, ...]
     problems: tuple[str, ...]
     """What could not be decided, in sentences."""
+    issued: int
+    """How many invoices were passed over, as the platform's own."""
     names: NamesFound
 
 
@@ -80,15 +83,16 @@ def weigh(files: Sequence[OldFile], profiles: Mapping[str, Profile]) -> Past:
     Of several profiles that fit as many names the first counts.
     """
     profile_name, profile = _followed(files, profiles)
-    received = [it for it in files if _role(profile, it) not in {Folder.IN, Folder.ADJIN}]
+    received = [file for file in files if _role(profile, file) is not Folder.ADJIN]
     attachments = [found for file in received if (found := _attachment(profile, file))]
     enclosed = {found.file.path for found in attachments}
     rest = [file for file in received if file.path not in enclosed]
-    invoices = [
+    named = [
         _Named(file=file, facts=file.content, parts=_parts(profile, file))
         for file in rest
         if isinstance(file.content, InvoiceFacts)
     ]
+    invoices = [it for it in named if it.hub_id or _role(profile, it.file) is not Folder.IN]
     statements = _Index(
         said for file in rest if isinstance(file.content, Statements) for said in file.content.said
     )
@@ -99,6 +103,7 @@ def weigh(files: Sequence[OldFile], profiles: Mapping[str, Profile]) -> Past:
         attachments=_once(attachments),
         without_hub_id=without,
         problems=(*problems, *map(_say_broken, broken)),
+        issued=len(named) - len(invoices),
         names=_names_found(profile_name, profile, invoices, attachments),
     )
 
@@ -146,7 +151,7 @@ def _is_broken_invoice(profile: Profile, file: OldFile) -> bool:
     """Tell whether a broken file may have been an invoice; of an empty one only the name tells."""
     if not isinstance(file.content, Broken):
         return False
-    return file.content != Broken("the file is empty") or bool(profile.parse(Folder.OUT, file.name))
+    return file.content is not EMPTY or profile.parse(Folder.OUT, file.name) is not None
 
 
 def _say_broken(file: OldFile) -> str:
@@ -157,10 +162,11 @@ def _say_broken(file: OldFile) -> str:
 def _parts(profile: Profile, file: OldFile) -> NameParts | None:
     """Return what an invoice's name tells.
 
-    In another folder the last part is no hub id: in `statout` it is a message's.
+    In the folders of messages the last part is no hub id.
     """
-    here = _role(profile, file) in {Folder.OUT, None}
-    return profile.parse(Folder.OUT, file.name) if here else None
+    if _role(profile, file) in {Folder.STATOUT, Folder.STATIN}:
+        return None
+    return profile.parse(Folder.OUT, file.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +205,8 @@ class _Index:
             known = self._by_hub_id.get(said.hub_id)
             if known is None or (known.registered_at is None and said.registered_at):
                 self._by_hub_id[said.hub_id] = said
+            if not _is_hub_id(said.hub_id):
+                continue
             if said.filename:
                 self._by_filename[_file_key(said.filename)].add(said.hub_id)
             if said.number and said.supplier_nif and said.issue_date:
@@ -229,25 +237,14 @@ def _identify(
     """Return the invoices by their hub ids, those that have none, and what could not be decided."""
     problems: list[str] = []
     by_id: dict[HubId, list[_Named]] = defaultdict(list)
-    nameless: list[_Named] = []
     for invoice in invoices:
-        others = statements.of_name(invoice.file.name) - {invoice.hub_id}
         if invoice.hub_id is None:
-            nameless.append(invoice)
-        elif others:
-            problems.append(
-                f"{invoice.file.path}: by its name this is invoice {invoice.hub_id}, by a state "
-                f"message {', '.join(sorted(others))}: not counted as either"
-            )
+            continue
+        others = statements.of_name(invoice.file.name) - {invoice.hub_id}
+        if others:
+            problems.append(_say_contradicted(invoice, others))
         else:
             by_id[invoice.hub_id].append(invoice)
-    digests = {invoice.file.digest for found in by_id.values() for invoice in found}
-    # The same bytes under a name that tells the hub id: a copy.
-    strangers = [invoice for invoice in nameless if invoice.file.digest not in digests]
-    claimed = _claims(strangers, statements, taken=by_id.keys())
-    by_id |= {hub_id: [invoice] for hub_id, invoice in claimed.items()}
-    known = {invoice.file.digest for invoice in claimed.values()}
-    without = {it.file.digest: it.file for it in strangers if it.file.digest not in known}
     for hub_id, found in by_id.items():
         other = next((it for it in found if it.file.digest != found[0].file.digest), None)
         if other is not None:
@@ -255,17 +252,31 @@ def _identify(
                 f"{found[0].file.path} and {other.file.path} are both called invoice {hub_id} but "
                 "differ: the first one is taken"
             )
+    # The same bytes under a name that tells the hub id are a copy.
+    known = {invoice.file.digest for found in by_id.values() for invoice in found}
+    nameless = [it for it in invoices if it.hub_id is None and it.file.digest not in known]
+    claimed = _claims(nameless, statements, taken=by_id.keys())
+    known = {invoice.file.digest for invoice in claimed.values()}
+    without = {it.file.digest: it.file for it in nameless if it.file.digest not in known}
+    firsts = {hub_id: found[0] for hub_id, found in by_id.items()} | claimed
     identified = [
         OldInvoice(
-            file=found[0].file,
-            facts=found[0].facts,
+            file=invoice.file,
+            facts=invoice.facts,
             hub_id=hub_id,
             statement=statements.of(hub_id),
-            codes=found[0].codes,
+            codes=invoice.codes,
         )
-        for hub_id, found in by_id.items()
+        for hub_id, invoice in firsts.items()
     ]
     return identified, tuple(without.values()), problems
+
+
+def _say_contradicted(invoice: _Named, others: Iterable[HubId]) -> str:
+    return (
+        f"{invoice.file.path}: by its name this is invoice {invoice.hub_id}, by a state message "
+        f"{', '.join(sorted(others))}: not counted as either"
+    )
 
 
 def _claims(

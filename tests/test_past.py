@@ -116,6 +116,10 @@ def test_a_hub_id_that_a_name_has_taken_is_not_given_to_another_file() -> None:
     assert (ids(found), unknown(found)) == (["4100055"], ["b.xml"])
 
 
+def test_a_message_with_a_hub_id_that_is_none_gives_none() -> None:
+    assert ids(past(old("a.xml"), old("m.XML", message("no id", "a.xml")))) == []
+
+
 def test_an_answer_to_a_state_file_gives_no_hub_id() -> None:
     found = past(old("a.xml"), old("m.XML", message("4100055", "a.xml", status="REJECTED")))
     assert ids(found) == []
@@ -161,10 +165,15 @@ def test_a_message_is_no_invoice_though_its_name_looks_like_one() -> None:
     assert ids(past(old("S@R@F_7@8100001.XML", message("4100055")))) == []
 
 
-@pytest.mark.parametrize("folder", ["in", "ADJIN"])
-def test_what_the_platform_issued_is_passed_over(folder: str) -> None:
-    found = past(old(f"{folder}/S@R@F_7@4100055.XML"))
-    assert (ids(found), unknown(found), found.names.total) == ([], [], 0)
+@pytest.mark.parametrize(("path", "counted"), [("in/S@R@F_7", 1), ("ADJIN/S@R@F_7@001.xml", 0)])
+def test_what_the_platform_issued_is_passed_over(path: str, counted: int) -> None:
+    found = past(old(path))
+    assert (ids(found), unknown(found), found.issued) == ([], [], counted)
+    assert found.names.total == 0
+
+
+def test_an_invoice_with_a_hub_id_was_received_even_if_its_folder_is_called_in() -> None:
+    assert ids(past(old("in/S@R@F_7@4100055.XML"))) == ["4100055"]
 
 
 def test_in_statout_the_last_part_of_a_name_is_no_hub_id() -> None:

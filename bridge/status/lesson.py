@@ -22,6 +22,8 @@ def lesson_lines(lesson: Lesson) -> Iterator[str]:
             f"{len(lesson.without_hub_id)} without a hub id, not counted: "
             f"{_first(map(safe, lesson.without_hub_id), total=len(lesson.without_hub_id))}"
         )
+    if lesson.issued:
+        yield f"{lesson.issued} in the folder `in` passed over: this platform issued them"
     yield f"addressing codes known of {counted(len(lesson.codes), 'tax id')}"
     if lesson.disagreeing:
         shown = (f"{safe(nif)} ({_times(codes)})" for nif, codes in lesson.disagreeing.items())
