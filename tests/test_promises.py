@@ -34,7 +34,7 @@ from bridge.repair import put_right
 from bridge.sandbox.server import Sandbox
 from bridge.taking import retry
 from tests.accounts import Office, failing, open_office, settings_for
-from tests.power import power_for
+from tests.breaking_off import broken_off_after
 from tests.promises import KINDS, Outside, write_state_file
 
 LONG = int(os.environ.get("EFACT_PROMISES_EXAMPLES", "0"))
@@ -248,8 +248,8 @@ class Promises(RuleBasedStateMachine):
         retry(self.office.account, refused)
 
     @rule(pulls=st.booleans(), steps=st.integers(0, 30))
-    def the_power_fails(self, pulls: bool, steps: int) -> None:
-        with power_for(steps):
+    def the_bridge_breaks_off(self, pulls: bool, steps: int) -> None:
+        with broken_off_after(steps):
             self.ends_well_or_hub_is_away(self.office.pull if pulls else self.office.push)
         self.the_bridge_is_started_anew(serves=False)
 
