@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.chain import BrokenChainError, Link
@@ -25,6 +25,11 @@ log = structlog.get_logger()
 
 HEAD = "0001"
 """The newest schema version, by its migration's name."""
+
+_PRIMARY = 0xFF
+"""What of SQLite's error codes is no detail."""
+
+_OF_THE_DISK = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 
 BUSY_SECONDS = 15
 """How long a writer waits for another process before it gives up."""
@@ -106,7 +111,7 @@ class Ledger:
     def _ours(self) -> Iterator[None]:
         try:
             yield
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             cause = getattr(error, "orig", None) or error
             raise LedgerError(
                 f"ledger {self.path}: {cause}; look at the disk's space and permissions"
@@ -144,7 +149,18 @@ def _engine(path: Path) -> Engine:
         f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
     )
     event.listen(engine, "connect", _configure)
+    event.listen(engine, "handle_error", _forget_broken)
     return engine
+
+
+def _forget_broken(context: ExceptionContext) -> None:
+    """Open new connections after an error of the disk's.
+
+    One that was opened while the disk was read-only would stay so after the disk is well again.
+    """
+    code = getattr(context.original_exception, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    if code & _PRIMARY in _OF_THE_DISK:
+        context.is_disconnect = True
 
 
 def _configure(connection: sqlite3.Connection, _record: object) -> None:

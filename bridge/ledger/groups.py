@@ -49,12 +49,13 @@ class _Group:
         try:
             yield self.connection
         except BaseException as error:
-            del self.links[events:]
-            if self.driver.in_transaction:
-                self.driver.execute("ROLLBACK TO part").close()
-                self.driver.execute("RELEASE part").close()
-            else:  # the disk is full, say: SQLite has undone all of it
+            # The disk is full, say: SQLite has undone all of it, or the connection was given up.
+            if self.connection.invalidated or not self.driver.in_transaction:
                 self.error = error
+                raise
+            del self.links[events:]
+            self.driver.execute("ROLLBACK TO part").close()
+            self.driver.execute("RELEASE part").close()
             raise
         self.driver.execute("RELEASE part").close()
 
@@ -116,7 +117,8 @@ class Groups:
             if group.error is None:
                 self._after_commit(group.links)
         finally:
-            group.connection.info.pop(LINKS, None)
+            if not group.connection.invalidated:
+                group.connection.info.pop(LINKS, None)
             group.connection.close()
             group.done.set()
 
