@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from bridge.errors import HubAwayError
+from bridge.errors import HubAwayError, StorageError
 from bridge.ledger import histories, schema, state_files, updates
 from bridge.ledger.state_files import Kind
 from bridge.model import Digest, State, UpdateStatus
@@ -381,6 +381,21 @@ def test_a_cut_off_upload_is_neither_taken_nor_answered_but_kept(office: Office)
     with office.account.ledger.read() as connection:
         (digest,) = connection.scalars(select(schema.state_file.c.digest))
     assert office.account.mailbox.archive.read(Digest(digest)) == b"<Delivery"
+
+
+def test_a_cut_off_upload_that_could_not_be_kept_waits_where_it_is(office: Office) -> None:
+    office.pull()
+    partial = office.account.mailbox.staged("uploads")
+    partial.write_bytes(b"<Delivery")
+    archive = office.account.mailbox.archive.root
+    aside = archive.rename(archive.with_name("elsewhere"))
+    with pytest.raises(StorageError):
+        note_cut_off(office.account, Folder.STATIN, "a.XML", partial)
+    assert partial.read_bytes() == b"<Delivery"
+    aside.rename(archive)
+    note_cut_off(office.account, Folder.STATIN, "a.XML", partial)
+    assert not partial.exists()
+    assert files(office) == [("a.XML", "cut-off", True)]
 
 
 def test_a_cut_off_upload_that_comes_again_is_taken_as_new(office: Office) -> None:
