@@ -111,9 +111,9 @@ class _Site:
         return len(list((self.gateway.mailbox / "out").iterdir()))
 
     def have_all_collected(self, process: "Popen[str]") -> None:
-        """Return when the software has all invoices, and the hub knows it."""
+        """Return when the software has all invoices, and nothing is left to tell the hub."""
         with _software(self.gateway.mailbox):
-            _wait(process, lambda: self.hub.pending() == 0)
+            _wait(process, lambda: self.hub.pending() == 0 == _untold(self.gateway))
 
 
 def recovery_figures(folder: Path, *, size: int, deliveries: int, rounds: int) -> list[Figure]:
@@ -182,9 +182,23 @@ def _restart(site: _Site) -> tuple[float, float]:
 
 def _last_round(gateway: Gateway) -> object:
     """Return when a round last ended well: then it is noted that the hub was reached."""
+    return _look(gateway, "SELECT hub_asked_at FROM account")
+
+
+def _untold(gateway: Gateway) -> object:
+    """Return how much of what the ledger holds the hub must still be told."""
+    return _look(
+        gateway,
+        "SELECT (SELECT count(*) FROM delivery WHERE acknowledged_at IS NULL)"
+        " + (SELECT count(*) FROM attachment WHERE acknowledged_at IS NULL)"
+        " + (SELECT count(*) FROM state_update WHERE settled_at IS NULL)",
+    )
+
+
+def _look(gateway: Gateway, query: str) -> object:
     ledger = sqlite3.connect(gateway.folder / "data" / "ledger.db")
     try:
-        return ledger.execute("SELECT hub_asked_at FROM account").fetchone()
+        return ledger.execute(query).fetchone()[0]
     finally:
         ledger.close()
 
