@@ -232,3 +232,21 @@ class InvoiceFacts:
     centres: tuple[Centre, ...] = ()
     invoice_count: int = 1
     signed: bool = False
+
+
+class DriftKind(StrEnum):
+    """What differs from the hub's published contract."""
+
+    UNKNOWN_FIELD = "unknown field"
+    MISSING_FIELD = "missing field"
+    UNKNOWN_STATE = "unknown state"
+    UNKNOWN_CODE = "unknown error code"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """One thing that differs in the answers to one call."""
+
+    call: str
+    kind: DriftKind
+    name: str

@@ -8,18 +8,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
+
 from bridge import inbound, outbound
 from bridge.account import Account
 from bridge.errors import AccountError, HubAwayError, LedgerError, LocalError
 from bridge.inbound import Inbound
-from bridge.ledger import accounts
+from bridge.ledger import accounts, drift
 from bridge.placing import prepare
 from bridge.sending import Sent
 from bridge.taking import arriving, has_settled
 
+log = structlog.get_logger()
+
 LEAST_PATIENCE = 10
 """Seconds that `push` waits at least for a file that does not settle."""
-
 
 TURN = 30
 """Seconds in which `serve` begins new acknowledgements, or new updates, before the others get
@@ -89,7 +92,10 @@ def wait_until_settled(account: Account) -> None:
 def _noted(account: Account) -> Iterator[None]:
     """Write down that the hub is away, or what else keeps the account from going on."""
     try:
-        yield
+        try:
+            yield
+        finally:
+            _note_drift(account)
     except HubAwayError:
         _note_hub(account, reachable=False)
         raise
@@ -99,6 +105,23 @@ def _noted(account: Account) -> Iterator[None]:
         with account.ledger.write() as connection:
             accounts.note_trouble(connection, account.name, str(error), at=account.clock())
         raise
+
+
+def _note_drift(account: Account) -> None:
+    """Write down what the hub answered beside its contract; say what was not met before."""
+    met = account.hub.take_drift()
+    if not met:
+        return
+    with account.ledger.write() as connection:
+        new = drift.note(connection, account.name, met, at=account.clock())
+    for it in new:
+        log.warning(
+            "the hub's answer differs from its contract",
+            account=account.name,
+            call=it.call,
+            kind=it.kind,
+            name=it.name,
+        )
 
 
 def _note_told(account: Account, acknowledged: int, sent: Sent) -> None:

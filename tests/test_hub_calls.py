@@ -174,6 +174,7 @@ def test_a_reader_has_no_way_to_write() -> None:
         "pending_invoices",
         "receipt",
         "shows_pending_mark",
+        "take_drift",
         "use_secret",
     }
 

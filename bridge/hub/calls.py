@@ -7,6 +7,7 @@ is one percent-encoded segment of the path, and what could not be one is refused
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from urllib.parse import quote
 
 from bridge.errors import InvoiceError
@@ -17,10 +18,26 @@ LONGEST_ID = 1000
 """Characters of an id as it stands in a path; servers refuse paths of some thousands."""
 
 
+class Operation(StrEnum):
+    """The ten operations, as the hub's page lists them."""
+
+    PENDING_INVOICES = "GET /factures-pendents"
+    INVOICE = "GET /factura/:id"
+    FACTURAE = "GET /factura/:id/facturae"
+    ATTACHMENT = "GET /factura/:id/adjunts/:idAdjunt"
+    RECEIPT = "GET /factura/:id/rebut"
+    HISTORY = "GET /factura/:id/estats"
+    PATCH = "PATCH /factura/:id"
+    PENDING_ATTACHMENTS = "GET /adjunts-pendents"
+    DROP_PENDING_ATTACHMENT = "DELETE /adjunts-pendents/:idAdjunt"
+    ENTITIES = "GET /ens"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One request to the hub, without its token; `what` names it in messages."""
 
+    operation: Operation
     what: str
     path: str
     method: str = "GET"
@@ -38,43 +55,62 @@ class Call:
 
 def pending_invoices(nif: str | None, accounting_office: str | None) -> Call:
     """Operation 1."""
-    return _list("factures-pendents", "the list of pending invoices", nif, accounting_office)
+    what = "the list of pending invoices"
+    return _list(Operation.PENDING_INVOICES, what, nif, accounting_office)
 
 
 def invoice(hub_id: HubId) -> Call:
     """Operation 2."""
     what = f"invoice {hub_id}"
-    return Call(what=what, path=_path("factura", hub_id), hub_id=hub_id)
+    return Call(
+        operation=Operation.INVOICE, what=what, path=_path("factura", hub_id), hub_id=hub_id
+    )
 
 
 def facturae(hub_id: HubId) -> Call:
     """Operation 3."""
     what = f"the Facturae file of invoice {hub_id}"
-    return Call(what=what, path=_path("factura", hub_id, "facturae"), hub_id=hub_id)
+    return Call(
+        operation=Operation.FACTURAE,
+        what=what,
+        path=_path("factura", hub_id, "facturae"),
+        hub_id=hub_id,
+    )
 
 
 def attachment(hub_id: HubId, attachment_id: str) -> Call:
     """Operation 4."""
     what = f"attachment {attachment_id} of invoice {hub_id}"
     path = _path("factura", hub_id, "adjunts", attachment_id)
-    return Call(what=what, path=path, hub_id=hub_id)
+    return Call(operation=Operation.ATTACHMENT, what=what, path=path, hub_id=hub_id)
 
 
 def receipt(hub_id: HubId) -> Call:
     """Operation 5."""
     what = f"the receipt of invoice {hub_id}"
-    return Call(what=what, path=_path("factura", hub_id, "rebut"), hub_id=hub_id)
+    return Call(
+        operation=Operation.RECEIPT,
+        what=what,
+        path=_path("factura", hub_id, "rebut"),
+        hub_id=hub_id,
+    )
 
 
 def history(hub_id: HubId) -> Call:
     """Operation 6."""
     what = f"the state history of invoice {hub_id}"
-    return Call(what=what, path=_path("factura", hub_id, "estats"), hub_id=hub_id)
+    return Call(
+        operation=Operation.HISTORY,
+        what=what,
+        path=_path("factura", hub_id, "estats"),
+        hub_id=hub_id,
+    )
 
 
 def patch(hub_id: HubId, update: StateUpdate) -> Call:
     """Operation 7."""
     return Call(
+        operation=Operation.PATCH,
         what=f"{update.state} for invoice {hub_id}",
         path=_path("factura", hub_id),
         method="PATCH",
@@ -85,26 +121,30 @@ def patch(hub_id: HubId, update: StateUpdate) -> Call:
 
 def pending_attachments(nif: str | None, accounting_office: str | None) -> Call:
     """Operation 8."""
-    return _list("adjunts-pendents", "the list of pending attachments", nif, accounting_office)
+    what = "the list of pending attachments"
+    return _list(Operation.PENDING_ATTACHMENTS, what, nif, accounting_office)
 
 
 def drop_pending_attachment(attachment_id: str) -> Call:
     """Operation 9."""
     what = f"the pending mark of attachment {attachment_id}"
     path = _path("adjunts-pendents", attachment_id)
-    return Call(what=what, path=path, method="DELETE")
+    return Call(operation=Operation.DROP_PENDING_ATTACHMENT, what=what, path=path, method="DELETE")
 
 
 def entities() -> Call:
     """Operation 10."""
-    return Call(what="the list of entities", path="/ens", about_one=False)
+    return Call(
+        operation=Operation.ENTITIES, what="the list of entities", path="/ens", about_one=False
+    )
 
 
-def _list(path: str, what: str, nif: str | None, accounting_office: str | None) -> Call:
+def _list(operation: Operation, what: str, nif: str | None, accounting_office: str | None) -> Call:
     filters = {"nif": nif, "oficinaComptable": accounting_office}
     params = {name: value for name, value in filters.items() if value}
     shown = "".join(f" of {name} {value}" for name, value in params.items())
-    return Call(what=what + shown, path=f"/{path}", params=params, about_one=False)
+    path = operation.removeprefix("GET ")
+    return Call(operation=operation, what=what + shown, path=path, params=params, about_one=False)
 
 
 def _path(*segments: str) -> str:

@@ -5,8 +5,8 @@ shared by the threads of a pool; `max_connections` of the settings bounds what r
 Every method raises the errors at the head of `bridge/hub/errors.py`.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self, TypeVar
@@ -19,10 +19,12 @@ from bridge.hub.answers import PendingAttachments, PendingList
 from bridge.hub.calls import Call
 from bridge.hub.circuit import Circuit
 from bridge.hub.download import Download, download
+from bridge.hub.drift import DriftCounter, look_for_drift, unknown_code
+from bridge.hub.errors import ERRORS, HubAnswerError, UnclearAnswerError
 from bridge.hub.fields import NotAnAnswerError, Row, hub_error, read_object
 from bridge.hub.verdict import Answer, failure, not_an_answer, unsure
 from bridge.hub.wire import Wire
-from bridge.model import Entity, HubId, Invoice, StateRecord, StateUpdate
+from bridge.model import Drift, Entity, HubId, Invoice, StateRecord, StateUpdate
 from bridge.settings import HubSettings
 
 log = structlog.get_logger()
@@ -48,6 +50,7 @@ class HubReader:
     ) -> None:
         """Take whom to call as; every call goes through `circuit`, where there is one."""
         self._circuit = circuit
+        self._drift = DriftCounter()
         self._wire = Wire(settings, issuer=issuer, secret=secret, clock=clock)
         self._name = f"{type(self).__name__}({settings.base_url}, {issuer})"
         self._skipped: set[tuple[str, int]] = set()
@@ -77,6 +80,10 @@ class HubReader:
     def hub_now(self) -> datetime:
         """Return the time by the hub's clock as far as it is known: never late, 1 s early."""
         return self._wire.hub_now()
+
+    def take_drift(self) -> Mapping[Drift, int]:
+        """Return in how many answers since the last time each difference from the contract was."""
+        return self._drift.take()
 
     def pending_invoices(
         self, nif: str | None = None, accounting_office: str | None = None
@@ -115,19 +122,19 @@ class HubReader:
     def facturae(self, hub_id: HubId, target: Path) -> Download:
         """Fetch the invoice's file; whether it is a Facturae is for the caller to see."""
         call = calls.facturae(hub_id)
-        with self._let_through():
+        with self._let_through(call):
             return download(self._wire, call, target, may_be_empty=False, may_be_html=True)
 
     def attachment(self, hub_id: HubId, attachment_id: str, target: Path) -> Download:
         """Fetch an attachment, with the content type that the hub gives it."""
         call = calls.attachment(hub_id, attachment_id)
-        with self._let_through():
+        with self._let_through(call):
             return download(self._wire, call, target, may_be_empty=True, may_be_html=False)
 
     def receipt(self, hub_id: HubId, target: Path) -> Download:
         """Fetch the electronic receipt, a PDF."""
         call = calls.receipt(hub_id)
-        with self._let_through():
+        with self._let_through(call):
             return download(self._wire, call, target, may_be_empty=False, may_be_html=False)
 
     def history(self, hub_id: HubId) -> tuple[StateRecord, ...]:
@@ -149,11 +156,18 @@ class HubReader:
         call = calls.entities()
         return self._rows(call, self._object(call), "ens", answers.entity)
 
-    def _let_through(self) -> AbstractContextManager[None]:
-        return nullcontext() if self._circuit is None else self._circuit.call()
+    @contextmanager
+    def _let_through(self, call: Call) -> Iterator[None]:
+        with nullcontext() if self._circuit is None else self._circuit.call():
+            try:
+                yield
+            except (HubAnswerError, UnclearAnswerError) as error:
+                if error.code is not None and error.code not in ERRORS:
+                    self._drift.add([unknown_code(call.operation, error.code)])
+                raise
 
     def _object(self, call: Call) -> Row:
-        with self._let_through():
+        with self._let_through(call):
             answer = self._wire.ask(call)
             try:
                 value = read_object(answer.body, answer.charset)
@@ -161,6 +175,7 @@ class HubReader:
                 raise not_an_answer(call, error) from error
             if hub_error(value) is not None:
                 raise failure(call, answer)
+            self._drift.add(look_for_drift(call.operation, value))
             return value
 
     def _rows(
@@ -195,6 +210,7 @@ class HubClient(HubReader):
         answer = self._told(call)
         try:
             value = read_object(answer.body, answer.charset)
+            self._drift.add(look_for_drift(call.operation, value))
             invoice, skipped = answers.invoice(value, hub_id)
         except NotAnAnswerError as error:
             raise not_an_answer(call, error) from error
@@ -209,7 +225,7 @@ class HubClient(HubReader):
 
     def _told(self, call: Call) -> Answer:
         """Send what writes; return an answer that can only mean that the hub has taken it."""
-        with self._let_through():
+        with self._let_through(call):
             answer = self._wire.ask(call)
             if answer.error is not None:
                 raise failure(call, answer)

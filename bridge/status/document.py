@@ -80,6 +80,7 @@ def _account(status: Status, account: AccountStatus) -> Document:
         "without_receipt": [
             {"hub_id": row.hub_id, "reason": row.receipt_trouble} for row in account.without_receipt
         ],
+        "drift": _plain(account.drift),
         "cut_off_files": [row.name for row in account.cut_off],
     }
 

@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from bridge.blame import Caller
 from bridge.errors import StorageError
-from bridge.ledger import Ledger, summary
+from bridge.ledger import Ledger, drift, summary
+from bridge.ledger.drift import DriftRow
 from bridge.ledger.summary import (
     AccountRow,
     ComponentRow,
@@ -62,6 +63,8 @@ class AccountStatus:
     refused: tuple[Refused, ...]
     waiting: tuple[Waiting, ...]
     found_applied: int
+    drift: tuple[DriftRow, ...]
+    """What the hub answers beside its contract."""
     unrecognised_files: tuple[str, ...]
     not_taken: tuple[str, ...]
     """State files that lie in `statin` for long."""
@@ -152,6 +155,7 @@ def _account(
         refused=tuple(summary.refused(connection, name)),
         waiting=tuple(summary.waiting(connection, name)),
         found_applied=summary.found_applied(connection, name),
+        drift=tuple(drift.of_account(connection, name)),
         unrecognised_files=lying.unrecognised,
         not_taken=lying.not_taken,
         cut_off=tuple(summary.cut_off(connection, name, since=now - CUT_OFF_SHOWN)),

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from bridge.blame import Blame
+from bridge.ledger.drift import DriftRow
 from bridge.ledger.summary import (
     ComponentRow,
     CutOff,
@@ -174,6 +175,7 @@ def _listings(status: Status, account: AccountStatus) -> Iterator[Listing]:
     yield _listing("Not recognised in statin", account.unrecognised_files, safe)
     yield _listing("Uploads cut off in the last day", account.cut_off, say.cut_off)
     yield _listing("Placed without a receipt", account.without_receipt, say.without_receipt)
+    yield _listing("The hub's answers differ from its contract", account.drift, say.drift)
     yield _listing("The hub's list is cut off for", account.row.capped_slices, safe)
 
 
@@ -235,6 +237,11 @@ class _Sayer:
 
     def cut_off(self, row: CutOff) -> str:
         return f"{safe(row.name)}: {size(row.size)} came, {self._age(row.taken_at)} ago"
+
+    def drift(self, row: DriftRow) -> str:
+        times = f"in {counted(row.times, 'answer')} to {row.call}"
+        ages = f"first {self._age(row.first_at)} ago, last {self._age(row.last_at)} ago"
+        return f"{row.kind} {safe(row.name)} {times}; {ages}"
 
     def _age(self, then: datetime) -> str:
         return span(self._status.age(then))

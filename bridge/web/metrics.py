@@ -4,12 +4,14 @@ What is not known (a hub that was never asked) has no sample, but for the last p
 that never polled must raise the alarm, so its time is 0.
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from bridge.status import Status
+from bridge.status.facts import AccountStatus
 
 
 def registry(look: Callable[[], Status]) -> CollectorRegistry:
@@ -23,7 +25,7 @@ class _Collector:
     def __init__(self, look: Callable[[], Status]) -> None:
         self._look = look
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         status = self._look()
         yield from _of_machine(status)
         yield from _of_accounts(status)
@@ -44,7 +46,7 @@ def _of_machine(status: Status) -> Iterator[GaugeMetricFamily]:
             yield gauge
 
 
-def _of_accounts(status: Status) -> Iterator[GaugeMetricFamily]:
+def _of_accounts(status: Status) -> Iterator[Metric]:
     poll = _gauge(
         "last_poll_timestamp_seconds", "When the pending list was last read; 0: never", "account"
     )
@@ -53,17 +55,31 @@ def _of_accounts(status: Status) -> Iterator[GaugeMetricFamily]:
     )
     capped = _gauge("capped_slices", "Lists that the hub cuts off", "account")
     deliveries = _gauge("deliveries", "Invoices by how far they have come", "account", "state")
+    drift = CounterMetricFamily(
+        "efact_bridge_contract_drift",
+        "Answers of the hub that differ from its published contract",
+        labels=["account", "kind"],
+    )
     updates = _gauge("updates", "State updates by how far they have come", "account", "status")
     for account in status.accounts:
         name, last = account.name, account.row.last_poll
         poll.add_metric([name], last.timestamp() if last else 0)
         oldest.add_metric([name], status.oldest_uncollected(account) or 0)
         capped.add_metric([name], len(account.row.capped_slices))
+        for kind, times in _drift_by_kind(account).items():
+            drift.add_metric([name, kind], times)
         for state, count in account.deliveries.items():
             deliveries.add_metric([name, state], count)
         for step, count in account.updates.items():
             updates.add_metric([name, step], count)
-    yield from (poll, oldest, capped, deliveries, updates)
+    yield from (poll, oldest, capped, deliveries, updates, drift)
+
+
+def _drift_by_kind(account: AccountStatus) -> Mapping[str, int]:
+    times = Counter[str]()
+    for row in account.drift:
+        times[row.kind] += row.times
+    return times
 
 
 def _gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:
