@@ -35,8 +35,9 @@ def clean(text: str, *, unwanted: frozenset[str], replacement: str) -> str:
 
     What is unprintable, and both slashes, is never kept. Letters come in their composed form (NFC).
     """
+    never = unwanted | _NEVER
     kept = "".join(
-        replacement if char in unwanted | _NEVER or not char.isprintable() else char
+        replacement if char in never or not char.isprintable() else char
         for char in unicodedata.normalize("NFC", text.strip())
     )
     return kept + replacement if not kept or is_device(kept) else kept

@@ -47,12 +47,13 @@ def download(
         if not may_be_html and (content_type or "").lower().startswith("text/html"):
             raise unsure(call, "a web page came in its place")
         with _whole_or_not_at_all(target):
-            digest, size = _save(chunks, target)
+            digest, size, first = _save(chunks, target)
             if size == 0 and not may_be_empty:
                 raise InvoiceError(f"{call.what}: it is empty; if it stays so, ask the AOC")
-            answer = wire.answer(response, _as_json(target))
-            if answer.error is not None:  # an error of the hub's under HTTP 200
-                raise failure(call, answer)
+            if first == b"{" and size <= _LONGEST_ERROR:
+                answer = wire.answer(response, target.read_bytes())
+                if answer.error is not None:  # an error of the hub's under HTTP 200
+                    raise failure(call, answer)
         return Download(path=target, digest=digest, size=size, content_type=content_type)
 
     return wire.send(call, take, limit=LONGEST_FILE)
@@ -67,21 +68,16 @@ def _start(chunks: Iterator[bytes]) -> bytes:
     return body
 
 
-def _save(chunks: Iterator[bytes], target: Path) -> tuple[Digest, int]:
-    digest, size = hashlib.sha256(), 0
+def _save(chunks: Iterator[bytes], target: Path) -> tuple[Digest, int, bytes]:
+    """Write a body; return its digest, its size, and its first byte."""
+    digest, size, first = hashlib.sha256(), 0, b""
     with target.open("xb") as file:
         for chunk in chunks:
             file.write(chunk)
             digest.update(chunk)
             size += len(chunk)
-    return Digest(digest.hexdigest()), size
-
-
-def _as_json(target: Path) -> bytes:
-    """Return the start of a file that could be a JSON object, else nothing."""
-    with target.open("rb") as file:
-        start = file.read(1)
-        return start + file.read(_LONGEST_ERROR) if start == b"{" else b""
+            first = first or chunk[:1]
+    return Digest(digest.hexdigest()), size, first
 
 
 @contextmanager
