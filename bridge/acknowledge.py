@@ -86,17 +86,22 @@ def acknowledge(account: Account, *, only_due: bool, until: float | None = None)
 
 
 def shown(hub: HubClient, hub_id: HubId) -> Invoice:
-    """Return what the hub shows of an invoice; its state from the history where it left it out."""
+    """Return what the hub shows of an invoice.
+
+    Its state is from the history where the hub left it out, or gave a word that we do not know.
+    """
     invoice = hub.invoice(hub_id)
-    if invoice.state is not None or invoice.state_text:
+    if invoice.state is not None:
         return invoice
     try:
         history = hub.history(hub_id)
     except NoHistoryError:
         history = ()
-    if not history or history[-1].state is None:
+    if history and history[-1].state is not None:
+        return as_shown(hub_id, history[-1])
+    if not invoice.state_text:
         raise InvoiceError(f"invoice {hub_id}: the hub does not say which state it is in")
-    return as_shown(hub_id, history[-1])
+    return invoice
 
 
 def as_shown(hub_id: HubId, record: StateRecord) -> Invoice:

@@ -118,6 +118,26 @@ def test_a_delivered_that_is_refused_does_not_hold_the_update_back(office: Offic
     assert not office.answers()
 
 
+def test_delivered_precedes_an_end_though_the_hub_shows_a_state_that_nobody_knows(
+    open_account: Offices,
+) -> None:
+    office = open_account(acknowledge="never")
+    (hub_id,) = office.served()
+    office.sandbox.book.faults.fail("strange-state", operation="invoice")
+    office.drop("a.XML", state_file(rejected(hub_id)))
+    office.push()
+    assert told(office, hub_id) == ["DELIVERED", "REJECTED"]
+
+
+def test_a_state_that_nobody_knows_does_not_hold_an_update_back(office: Office) -> None:
+    (hub_id,) = office.served()
+    for operation in ("invoice", "states"):
+        office.sandbox.book.faults.fail("strange-state", operation=operation, times=None)
+    office.drop("a.XML", state_file(annotated(hub_id)))
+    office.push()
+    assert told(office, hub_id) == ["ANNOTATED"]
+
+
 def test_delivered_is_not_sent_again_to_an_invoice_that_is_further_on(office: Office) -> None:
     (hub_id,) = office.served()
     office.sandbox.book.set_state(hub_id, State.RECEIVED)
