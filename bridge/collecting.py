@@ -13,7 +13,7 @@ import structlog
 from bridge.account import Account
 from bridge.ledger import accounts, events, placed_files
 from bridge.ledger.placed_files import PlacedFile
-from bridge.mailbox import CONFIRMATION, INBOUND_FOLDERS, MailboxGoneError
+from bridge.mailbox import CONFIRMATION, INBOUND_FOLDERS, Mailbox, MailboxGoneError
 from bridge.naming import Folder
 from bridge.placing import note_collected
 
@@ -37,13 +37,12 @@ def look_for_collected(account: Account) -> int:
     _recognise_folders(account, visible)
     present = {role: mailbox.present(role) for role in INBOUND_FOLDERS}
     others = _others(visible, present)
-    gone = [
+    missing = [
         file
         for file in visible
-        if file.name not in present[file.folder]
-        and mailbox.is_gone(file.folder, file.name)
-        and not mailbox.is_among(file.folder, others[file.folder], file.digest)
+        if file.name not in present[file.folder] and mailbox.is_gone(file.folder, file.name)
     ]
+    gone = _not_renamed(mailbox, missing, others)
     # Still the same: a disk that went away while we looked has collected nothing.
     mailbox.ensure_same(mark)
     if gone:
@@ -51,6 +50,17 @@ def look_for_collected(account: Account) -> int:
             note_collected(connection, account, gone)
     _take_away_reappeared(account, others)
     return len(gone)
+
+
+def _not_renamed(
+    mailbox: Mailbox, missing: Sequence[PlacedFile], others: Mapping[Folder, Set[str]]
+) -> list[PlacedFile]:
+    """Return the files that lie in their folder under no other name either."""
+    folders = {file.folder for file in missing}
+    there = {role: mailbox.identities(role, others[role]) for role in folders}
+    return [
+        file for file in missing if mailbox.archive.identity(file.digest) not in there[file.folder]
+    ]
 
 
 def _others(
@@ -87,12 +97,11 @@ def _collected(account: Account, others: Mapping[Folder, Set[str]]) -> list[Plac
     if not any(others.values()):
         return []
     with account.ledger.read() as connection:
-        found = [
-            placed_files.by_name(connection, account.name, role, name, state="collected")
+        return [
+            file
             for role, names in others.items()
-            for name in sorted(names)
+            for file in placed_files.collected_as(connection, account.name, role, sorted(names))
         ]
-    return [file for file in found if file is not None]
 
 
 def _recognise_folders(account: Account, visible: Sequence[PlacedFile]) -> None:

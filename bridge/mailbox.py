@@ -43,6 +43,10 @@ INBOUND_FOLDERS = (Folder.OUT, Folder.ADJOUT, Folder.STATOUT)
 """What the bridge fills and the legacy software empties."""
 
 
+Identity = tuple[int, int]
+"""What all names of one file have in common: its file system and its inode."""
+
+
 class NameTakenError(InvoiceError):
     """A file that is not ours stands where one of ours has to go."""
 
@@ -123,6 +127,10 @@ class Archive:
             folder = self.root / prefix
             if folder.is_dir():
                 yield from sorted(folder.iterdir())
+
+    def identity(self, digest: Digest) -> Identity | None:
+        """Return which file holds the bytes of this digest: in a mailbox it is the same one."""
+        return _identity(self.path(digest))
 
     def remove(self, digest: Digest) -> None:
         """Let the bytes of this digest go. Safe to repeat."""
@@ -320,14 +328,10 @@ class Mailbox:
         """Tell whether a file is not in its folder."""
         return not os.path.lexists(self.folder(role) / name)
 
-    def is_among(self, role: Folder, names: Iterable[str], digest: Digest) -> bool:
-        """Tell whether an archived file lies in a folder under one of these names."""
-        kept = self.archive.path(digest)
-        for name in names:
-            with suppress(FileNotFoundError):
-                if os.path.samestat(kept.stat(), (self.folder(role) / name).lstat()):
-                    return True
-        return False
+    def identities(self, role: Folder, names: Iterable[str]) -> frozenset[Identity]:
+        """Return which files these names in a folder stand for; some may have gone."""
+        folder = self.folder(role)
+        return frozenset(found for name in names if (found := _identity(folder / name)))
 
     def holds(self, role: Folder, name: str, digest: Digest) -> bool:
         """Tell whether a file in the mailbox has these bytes; False for what is no plain file."""
@@ -425,6 +429,14 @@ class Mailbox:
                 aside.unlink()
             sync_folder(file.path.parent)
         return same
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _look(path: Path) -> Dropped | None:

@@ -389,8 +389,13 @@ def opened(folder: Path) -> Iterator[list[str]]:
     _AUDITED.remove((folder, files))
 
 
-def test_both_doors_list_a_hundred_thousand_files(gateway: Gateway) -> None:
+def test_among_a_hundred_thousand_files_the_doors_list_and_the_rounds_go_on(
+    gateway: Gateway, sandbox: Sandbox
+) -> None:
     assert gateway.run("pull").code == 0
+    first, *_ = sandbox.book.hub_ids
     with many_files(gateway.mailbox / "out", "S@R@F {:06}@1.XML"), gateway.serving():
         for name in ("paramiko", "ftplib"):
             assert len(client_of(name, gateway).names("out")) == MANY + 3
+        collect(gateway, first)
+        wait_until(lambda: State.DELIVERED in sandbox.book.states(first), "the hub is told")

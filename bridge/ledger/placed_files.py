@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, insert, select, true, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bridge.ledger.schema import delivery, message_number, placed_file
@@ -108,18 +108,35 @@ def offered(connection: Connection, account: str) -> list[PlacedFile]:
     return [_file(row) for row in rows]
 
 
-def by_name(
-    connection: Connection, account: str, folder: Folder, name: str, *, state: str | None = None
-) -> PlacedFile | None:
-    """Return the file of this name, in one state or wherever it has come to."""
+def by_name(connection: Connection, account: str, folder: Folder, name: str) -> PlacedFile | None:
+    """Return the file of this name, wherever it has come to."""
     wanted = and_(
         placed_file.c.account == account,
         placed_file.c.folder == folder,
         placed_file.c.name == name,
-        placed_file.c.state == state if state else true(),
     )
     row = connection.execute(select(placed_file).where(wanted)).first()
     return None if row is None else _file(row)
+
+
+def collected_as(
+    connection: Connection, account: str, folder: Folder, names: Sequence[str]
+) -> list[PlacedFile]:
+    """Return the files that were collected under these names."""
+    found: list[PlacedFile] = []
+    for start in range(0, len(names), _AT_ONCE):
+        wanted = and_(
+            placed_file.c.account == account,
+            placed_file.c.folder == folder,
+            placed_file.c.name.in_(names[start : start + _AT_ONCE]),
+            placed_file.c.state == "collected",
+        )
+        found += map(_file, connection.execute(select(placed_file).where(wanted)))
+    return found
+
+
+_AT_ONCE = 500
+"""Names that one statement asks for: it cannot hold any number of them."""
 
 
 def placed(connection: Connection, files: Iterable[PlacedFile], *, at: datetime) -> None:
