@@ -33,7 +33,7 @@ LITTLE_SPACE = 1 << 30
 """Bytes; with less than this free the disk deserves a warning."""
 
 MOST_OFFSET = 30
-"""Seconds that the clocks may differ before it deserves a warning."""
+"""Seconds by which the clocks differ when it deserves a warning."""
 
 
 class Verdict(StrEnum):
@@ -130,7 +130,7 @@ def _users(own: AccountSettings) -> Finding:
 def _clock(own: AccountSettings, offset: timedelta) -> Finding:
     seconds = round(offset.total_seconds())
     said = f"the hub's clock is {seconds:+d} s from this machine's"
-    if abs(seconds) <= MOST_OFFSET:
+    if abs(seconds) < MOST_OFFSET:
         return Finding(f"account {own.name}: clock", Verdict.OK, said)
     advice = "the bridge copes, but set up time synchronisation (NTP)"
     return Finding(f"account {own.name}: clock", Verdict.WARNING, f"{said}: {advice}")

@@ -6,7 +6,9 @@ pause is over one call of one of them tries the hub. The mailbox is minded all t
 
 import queue
 import threading
+import time
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -22,6 +24,7 @@ from bridge.errors import (
     StorageError,
 )
 from bridge.inbound import Inbound
+from bridge.ledger import waits
 from bridge.naming import Folder
 from bridge.retention import Retention
 from bridge.rounds import hub_round, pull_round, push_round
@@ -35,6 +38,9 @@ SCAN_INTERVAL = 5
 
 LONGEST_LOCAL = 60
 """Seconds until the next try at most while this machine cannot: room may be made at any time."""
+
+CLOCK_STEP = 60
+"""Seconds that the clock must be set back before anybody's wait is looked at."""
 
 SHORTEST_REST = 0.05
 """Seconds between two rounds however much goes on in the mailbox."""
@@ -56,6 +62,7 @@ class Worker:
         self.account = account
         self.wake = threading.Event()
         self._tell = threading.Event()
+        self._clock_ahead: float | None = None
         self._secret = account.own.read_secret()
         self._cut_off: queue.SimpleQueue[CutOff] = queue.SimpleQueue()
 
@@ -86,6 +93,7 @@ class Worker:
             self.wake.clear()  # what happens from now on is for the next round
             self._keep_cut_off()
             try:
+                self._mind_the_clock()
                 push_round(self.account, only_due=True, talk=False)
             except LocalError as error:
                 self._report(error, doing="take", wait=SCAN_INTERVAL)
@@ -137,6 +145,22 @@ class Worker:
                 log.error("broken upload not kept yet", name=upload.name, reason=str(error))
                 if upload.partial.exists():
                     self._cut_off.put(upload)  # for the next round
+
+    def _mind_the_clock(self) -> None:
+        """See that nothing waits for ever when this machine's clock was set back.
+
+        Our own waits go by the monotonic clock; those in the ledger are times, so that they outlast
+        a restart. Looked at after a start, too: the clock may have been set meanwhile.
+        """
+        account = self.account
+        ahead = account.clock().timestamp() - time.monotonic()
+        if self._clock_ahead is None or ahead < self._clock_ahead - CLOCK_STEP:
+            latest = account.clock() + timedelta(seconds=account.settings.push.retry_max)
+            with account.ledger.write() as connection:
+                shortened = waits.shorten(connection, account.name, latest=latest)
+            if shortened:
+                log.warning("the clock went back: waits shortened", account=account.name)
+        self._clock_ahead = ahead
 
     def _may_go_on(self, stop: threading.Event) -> bool:
         """Wait until the hub may be called; return False when it is time to stop."""

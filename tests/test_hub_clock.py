@@ -9,10 +9,13 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
+from bridge.doctor import Verdict, examine
 from bridge.errors import AccountError
 from bridge.hub import HubClient
 from bridge.hub.errors import TokenExpiredError, TokenNotYetValidError
 from bridge.model import HubId, State, StateUpdate
+from bridge.sandbox.server import Sandbox
+from tests.accounts import settings_for
 from tests.hub_server import (
     HubServer,
     Reply,
@@ -147,3 +150,17 @@ def test_a_date_that_is_none_is_ignored(hub: HubServer, client: HubClient, date:
     hub.says(json_reply(EMPTY, Date=date))
     client.pending_invoices()
     assert client.clock_offset is None
+
+
+@pytest.mark.parametrize(
+    ("ahead", "verdict"), [(10, Verdict.OK), (45, Verdict.WARNING), (-45, Verdict.WARNING)]
+)
+def test_check_shows_the_offset_and_warns_of_a_large_one(
+    sandbox: Sandbox, tmp_path: Path, ahead: int, verdict: Verdict
+) -> None:
+    sandbox.book.clock_offset = ahead
+    found = examine(settings_for(tmp_path, sandbox))
+    (clock,) = [finding for finding in found if finding.what == "account town: clock"]
+    assert clock.verdict is verdict
+    shown = int(clock.said.split("clock is ")[1].split(" s from")[0])
+    assert ahead - 2 <= shown <= ahead

@@ -332,6 +332,18 @@ def test_one_account_out_of_reach_and_the_worst_clock_count(tmp_path: Path, ledg
     assert "This machine's clock is 1 min fast" in text
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(29, ""), (30, "30 s slow"), (-30, "30 s fast")])
+def test_a_clock_that_is_half_a_minute_off_needs_a_look(
+    tmp_path: Path, ledger: Ledger, seconds: int, said: str
+) -> None:
+    offset = timedelta(seconds=seconds)
+    with ledger.write() as connection:
+        accounts.note_hub(connection, "town", at=NOW, reachable=True, clock_offset=offset)
+    text = status.as_text(status.look(settings(tmp_path), ledger, now=NOW))
+    assert (f"This machine's clock is {said}." in text) == bool(said)
+    assert f"{abs(seconds)}.0 s from the hub's" in text
+
+
 def test_polls_that_stopped_are_told_with_what_to_do(office: Office) -> None:
     office.pull()
     office.clock.pass_by(minutes=20)

@@ -1,19 +1,22 @@
 """The loops of an account in `serve`: who waits for whom, and who does not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
 from bridge.account import open_account as open_real_account
+from bridge.account import utc_now
 from bridge.ledger import Ledger, summary, updates
 from bridge.model import UpdateStatus
 from bridge.sandbox.server import Sandbox
 from bridge.settings import PullSettings, PushSettings, Settings
 from bridge.worker import Worker
-from tests.accounts import annotated, settings_for, state_file
+from tests.accounts import Offices, annotated, settings_for, state_file
 from tests.door_rig import wait_until
 
 LONG = 3600.0
@@ -21,25 +24,26 @@ LONG = 3600.0
 
 @pytest.fixture
 def settings(tmp_path: Path, sandbox: Sandbox) -> Settings:
-    return with_pauses(settings_for(tmp_path, sandbox), retry_initial=LONG)
+    return with_pauses(settings_for(tmp_path, sandbox))
 
 
-def with_pauses(settings: Settings, *, retry_initial: float) -> Settings:
+def with_pauses(
+    settings: Settings, *, retry_initial: float = LONG, retry_max: float = LONG
+) -> Settings:
+    pauses = {"retry_initial": retry_initial, "retry_max": retry_max}
     return settings.model_copy(
-        update={
-            "pull": PullSettings(interval=LONG),
-            "push": PushSettings(settle=0, retry_initial=retry_initial, retry_max=LONG),
-        }
+        update={"pull": PullSettings(interval=LONG), "push": PushSettings(settle=0, **pauses)}
     )
 
 
 @contextmanager
-def at_work(settings: Settings) -> Iterator[list[Worker]]:
+def at_work(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iterator[list[Worker]]:
     """Run the loops of every account until the block ends."""
     stop = Event()
     ledger = Ledger(settings.data_dir / "ledger.db")
     workers = [
-        Worker(open_real_account(settings, own, ledger, stopping=stop)) for own in settings.account
+        Worker(replace(open_real_account(settings, own, ledger, stopping=stop), clock=clock))
+        for own in settings.account
     ]
     loops = [
         Thread(target=loop, args=(stop,), daemon=True)
@@ -70,6 +74,12 @@ def statuses(worker: Worker) -> list[UpdateStatus]:
     with worker.account.ledger.read() as connection:
         rows = updates.open_updates(connection, worker.account.name)
     return [row.status for row in rows]
+
+
+def waits_of(worker: Worker) -> list[datetime]:
+    with worker.account.ledger.read() as connection:
+        rows = summary.waiting(connection, worker.account.name)
+    return [row.next_attempt_at for row in rows if row.next_attempt_at is not None]
 
 
 def names(worker: Worker, folder: str) -> list[str]:
@@ -158,3 +168,45 @@ def test_a_hub_that_comes_back_finds_one_caller_and_then_all_of_them(
         sandbox.start()
         wait_until(lambda: len(names(worker, "out")) == len(hub_ids), "the invoices are there")
         assert worker.account.circuit.is_closed
+
+
+# -- clocks ----------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_went_back_a_day_makes_nobody_wait_for_a_day(
+    settings: Settings, open_account: Offices, sandbox: Sandbox
+) -> None:
+    """What a clock that was wrong wrote down would have to wait until tomorrow."""
+    office = open_account()
+    (placed,) = office.served()
+    office.clock.pass_by(days=1)
+    (held_back,) = office.add()
+    for operation in ("facturae", "update"):
+        sandbox.book.faults.fail(operation=operation, code=9999, times=None)
+    office.drop("a.XML", state_file(annotated(placed)))
+    office.pull()
+    office.push()
+    assert [update.attempts for update in office.open_updates()] == [1]
+    sandbox.book.faults.clear()
+    with at_work(with_pauses(settings, retry_max=0.1)) as (worker,):
+        wait_until(lambda: not statuses(worker), "the update is sent")
+        wait_until(lambda: office.out_of(held_back), "the invoice is there")
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_clock_that_is_set_while_the_bridge_runs_is_noticed(
+    settings: Settings, open_account: Offices, sandbox: Sandbox, *, back: bool
+) -> None:
+    office = open_account()
+    (placed,) = office.served()
+    sandbox.book.faults.fail("html", operation="update")
+    with at_work(with_pauses(settings, retry_max=LONG), clock=office.clock) as (worker,):
+        drop(worker, "a.XML", state_file(annotated(placed)))
+        wait_until(lambda: waits_of(worker), "the update was tried")
+        before = waits_of(worker)[0]
+        office.clock.pass_by(days=-1 if back else 1)
+        worker.wake.set()
+        if back:
+            wait_until(lambda: waits_of(worker)[0] < before, "its wait is shortened")
+        else:
+            wait_until(lambda: not statuses(worker), "the update is sent")

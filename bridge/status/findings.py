@@ -19,7 +19,7 @@ POLL_PATIENCE: Final = 1800
 UPDATE_PATIENCE: Final = 3600
 """Seconds that an update may wait before it is worth a look."""
 CLOCK_TOLERANCE: Final = 30
-"""Seconds that the clocks may differ."""
+"""Seconds that the clocks may not differ by; tokens follow the hub's clock once it minds."""
 LEAST_DISK: Final = 10**9
 """Bytes that should be free."""
 
@@ -85,7 +85,7 @@ def _hub(status: Status) -> Finding | None:
 
 def _clock(status: Status) -> Finding | None:
     offset = status.clock_offset
-    if offset is None or abs(offset) <= CLOCK_TOLERANCE:
+    if offset is None or abs(offset) < CLOCK_TOLERANCE:
         return None
     return Finding(
         account=None,
