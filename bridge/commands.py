@@ -17,7 +17,14 @@ from bridge import learning, service, status, verifying
 from bridge.account import Account, open_account, utc_now
 from bridge.doctor import Finding, examine
 from bridge.durable import storage
-from bridge.errors import BridgeError, HubAwayError, LedgerError, LocalError, SettingsError
+from bridge.errors import (
+    BridgeError,
+    HubAwayError,
+    LedgerError,
+    LocalError,
+    SettingsError,
+    StorageError,
+)
 from bridge.inbound import Inbound
 from bridge.learning import Lesson
 from bridge.ledger import Ledger, updates
@@ -181,18 +188,21 @@ def retry(config: Path, update_ids: Sequence[int] | None) -> Retried:
             update.id: (account, update) for account in accounts for update in _refused(account)
         }
         wanted = list(refused) if update_ids is None else update_ids
-        problems = tuple(
+        problems = [
             f"update {update_id} is not among the refused ones: see `efact-bridge status`"
             for update_id in wanted
             if update_id not in refused
-        )
+        ]
         chosen = [refused[update_id] for update_id in wanted if update_id in refused]
         for account, update in chosen:
-            queue_again(account, [update])
+            try:
+                queue_again(account, [update])
+            except StorageError as error:  # its state file left the archive, say
+                problems.append(f"update {update.id} cannot be sent again: {error}")
         with ledger.read() as connection:
             now = updates.by_id(connection, [update.id for _, update in chosen])
     again = sum(update.status is UpdateStatus.REFUSED for update in now)
-    return Retried(queued=len(now) - again, refused=again, problems=problems)
+    return Retried(queued=len(now) - again, refused=again, problems=tuple(problems))
 
 
 def learn(config: Path, folder: Path, name: str | None, *, collected: bool) -> Lesson:

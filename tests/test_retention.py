@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,10 +11,18 @@ from bridge.model import Digest
 from bridge.naming import Folder
 from bridge.outbound import outbound_round
 from bridge.retention import Retention, remove_outdated
+from bridge.sandbox.server import Sandbox
 from bridge.taking import note_cut_off
-from tests.accounts import Office, Offices, annotated, state_file
+from bridge.verifying import verify
+from tests.accounts import Office, Offices, annotated, said, state_file
+from tests.gateway import Gateway, install
 
 YEAR = 365 * 86400
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, sandbox: Sandbox) -> Gateway:
+    return install(tmp_path, sandbox)
 
 
 @pytest.fixture
@@ -209,6 +218,42 @@ def test_a_removal_that_was_cut_short_is_finished_and_told_of_once(office: Offic
     assert remove_outdated(office.account) == 1
     assert digest not in archived(office)
     assert told_of(office, hub_id).count(digest) == 1
+
+
+def test_verify_tells_what_was_removed_from_what_was_lost(office: Office) -> None:
+    one, two = office.served(2)
+    lost = office.account.mailbox.archive.path(digest_of(office, two))
+    office.collect(one)
+    office.push()
+    office.clock.pass_by(days=366)
+    assert remove_outdated(office.account)
+    assert wrong(office) == []
+    lost.unlink()
+    assert wrong(office) == [f"{lost} is missing"]
+
+
+def wrong(office: Office) -> list[str]:
+    """What `verify` finds wrong with the archive."""
+    account = office.account
+    found = verify(account.ledger, account.settings.data_dir, account.name, now=office.clock())
+    return [it.said for it in found if not it.right and it.what == "archive"]
+
+
+def test_an_update_whose_state_file_was_removed_holds_up_no_other_retry(
+    gateway: Gateway, sandbox: Sandbox
+) -> None:
+    (hub_id,) = [sandbox.book.add_invoice()]
+    assert gateway.run("pull").code == 0
+    for name in ("a", "b"):
+        content = state_file(said(hub_id, f"NO STATE {name}"))
+        (gateway.mailbox / "statin" / f"{name}.XML").write_bytes(content)
+    assert gateway.run("push").code == 1
+    gone = hashlib.sha256(state_file(said(hub_id, "NO STATE a"))).hexdigest()
+    (gateway.folder / "data" / "archive" / "ajuntament" / gone[:2] / gone).unlink()
+    result = gateway.run("retry", "--all")
+    assert result.code == 1
+    assert "cannot be sent again" in result.err
+    assert "0 queued again, 2 refused again" in result.out
 
 
 def test_what_is_outdated_goes_after_a_start_and_then_waits_for_a_day(office: Office) -> None:
