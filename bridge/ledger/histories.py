@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, or_, select
 
+from bridge.chain import Detail
 from bridge.ledger.rows import answers, updates_with_file
 from bridge.ledger.schema import (
     attachment,
@@ -128,7 +129,7 @@ class EventRow:
     actor: str
     kind: str
     hub_id: str | None
-    detail: Mapping[str, str | int | float | None]
+    detail: Detail
 
 
 def deliveries(connection: Connection, hub_id: str) -> list[DeliveryRow]:

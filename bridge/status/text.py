@@ -1,11 +1,12 @@
 """A status, and the life of an invoice or an update, as text for a terminal."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.text import Text
 
 from bridge.blame import Blame
+from bridge.chain import Detail, Value
 from bridge.ledger.histories import AttachmentRow, AttemptRow, DeliveryRow, EventRow, FileRow
 from bridge.status.facts import Status
 from bridge.status.findings import Finding
@@ -214,5 +215,29 @@ def _events(events: tuple[EventRow, ...]) -> Iterator[str]:
 
 
 def _event(row: EventRow) -> str:
-    detail = ", ".join(f"{key} {value}" for key, value in row.detail.items() if value is not None)
+    detail = _told(row.detail)
     return f"{moment(row.at)}  {row.actor:<8}  {row.kind}{': ' + safe(detail) if detail else ''}"
+
+
+def _told(detail: Detail) -> str:
+    """Return an event's detail in a line; digests and what is listed elsewhere stay in the JSON."""
+    return ", ".join(
+        f"{key} {text}"
+        for key, value in detail.items()
+        if key not in _TOLD_ELSEWHERE and (text := _one_line(value))
+    )
+
+
+_TOLD_ELSEWHERE = frozenset({"contents", "attachments"})
+
+
+def _one_line(value: Value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        if "folder" in value:
+            return f"{value['folder']}/{value['name']}"
+        return f"({_told(value)})"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return " ".join(map(_one_line, value))
+    return str(value)
