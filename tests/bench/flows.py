@@ -19,6 +19,9 @@ from tests.bench.rig import Rig, UnevenError, ensure_same
 
 GOAL = "≥ 0.8"
 
+WARM_UP = 250
+"""Invoices of a first batch at most: it does not count."""
+
 
 def pull_figures(rig: Rig, *, delay: float, batch: int, rounds: int) -> list[Figure]:
     """Pull a new batch each round, with the bridge and with two bare loops."""
@@ -34,7 +37,7 @@ def pull_figures(rig: Rig, *, delay: float, batch: int, rounds: int) -> list[Fig
     def run(side: str, number: int) -> float:
         if len(batches) == number:
             rig.hub.delay(delay)
-            batches.append(rig.hub.fill(batch))
+            batches.append(rig.hub.fill(batch if number else min(batch, WARM_UP)))
             tallies.clear()
         rig.hub.tally()
         with _counted_syncs(syncs, side) if number == 0 else _as_it_is():
@@ -50,8 +53,8 @@ def pull_figures(rig: Rig, *, delay: float, batch: int, rounds: int) -> list[Fig
     moved = sum(count for name, count in tallies["ours"].items() if name.endswith("bytes"))
     print(
         f"\nA pull of {batch} invoices: {asked} requests and {moved / 1e6:.1f} MB on each side; "
-        f"fsync of files and folders: {syncs['ours']} ours, {syncs['files']} in the loop "
-        "(the ledger's commits are ours alone)."
+        f"fsync of files and folders, of {len(batches[0])}: {syncs['ours']} ours, "
+        f"{syncs['files']} in the loop (the ledger's commits are ours alone)."
     )
     what = f"pull, hub at {delay * 1000:.0f} ms: invoices"
     figures = [
@@ -123,7 +126,7 @@ def push_figures(rig: Rig, *, delay: float, rounds: int) -> list[Figure]:
     ensure_same("push", {side: _requests(tallies[side]) for side in ("ours", "asks")})
     whole = [sent + taking[number] for number, sent in enumerate(seconds["ours"], start=1)]
     what = f"send, hub at {delay * 1000:.0f} ms: updates"
-    amount = len(batches[0])
+    amount = len(batches[-1])
 
     def figure(what: str, reference: str, ours: list[float], side: str, goal: str) -> Figure:
         theirs = seconds[side]
