@@ -3,8 +3,9 @@
 Where ledger, journal and mailbox were all restored together, nothing on this machine knows what
 happened since; the hub does. An invoice lies in the mailbox uncollected, the hub lists it no more,
 and it was told DELIVERED in a time of which the ledger knows nothing: then it was collected in that
-time, for with `acknowledge = "collected"` the bridge says DELIVERED for no other reason. It leaves
-the mailbox again before it is imported twice.
+time, for with `acknowledge = "collected"` the bridge says DELIVERED for one other reason only: it
+goes before an update of an invoice that was not collected. Where the ledger knows of an update, the
+DELIVERED tells nothing. What was collected leaves the mailbox again before it is imported twice.
 """
 
 from collections.abc import Collection
@@ -14,11 +15,14 @@ import structlog
 
 from bridge.account import Account
 from bridge.errors import InvoiceError
-from bridge.ledger import events, placed_files
+from bridge.ledger import events, placed_files, updates
 from bridge.ledger.placed_files import PlacedFile
 from bridge.model import HubId, State
 
 log = structlog.get_logger()
+
+CLOCK_TOLERANCE = timedelta(seconds=2)
+"""How far the hub's clock may be from what its answers made us think."""
 
 
 def recall(account: Account, listed: Collection[HubId]) -> int:
@@ -34,21 +38,28 @@ def recall(account: Account, listed: Collection[HubId]) -> int:
         known = events.last_before(connection, account.name, account.began)
     if known is None:
         return 0
-    # By the hub's clock, whose dates may be cut to whole seconds.
-    since = known.replace(microsecond=0) + (account.hub.clock_offset or timedelta())
+    # By the hub's clock, which is known to about a second; its dates may be cut to whole ones.
+    offset = account.hub.clock_offset or timedelta()
+    since, until = known.replace(microsecond=0) + offset, account.began + offset + CLOCK_TOLERANCE
     strange = {file.hub_id for file in offered if file.hub_id} - set(listed)
     taken = 0
-    for hub_id in sorted(strange):
+    for hub_id in sorted(strange - _reported(account, strange)):
         try:
             history = account.hub.history(hub_id)
         except InvoiceError as error:
             log.warning("not asked what became of it", hub_id=hub_id, reason=str(error))
             continue
         told = [record.at for record in history if record.state is State.DELIVERED]
-        if any(at is not None and at >= since for at in told):
+        if any(at is not None and since <= at <= until for at in told):
             _take_back(account, hub_id, [file for file in offered if file.hub_id == hub_id])
             taken += 1
     return taken
+
+
+def _reported(account: Account, hub_ids: Collection[HubId]) -> set[HubId]:
+    """Return those of which the RCF has reported anything that the ledger knows."""
+    with account.ledger.read() as connection:
+        return {hub_id for hub_id in hub_ids if updates.any_of(connection, account.name, hub_id)}
 
 
 def _take_back(account: Account, hub_id: HubId, files: list[PlacedFile]) -> None:

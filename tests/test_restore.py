@@ -264,6 +264,21 @@ def test_a_backup_of_everything_does_not_offer_again_what_was_collected(
     assert again.delivery(collected).state == "acknowledged"
 
 
+def test_what_the_rcf_reported_on_before_collecting_it_stays_on_offer(
+    open_account: Open,
+) -> None:
+    """DELIVERED went before its update, not after a collection that the ledger forgot."""
+    office = open_account()
+    (hub_id,) = office.served()
+    office.account.ledger.close()
+    again = open_account()
+    again.drop("1.XML", state_file(said(hub_id, "RECEIVED")))
+    again.push()
+    assert again.states(hub_id)[2:] == ["DELIVERED", "RECEIVED"]
+    again.pull()
+    assert again.out_of(hub_id)
+
+
 def test_what_somebody_annotated_elsewhere_stays_on_offer(open_account: Open) -> None:
     """The software has not collected it: a person at the hub's own pages is no collection."""
     office = open_account()
