@@ -56,7 +56,7 @@ class CutOff:
 
 
 class Worker:
-    """The two loops of one account, and what the doors tell it."""
+    """The three loops of one account, and what the doors tell it."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
