@@ -8,6 +8,7 @@ EFACT_PROMISES_EXAMPLES to a number of examples.
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,10 +37,10 @@ from bridge.sandbox.server import Sandbox
 from bridge.taking import retry
 from tests.accounts import Office, failing, open_office, settings_for
 from tests.breaking_off import broken_off_after
-from tests.promises import KINDS, Outside, write_state_file
+from tests.promises import KINDS, TOLD, Outside, write_state_file
 
 LONG = int(os.environ.get("EFACT_PROMISES_EXAMPLES", "0"))
-EXAMPLES, STEPS = (LONG, 40) if LONG else (25, 25)
+EXAMPLES, STEPS = (LONG, 40) if LONG else (20, 20)
 
 ROUNDS_UNTIL_QUIET = 8
 
@@ -84,8 +85,13 @@ FAULTS = st.one_of(
     ),
 )
 
-AFTERWARDS = st.sampled_from([(), ("pull",), ("push",), ("pull", "push")])
-"""The rounds that follow something at once."""
+Rounds = list[tuple[str, int | None]]
+
+AFTERWARDS = st.lists(
+    st.tuples(st.sampled_from(["pull", "push"]), st.none() | st.none() | st.integers(0, 25)),
+    max_size=2,
+)
+"""The rounds that follow something at once; a number: it breaks off after so many steps."""
 
 
 class Promises(RuleBasedStateMachine):
@@ -127,7 +133,7 @@ class Promises(RuleBasedStateMachine):
         ahead=st.sampled_from([0, 0, 600, -600]),
         rounds=AFTERWARDS,
     )
-    def begin(self, policy: str, ahead: float, rounds: tuple[str, ...]) -> HubId:
+    def begin(self, policy: str, ahead: float, rounds: Rounds) -> HubId:
         self.sandbox.book.clock_offset = ahead
         self.ledger.parent.mkdir()
         for path in (self.ledger, self.backup):
@@ -146,7 +152,7 @@ class Promises(RuleBasedStateMachine):
         rounds=AFTERWARDS,
     )
     def an_invoice_arrives(
-        self, registered: bool, receipt: bool, enclosed: int, rounds: tuple[str, ...]
+        self, registered: bool, receipt: bool, enclosed: int, rounds: Rounds
     ) -> HubId:
         (hub_id,) = self.office.add(registered=registered, receipt=receipt)
         self.known.early[hub_id] = {self.enclose(hub_id) for _ in range(enclosed)}
@@ -154,7 +160,7 @@ class Promises(RuleBasedStateMachine):
         return hub_id
 
     @rule(hub_id=invoices, rounds=AFTERWARDS)
-    def an_attachment_comes_later(self, hub_id: HubId, rounds: tuple[str, ...]) -> None:
+    def an_attachment_comes_later(self, hub_id: HubId, rounds: Rounds) -> None:
         self.enclose(hub_id)
         self.do_rounds(rounds)
 
@@ -169,9 +175,7 @@ class Promises(RuleBasedStateMachine):
         state=st.sampled_from(["RECEIVED", "ANNOTATED", "ACCEPTED", "PAID", "REJECTED"]),
         rounds=AFTERWARDS,
     )
-    def somebody_else_tells_the_hub(
-        self, hub_id: HubId, state: str, rounds: tuple[str, ...]
-    ) -> None:
+    def somebody_else_tells_the_hub(self, hub_id: HubId, state: str, rounds: Rounds) -> None:
         if FINAL_STATES & set(self.sandbox.book.states(hub_id)):
             return
         self.register(hub_id)
@@ -186,22 +190,22 @@ class Promises(RuleBasedStateMachine):
             self.sandbox.book.register(hub_id, f"E/{hub_id}")
 
     @rule(fault=FAULTS, rounds=AFTERWARDS)
-    def something_goes_wrong(self, fault: dict[str, Any], rounds: tuple[str, ...]) -> None:
+    def something_goes_wrong(self, fault: dict[str, Any], rounds: Rounds) -> None:
         self.sandbox.book.faults.fail(**fault)
         self.do_rounds(rounds)
 
     @rule(hub_id=invoices, rounds=AFTERWARDS)
-    def an_invoice_is_poisoned(self, hub_id: HubId, rounds: tuple[str, ...]) -> None:
+    def an_invoice_is_poisoned(self, hub_id: HubId, rounds: Rounds) -> None:
         self.sandbox.book.faults.fail(hub_id=hub_id, code=9999, times=None)
         self.do_rounds(rounds)
 
     @rule(rounds=AFTERWARDS)
-    def nothing_goes_wrong_any_more(self, rounds: tuple[str, ...]) -> None:
+    def nothing_goes_wrong_any_more(self, rounds: Rounds) -> None:
         self.sandbox.book.faults.clear()
         self.do_rounds(rounds)
 
     @rule(rounds=AFTERWARDS)
-    def the_hub_is_away(self, rounds: tuple[str, ...]) -> None:
+    def the_hub_is_away(self, rounds: Rounds) -> None:
         self.sandbox.stop()
         self.is_up = False
         self.do_rounds(rounds)
@@ -211,7 +215,7 @@ class Promises(RuleBasedStateMachine):
     # -- the software's side -------------------------------------------------------------------
 
     @rule(which=st.none() | st.integers(0, 9), rounds=AFTERWARDS)
-    def the_software_collects(self, which: int | None, rounds: tuple[str, ...]) -> None:
+    def the_software_collects(self, which: int | None, rounds: Rounds) -> None:
         self.known.collect(lambda place: which in (None, place))
         self.do_rounds(rounds)
 
@@ -222,7 +226,7 @@ class Promises(RuleBasedStateMachine):
         rounds=AFTERWARDS,
     )
     def the_software_drops_a_state_file(
-        self, one: HubId, other: HubId, kinds: list[str], rounds: tuple[str, ...]
+        self, one: HubId, other: HubId, kinds: list[str], rounds: Rounds
     ) -> None:
         number = len(self.known.files) + 1
         file = write_state_file(number, list(zip(kinds, (one, one, other), strict=False)))
@@ -231,9 +235,7 @@ class Promises(RuleBasedStateMachine):
 
     @precondition(lambda self: self.known.files)
     @rule(which=st.integers(0, 9), other_name=st.booleans(), rounds=AFTERWARDS)
-    def the_software_drops_a_file_again(
-        self, which: int, other_name: bool, rounds: tuple[str, ...]
-    ) -> None:
+    def the_software_drops_a_file_again(self, which: int, other_name: bool, rounds: Rounds) -> None:
         file = self.known.files[which % len(self.known.files)]
         name = f"again-{len(file.names)}-{file.names[0]}" if other_name else file.names[0]
         self.known.drop(file, name)
@@ -241,9 +243,14 @@ class Promises(RuleBasedStateMachine):
 
     # -- the bridge's side ---------------------------------------------------------------------
 
-    def do_rounds(self, rounds: tuple[str, ...]) -> None:
-        for name in rounds:
-            self.do_round(name)
+    def do_rounds(self, rounds: Rounds) -> None:
+        for name, steps in rounds:
+            if steps is None:
+                self.do_round(name)
+            else:
+                with broken_off_after(steps):
+                    self.do_round(name)
+                self.start_anew(serves=steps % 2 == 0)
             self.known.check()
 
     def do_round(self, name: str) -> None:
@@ -253,16 +260,20 @@ class Promises(RuleBasedStateMachine):
         if error is not None and (calm or not isinstance(error, HubAwayError)):
             raise error
 
-    @rule(name=st.sampled_from(["pull", "push"]), steps=st.integers(0, 30), serves=st.booleans())
-    def the_bridge_breaks_off(self, name: str, steps: int, serves: bool) -> None:
-        with broken_off_after(steps):
-            self.do_round(name)
-        self.known.check()
-        self.close()
-        self.start(serves=serves)
+    @rule(one=invoices, state=st.sampled_from(TOLD), asked_again=st.integers(0, 2))
+    def an_update_takes_and_its_answer_is_lost(
+        self, one: HubId, state: str, asked_again: int
+    ) -> None:
+        faults = self.sandbox.book.faults
+        faults.fail("reset", operation="update", hub_id=one, state=state, applied=True)
+        if asked_again:
+            faults.fail("html", operation="invoice", hub_id=one, skip=1, times=asked_again)
+        self.the_software_drops_a_state_file(
+            one=one, other=one, kinds=[state], rounds=[("push", None)]
+        )
 
     @rule(rounds=AFTERWARDS)
-    def the_operator_has_everything_tried_again(self, rounds: tuple[str, ...]) -> None:
+    def the_operator_has_everything_tried_again(self, rounds: Rounds) -> None:
         refused = self.known.refused()
         self.known.retried |= {update.hub_id for update in refused if update.hub_id is not None}
         for file in self.known.files:
@@ -270,22 +281,21 @@ class Promises(RuleBasedStateMachine):
         retry(self.office.account, refused)
         self.do_rounds(rounds)
 
-    @rule()
-    def the_ledger_is_backed_up(self) -> None:
-        self.close()
-        shutil.copy(self.ledger, self.backup)
-        self.start(serves=False)
-
-    @rule(serves=st.booleans(), rounds=AFTERWARDS)
-    def the_backup_is_restored(self, serves: bool, rounds: tuple[str, ...]) -> None:
-        self.close()
-        shutil.copy(self.backup, self.ledger)
-        self.known.restored += 1
-        self.start(serves=serves)
+    @rule(rounds=AFTERWARDS)
+    def the_ledger_is_backed_up(self, rounds: Rounds) -> None:
+        self.start_anew(serves=False, meanwhile=lambda: shutil.copy(self.ledger, self.backup))
         self.do_rounds(rounds)
 
-    def start(self, *, serves: bool) -> None:
-        """Open everything, and put right what is not, as `serve` does."""
+    @rule(serves=st.booleans(), rounds=AFTERWARDS)
+    def the_backup_is_restored(self, serves: bool, rounds: Rounds) -> None:
+        self.start_anew(serves=serves, meanwhile=lambda: shutil.copy(self.backup, self.ledger))
+        self.known.restored += 1
+        self.do_rounds(rounds)
+
+    def start_anew(self, *, serves: bool, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Close everything and open it again, and put right what is not, as `serve` does."""
+        self.close()
+        meanwhile()
         self.known.office = self.open(self.known.policy)
         if serves:
             put_right(self.office.account)
@@ -318,9 +328,9 @@ class Promises(RuleBasedStateMachine):
             self.register(hub_id)
         for _ in range(ROUNDS_UNTIL_QUIET):
             before = len(self.sandbox.book.journal)
-            self.do_rounds(("pull", "push"))
+            self.do_rounds([("pull", None), ("push", None)])
             self.known.collect()
-            self.do_rounds(("push",))
+            self.do_rounds([("push", None)])
             if len(self.sandbox.book.journal) == before + 2:
                 break  # both lists were asked for, and nothing else
         self.known.check_end()
@@ -339,7 +349,7 @@ def empty_ledger() -> bytes:
     return _EMPTY[0]
 
 
-@pytest.mark.timeout(0 if LONG else 120)
+@pytest.mark.timeout(0 if LONG else 300)
 def test_the_promises_hold_whatever_happens_in_whatever_order() -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Promises,
