@@ -113,12 +113,9 @@ class Archive:
         kept = self.path(digest)
         with storage(f"archive {kept}"):
             sync_file(staged)
-            try:
+            with suppress(FileExistsError):  # the same bytes, maybe from right before a crash
                 os.link(staged, kept)
-            except FileExistsError:
-                pass  # the same bytes came before
-            else:
-                sync_folder(kept.parent)
+            sync_folder(kept.parent)
         return kept
 
     def files(self) -> Iterator[Path]:
