@@ -107,7 +107,7 @@ POINTS: dict[str, str] = {
 
 UNREACHED: dict[str, str] = {
     "bridge.inbound.Inbound._note_enclosed": "needs an attachment newer than the list",
-    "bridge.rounds._note_drift": "counts what the hub's answers differ in: not a step of any promise",
+    "bridge.rounds._note_drift": "counts the drift of answers: not a step of any promise",
     "bridge.service._run": "says which components run: not a step of any promise",
     "bridge.supervisor.Supervisor._note": "says which components run: not a step of any promise",
     "bridge.worker.Worker._mind_the_clock": "makes waits shorter: not a step of any promise",
