@@ -29,8 +29,6 @@ HEAD = "0001"
 _PRIMARY = 0xFF
 """What of SQLite's error codes is no detail."""
 
-_OF_THE_DISK = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
-
 BUSY_SECONDS = 15
 """How long a writer waits for another process before it gives up."""
 
@@ -154,12 +152,13 @@ def _engine(path: Path) -> Engine:
 
 
 def _forget_broken(context: ExceptionContext) -> None:
-    """Open new connections after an error of the disk's.
+    """Open new connections in the place of read-only ones.
 
     One that was opened while the disk was read-only would stay so after the disk is well again.
+    After other errors they are kept: on a full disk no new one could be opened, even to read.
     """
     code = getattr(context.original_exception, "sqlite_errorcode", sqlite3.SQLITE_OK)
-    if code & _PRIMARY in _OF_THE_DISK:
+    if code & _PRIMARY == sqlite3.SQLITE_READONLY:
         context.is_disconnect = True
 
 
