@@ -16,6 +16,10 @@ POINTS: dict[str, str] = {
     "commit in bridge.verifying.verify": "whoever gave the command gives it again",
     "commit in bridge.retention.remove_outdated": "the file is still there, and still outdated",
     "remove in bridge.mailbox.Archive.remove": "the file is still there, and still outdated",
+    "commit in bridge.recall._take_back": "the invoice is as strange as before",
+    "remove in bridge.mailbox.Mailbox.take_back": "the event before it is told again at most",
+    "sync folder in bridge.mailbox.Mailbox.take_back": "should it come back: taken back again",
+    "commit in bridge.collecting._take_away_reappeared": "it is gone; that it was is in the log",
     # Making or recognising a mailbox
     "make folder in bridge.mailbox.Mailbox.prepare": "made if missing",
     "make folder in bridge.mailbox.Mailbox._make": "made if missing",
@@ -28,7 +32,7 @@ POINTS: dict[str, str] = {
     "commit in bridge.placing.prepare": "the mark that lies there is taken",
     "create in bridge.mailbox.Mailbox.mark_placing": "what was being placed is made ready again",
     "sync folder in bridge.mailbox.Mailbox.mark_placing": "made ready again, which is repeatable",
-    "commit in bridge.placing._recognise_folders": "the folders are looked at again",
+    "commit in bridge.collecting._recognise_folders": "the folders are looked at again",
     "remove in bridge.mailbox.Mailbox.take_confirmation": "the confirmation still stands",
     # Listing
     "commit in bridge.inbound.Inbound._note_listing": "the hub lists it again",
@@ -54,7 +58,7 @@ POINTS: dict[str, str] = {
     "rename in bridge.mailbox.Mailbox.show": "still in `placing`: it is shown at the start",
     "sync folder in bridge.mailbox.Mailbox.show": "in one of the two places, whichever it is",
     "commit in bridge.placing._show": "shown, or shown and collected: the folder tells which",
-    "commit in bridge.placing.look_for_collected": "it is still missing at the next look",
+    "commit in bridge.collecting.look_for_collected": "it is still missing at the next look",
     # Acknowledging
     "PATCH in bridge.acknowledge.tell_delivered": "the delivery is still due",
     "commit in bridge.acknowledge._acknowledge": "the hub is asked, and shows DELIVERED",
@@ -86,6 +90,7 @@ POINTS: dict[str, str] = {
     # Noting how hub and account are
     "commit in bridge.rounds._note_hub": "the next round notes it",
     "commit in bridge.rounds._noted": "the next round notes it",
+    "commit in bridge.rounds._note_drift": "the hub answers so again, or it does not matter",
     "commit in bridge.rounds.pull_round": "the next round notes it",
     # Uploads, renames and deletions at a door: nothing was confirmed to the client yet
     "make folder in bridge.facade.folders.DoorMailbox.prepare": "made if missing",
@@ -107,9 +112,8 @@ POINTS: dict[str, str] = {
 
 UNREACHED: dict[str, str] = {
     "bridge.inbound.Inbound._note_enclosed": "needs an attachment newer than the list",
-    "bridge.rounds._note_drift": "counts the drift of answers: not a step of any promise",
     "bridge.service._run": "says which components run: not a step of any promise",
+    "bridge.worker.Worker._mind_the_clock": "says that a clock jumped: not a step of any promise",
     "bridge.supervisor.Supervisor._note": "says which components run: not a step of any promise",
-    "bridge.worker.Worker._mind_the_clock": "makes waits shorter: not a step of any promise",
 }
 """Functions that write to the ledger and that no scenario calls, and why that must do."""

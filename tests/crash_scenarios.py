@@ -269,6 +269,7 @@ def a_bad_day(town: Town) -> None:
     three = town.invoice()
     town.drop("1.XML", state_file(annotated(one), said(one, "RECEIVED"), said(one, "ACCEPTED")))
     town.drop("2.XML", state_file(said(three, "RECEIVED")))
+    book.faults.fail("extra", operation="pending_invoices")
     book.faults.fail(operation="attachment")
     book.faults.fail(operation="acknowledge_attachment")
     book.faults.fail(operation="update", hub_id=two, state="DELIVERED")
@@ -322,6 +323,50 @@ def go_on_remembering(town: Town) -> None:
     town.check_each_once()
     town.check_applied_once()
     assert answers(town.seen()) == {"BR04": 1}
+
+
+# -- everything comes out of an old backup, the mailbox too ----------------------------------------
+
+
+def an_old_backup(town: Town) -> None:
+    town.invoice(attachments=1)
+    town.run("pull")
+    data, backup = town.folder / "data", town.folder / "backup"
+    shutil.copytree(data, backup)
+    town.collect()
+    town.run("push", "push")
+    shutil.rmtree(data)
+    backup.rename(data)
+    (town.root / CONFIRMATION).touch()
+
+
+def go_on_taking_back(town: Town) -> None:
+    """What the software had taken does not stay on offer."""
+    town.run("pull", "push")
+    if CONFIRMATION in (town.folder / "said").read_text():
+        (town.root / CONFIRMATION).touch()
+    town.run("pull", "push", "verify")
+    town.check_each_once()
+    town.check_applied_once()
+
+
+# -- a file that comes back after it was collected -------------------------------------------------
+
+
+def a_file_put_back(town: Town) -> None:
+    town.invoice()
+    town.run("pull")
+    town.collect()
+    town.run("push")
+    for file in town.taken:
+        (town.root / file.folder / file.name).write_bytes(file.content)
+
+
+def go_on_without_it(town: Town) -> None:
+    town.run("pull", "push", "verify")
+    assert visible(town.root) == []
+    town.check_each_once()
+    town.check_applied_once()
 
 
 # -- starts after a kill, which have something to mend ---------------------------------------------
@@ -430,6 +475,10 @@ SCENARIOS: dict[str, Scenario] = {
     "old ledger": Scenario(
         arrange=an_old_ledger, commands=("pull", "push"), go_on=go_on_remembering
     ),
+    "old backup": Scenario(
+        arrange=an_old_backup, commands=("pull", "push"), go_on=go_on_taking_back
+    ),
+    "file put back": Scenario(arrange=a_file_put_back, commands=("pull",), go_on=go_on_without_it),
     "broken off pull": Scenario(
         arrange=a_broken_off_pull, commands=("pull", "push"), go_on=go_on_while_it_collects
     ),

@@ -77,7 +77,7 @@ def check_files(book: Book, seen: Iterable[Seen], due: Mapping[HubId, int]) -> N
 
 def check_each_once(book: Book, seen: Iterable[Seen], hub_ids: Iterable[HubId]) -> None:
     """Each invoice with its attachments and its message came, once, and nothing else."""
-    seen, once = list(seen), Counter(hub_ids)
+    seen, once = list(seen), Counter(iter(hub_ids))
     names = Counter((file.folder, file.name) for file in seen)
     assert [name for name, times in names.items() if times > 1] == []
     assert Counter(file.hub_id for file in seen if file.folder == "out") == once
