@@ -28,11 +28,15 @@ def settings(tmp_path: Path, sandbox: Sandbox) -> Settings:
 
 
 def with_pauses(
-    settings: Settings, *, retry_initial: float = LONG, retry_max: float = LONG
+    settings: Settings,
+    *,
+    interval: float = LONG,
+    retry_initial: float = LONG,
+    retry_max: float = LONG,
 ) -> Settings:
     pauses = {"retry_initial": retry_initial, "retry_max": retry_max}
     return settings.model_copy(
-        update={"pull": PullSettings(interval=LONG), "push": PushSettings(settle=0, **pauses)}
+        update={"pull": PullSettings(interval=interval), "push": PushSettings(settle=0, **pauses)}
     )
 
 
@@ -188,7 +192,7 @@ def test_a_clock_that_went_back_a_day_makes_nobody_wait_for_a_day(
     office.push()
     assert [update.attempts for update in office.open_updates()] == [1]
     sandbox.book.faults.clear()
-    with at_work(with_pauses(settings, retry_max=0.1)) as (worker,):
+    with at_work(with_pauses(settings, interval=0.1, retry_max=0.1)) as (worker,):
         wait_until(lambda: not statuses(worker), "the update is sent")
         wait_until(lambda: office.out_of(held_back), "the invoice is there")
 
