@@ -1,8 +1,9 @@
 """A long past in little time: the rows of real deliveries, copied under other hub ids."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, literal, select
 
@@ -17,13 +18,13 @@ def grow_ledger(data_dir: Path, *, deliveries: int) -> None:
     """Copy the deliveries of the only account, with their events, until there are so many.
 
     The copies share the archived files of the originals; their events are chained, and in the
-    journal. What has no hub id is not copied.
+    journal. State updates are not copied.
     """
     ledger = Ledger(data_dir / "ledger.db")
     try:
         with ledger.read() as connection:
             (account,) = events.accounts(connection)
-            story = [link for link, _ in events.chain(connection, account) if link.hub_id]
+            story = [link for link, _ in events.chain(connection, account) if _is_copied(link)]
             last = {table: _last_id(connection, table) for table in TABLES}
             originals = connection.scalar(select(func.count()).select_from(delivery)) or 0
         for number in range(1, -(-deliveries // originals)):
@@ -54,8 +55,28 @@ def _copy_events(connection: Connection, account: str, story: Sequence[Link], ma
     number, previous = events.last(connection, account)
     for link in story:
         number += 1
-        copy = replace(link, number=number, hub_id=f"{mark}{link.hub_id}", previous=previous)
-        if "name" in link.detail:
-            copy = replace(copy, detail={**link.detail, "name": f"{mark}{link.detail['name']}"})
+        copy = replace(
+            link,
+            number=number,
+            hub_id=f"{mark}{link.hub_id}",
+            detail=_renamed(link.detail, mark),
+            previous=previous,
+        )
         events.add(connection, copy)
         previous = copy.digest
+
+
+def _is_copied(link: Link) -> bool:
+    return link.hub_id is not None and not link.kind.startswith("update")
+
+
+def _renamed(detail: Any, mark: str) -> Any:
+    """Return an event's detail with the mark before every name in it."""
+    if isinstance(detail, list):
+        return [_renamed(part, mark) for part in detail]
+    if not isinstance(detail, Mapping):
+        return detail
+    return {
+        key: f"{mark}{value}" if key == "name" else _renamed(value, mark)
+        for key, value in detail.items()
+    }
