@@ -78,7 +78,7 @@ def _take_away_reappeared(account: Account, others: Mapping[Folder, Set[str]]) -
     for file in _collected(account, others):
         if not account.mailbox.holds(file.folder, file.name, file.digest):
             continue  # somebody else's, under a name that was ours
-        account.mailbox.take_back(file.folder, file.name)
+        account.mailbox.take_back(file.folder, file.name, file.digest)
         log.warning("taken away: it was collected before", account=account.name, name=file.name)
         with account.ledger.write() as connection:
             events.record(

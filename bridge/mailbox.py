@@ -309,10 +309,13 @@ class Mailbox:
     def _ready(self, role: Folder, name: str) -> Path:
         return self._placing / hashlib.sha256(f"{role}/{name}".encode()).hexdigest()[:40]
 
-    def take_back(self, role: Folder, name: str) -> None:
-        """Remove a file from the mailbox, durably; its bytes stay in the archive."""
+    def take_back(self, role: Folder, name: str, digest: Digest) -> None:
+        """Remove a file from the mailbox, durably; its bytes are in the archive, or go there."""
+        standing = self.folder(role) / name
         with storage(f"{self.profile.folder(role)}/{name}"):
-            (self.folder(role) / name).unlink(missing_ok=True)
+            if standing.exists() and not self.archive.path(digest).exists():
+                self.keep_bytes(standing.read_bytes(), purpose="fetch")
+            standing.unlink(missing_ok=True)
             sync_folder(self.folder(role))
 
     def present(self, role: Folder) -> frozenset[str]:

@@ -78,4 +78,4 @@ def _take_back(account: Account, hub_id: HubId, files: list[PlacedFile]) -> None
             hub_id=hub_id,
         )
     for file in reversed(files):
-        account.mailbox.take_back(file.folder, file.name)
+        account.mailbox.take_back(file.folder, file.name, file.digest)

@@ -59,6 +59,19 @@ def test_a_collected_file_that_comes_back_is_taken_away(office: Office) -> None:
     assert office.patches(hub_id) == ["DELIVERED"]
 
 
+def test_what_comes_back_after_it_left_the_archive_is_archived_again(office: Office) -> None:
+    (hub_id,) = office.served()
+    (path,) = office.out_of(hub_id)
+    content, kept = path.read_bytes(), office.account.mailbox.archive.path(office.digest(hub_id))
+    path.unlink()
+    office.push()
+    kept.unlink()
+    path.write_bytes(content)
+    office.push()
+    assert not office.out_of(hub_id)
+    assert kept.read_bytes() == content
+
+
 def test_another_file_under_a_collected_name_is_left_alone(office: Office) -> None:
     (hub_id,) = office.served()
     (path,) = office.out_of(hub_id)
