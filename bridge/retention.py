@@ -12,6 +12,7 @@ from itertools import islice
 import structlog
 
 from bridge.account import Account
+from bridge.durable import BusyError
 from bridge.errors import LocalError
 from bridge.ledger import archive_removals, events
 from bridge.ledger.archive_removals import REMOVED, Outdated
@@ -23,6 +24,9 @@ AT_ONCE = 500
 
 INTERVAL = 86400
 """Seconds between two looks at what the archive need not keep."""
+
+PATIENCE = 1
+"""Seconds to wait for a round of the account to end: this work is in no hurry."""
 
 
 class Retention:
@@ -39,6 +43,8 @@ class Retention:
         try:
             if remove_outdated(self._account) == AT_ONCE:
                 return  # there is more: after the next round
+        except BusyError:
+            return  # another time: a command is at work on the account
         except LocalError as error:
             log.error("archive files not removed", account=self._account.name, reason=str(error))
         self._next = time.monotonic() + INTERVAL
@@ -47,13 +53,14 @@ class Retention:
 def remove_outdated(account: Account) -> int:
     """Remove files that are outdated by the settings, so many at most; return how many.
 
-    Raises StorageError or LedgerError. No round of the account runs meanwhile: a file that comes
+    Raises BusyError, StorageError or LedgerError. No round of the account runs meanwhile: a file that comes
     once more must not be taken for archived already and then go.
     """
     keep, now = account.settings.keep_archive, account.clock()
     if keep is None:
         return 0
-    with account.mailbox.turn("inbound"), account.mailbox.turn("outbound"):
+    turn = account.mailbox.turn
+    with turn("inbound", wait=PATIENCE), turn("outbound", wait=PATIENCE):
         files = _next(account, before=now - timedelta(seconds=keep))
         with account.ledger.write() as connection:
             removed = archive_removals.removed_digests(connection, account.name)
