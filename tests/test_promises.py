@@ -88,7 +88,7 @@ FAULTS = st.one_of(
 Rounds = list[tuple[str, int | None]]
 
 AFTERWARDS = st.lists(
-    st.tuples(st.sampled_from(["pull", "push"]), st.none() | st.none() | st.integers(0, 25)),
+    st.tuples(st.sampled_from(["pull", "push"]), st.none() | st.none() | st.integers(0, 15)),
     max_size=2,
 )
 """The rounds that follow something at once; a number: it breaks off after so many steps."""
@@ -250,6 +250,7 @@ class Promises(RuleBasedStateMachine):
             else:
                 with broken_off_after(steps):
                     self.do_round(name)
+                self.known.check()
                 self.start_anew(serves=steps % 2 == 0)
             self.known.check()
 
