@@ -53,8 +53,8 @@ class Retention:
 def remove_outdated(account: Account) -> int:
     """Remove files that are outdated by the settings, so many at most; return how many.
 
-    Raises BusyError, StorageError or LedgerError. No round of the account runs meanwhile: a file that comes
-    once more must not be taken for archived already and then go.
+    Raises BusyError, StorageError or LedgerError. No round of the account runs meanwhile: a file
+    that comes once more must not be taken for archived already and then go.
     """
     keep, now = account.settings.keep_archive, account.clock()
     if keep is None:

@@ -28,6 +28,9 @@ from bridge.translate import ReadUpdate, updates_of
 
 log = structlog.get_logger()
 
+MOST_UPDATES = 20_000
+"""Updates in one state file: they are written down in one transaction, and others wait for it."""
+
 LEFT_LYING_AFTER = 600
 """Seconds after which `status` tells of what lies in `statin` and is not taken."""
 
@@ -181,6 +184,9 @@ def read_updates(account: Account, digest: Digest) -> Sequence[ReadUpdate]:
         found = updates_of(feedback.read(content))
     except RcfFileError as error:
         return [_whole_file(Refusal(error.code, error.reason))]
+    if len(found) > MOST_UPDATES:
+        too_many = f"the file asks for {len(found)} updates; at most {MOST_UPDATES} fit into one"
+        return [_whole_file(Refusal("BR07", too_many))]
     return found or [_whole_file(Refusal("BR05", "the file has no StatusFeedback"))]
 
 

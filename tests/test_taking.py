@@ -13,7 +13,7 @@ from bridge.ledger import histories, schema, state_files, updates
 from bridge.ledger.state_files import Kind
 from bridge.model import Digest, State, UpdateStatus
 from bridge.naming import Folder
-from bridge.taking import LeftLying, left_lying, note_cut_off, retry, take_in
+from bridge.taking import MOST_UPDATES, LeftLying, left_lying, note_cut_off, retry, take_in
 from tests.accounts import Office, Offices, annotated, failing, said, state_file
 
 
@@ -507,3 +507,14 @@ def test_taking_is_an_event_of_the_software(office: Office) -> None:
     assert actors[f"state file {Kind.TAKEN}"] == "rcf"
     assert update.actor == "bridge"
     assert known == []
+
+
+def test_a_file_with_too_many_updates_is_refused_as_a_whole(office: Office) -> None:
+    entry = b"<StatusFeedback/>"
+    office.drop(
+        "a.XML", b"<DeliveryFeedback>" + entry * (MOST_UPDATES + 1) + b"</DeliveryFeedback>"
+    )
+    office.push()
+    assert office.names("statin") == []
+    (refusal,) = office.refusals()
+    assert refusal == "BR07 the file asks for 20001 updates; at most 20000 fit into one"

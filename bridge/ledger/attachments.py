@@ -160,6 +160,7 @@ def to_fetch(
         attachment.c.account == account,
         attachment.c.feed == feed,
         attachment.c.state == DeliveryState.SEEN,
+        attachment.c.acknowledged_at.is_(None),  # true of all; it leads to the short index
         is_due(attachment, due),
     )
     return failed_last(_select(connection, wanted))

@@ -315,9 +315,7 @@ def matching(
 def a_receiver(connection: Connection, account: str) -> str | None:
     """Return the NIF of an administration that this account received an invoice for."""
     named = (delivery.c.account == account) & delivery.c.receiver_nif.is_not(None)
-    return connection.scalar(
-        select(delivery.c.receiver_nif).where(named).order_by(delivery.c.id.desc()).limit(1)
-    )
+    return connection.scalar(select(delivery.c.receiver_nif).where(named).limit(1))
 
 
 def _select(connection: Connection, wanted: ColumnElement[bool]) -> list[Delivery]:

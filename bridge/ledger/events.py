@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select
 
 from bridge.chain import FIRST, Detail, Link, Value
 from bridge.ledger.schema import event
@@ -115,14 +115,6 @@ def chain(connection: Connection, account: str, *, after: int = 0) -> Iterator[t
     for row in rows:
         yield _link(row, previous), row.digest
         previous = row.digest
-
-
-def count_since(connection: Connection, account: str, kind: str, since: datetime) -> int:
-    """Return how often something happened from that time on."""
-    found = select(func.count()).where(
-        event.c.account == account, event.c.kind == kind, event.c.at >= since
-    )
-    return connection.scalar(found) or 0
 
 
 def _link(row: Row[Any], previous: str) -> Link:

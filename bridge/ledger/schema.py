@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 
@@ -98,6 +99,13 @@ delivery = Table(
     Column("receipt_trouble", Text),  # why it was placed without its receipt
     UniqueConstraint("account", "feed", "hub_id"),
     Index("delivery_by_state", "account", "state"),
+    Index("delivery_by_invoice", "account", "hub_id"),
+    Index(
+        "delivery_unacknowledged",
+        "account",
+        "feed",
+        sqlite_where=text("acknowledged_at IS NULL"),
+    ),
     Index("delivery_by_date", "account", "issue_date"),
     sqlite_autoincrement=True,
 )
@@ -126,6 +134,15 @@ attachment = Table(
     UniqueConstraint("account", "feed", "hub_id", "attachment_id"),
     UniqueConstraint("account", "feed", "hub_id", "position"),
     Index("attachment_by_state", "account", "state"),
+    Index("attachment_by_invoice", "account", "hub_id"),
+    Index(
+        "attachment_unacknowledged",
+        "account",
+        "feed",
+        "hub_id",
+        "position",
+        sqlite_where=text("acknowledged_at IS NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 

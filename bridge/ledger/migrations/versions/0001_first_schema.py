@@ -60,7 +60,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("account", "feed", "hub_id", "position"),
         sqlite_autoincrement=True,
     )
+    op.create_index("attachment_by_invoice", "attachment", ["account", "hub_id"], unique=False)
     op.create_index("attachment_by_state", "attachment", ["account", "state"], unique=False)
+    op.create_index(
+        "attachment_unacknowledged",
+        "attachment",
+        ["account", "feed", "hub_id", "position"],
+        unique=False,
+        sqlite_where=sa.text("acknowledged_at IS NULL"),
+    )
     op.create_table(
         "component",
         sa.Column("name", sa.Text, nullable=False),
@@ -105,7 +113,15 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("delivery_by_date", "delivery", ["account", "issue_date"], unique=False)
+    op.create_index("delivery_by_invoice", "delivery", ["account", "hub_id"], unique=False)
     op.create_index("delivery_by_state", "delivery", ["account", "state"], unique=False)
+    op.create_index(
+        "delivery_unacknowledged",
+        "delivery",
+        ["account", "feed"],
+        unique=False,
+        sqlite_where=sa.text("acknowledged_at IS NULL"),
+    )
     op.create_table(
         "drift",
         sa.Column("account", sa.Text, nullable=False),
