@@ -18,6 +18,7 @@ from bridge.errors import InvoiceError
 from bridge.ledger import events, placed_files, updates
 from bridge.ledger.placed_files import PlacedFile
 from bridge.model import HubId, State
+from bridge.placing import note_collected
 
 log = structlog.get_logger()
 
@@ -63,7 +64,11 @@ def _reported(account: Account, hub_ids: Collection[HubId]) -> set[HubId]:
 
 
 def _take_back(account: Account, hub_id: HubId, files: list[PlacedFile]) -> None:
-    """Remove an invoice's files, the invoice first; the next look notes them as collected."""
+    """Note an invoice's files as collected and remove them, the invoice first.
+
+    Noted first: what a crash leaves in the mailbox is taken away as what comes back after it was
+    collected. Removed first, the rest would not look strange any more.
+    """
     log.warning(
         "taken back: the software collected this invoice before a backup was restored",
         account=account.name,
@@ -77,5 +82,6 @@ def _take_back(account: Account, hub_id: HubId, files: list[PlacedFile]) -> None
             at=account.clock(),
             hub_id=hub_id,
         )
+        note_collected(connection, account, files)
     for file in reversed(files):
         account.mailbox.take_back(file.folder, file.name, file.digest)
