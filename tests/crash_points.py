@@ -17,8 +17,8 @@ POINTS: dict[str, str] = {
     "commit in bridge.retention.remove_outdated": "the file is still there, and still outdated",
     "remove in bridge.mailbox.Archive.remove": "the file is still there, and still outdated",
     "commit in bridge.recall._take_back": "the invoice is as strange as before",
-    "remove in bridge.mailbox.Mailbox.take_back": "the event before it is told again at most",
-    "sync folder in bridge.mailbox.Mailbox.take_back": "should it come back: taken back again",
+    "remove in bridge.mailbox.Mailbox.take_back": "noted as collected: taken away later",
+    "sync folder in bridge.mailbox.Mailbox.take_back": "noted as collected: taken away later",
     "commit in bridge.collecting._take_away_reappeared": "it is gone; that it was is in the log",
     # Making or recognising a mailbox
     "make folder in bridge.mailbox.Mailbox.prepare": "made if missing",
