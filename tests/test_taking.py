@@ -510,10 +510,9 @@ def test_taking_is_an_event_of_the_software(office: Office) -> None:
 
 
 def test_a_file_with_too_many_updates_is_refused_as_a_whole(office: Office) -> None:
-    entry = b"<StatusFeedback/>"
-    office.drop(
-        "a.XML", b"<DeliveryFeedback>" + entry * (MOST_UPDATES + 1) + b"</DeliveryFeedback>"
-    )
+    office.pull()
+    entries = b"<StatusFeedback/>" * (MOST_UPDATES + 1)
+    office.drop("a.XML", b"<DeliveryFeedback>" + entries + b"</DeliveryFeedback>")
     office.push()
     assert office.names("statin") == []
     (refusal,) = office.refusals()
