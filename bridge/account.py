@@ -37,7 +37,6 @@ class Account:
     began: datetime = field(default_factory=utc_now)
     """When this process began to work on the account."""
 
-
     @property
     def name(self) -> str:
         """The account's name in the settings."""

@@ -171,8 +171,17 @@ def _drop_pending_mark(account: Account, row: AttachmentRow) -> None:
         if _may_be_marked(account.hub, row, error):
             raise
         found_applied = True
+    now = account.clock()
     with account.ledger.write() as connection:
-        attachments.acknowledged(connection, row.id, at=account.clock())
+        attachments.acknowledged(connection, row.id, at=now)
+        events.record(
+            connection,
+            account.name,
+            "attachment acknowledged",
+            at=now,
+            hub_id=row.hub_id,
+            attachment_id=row.attachment_id,
+        )
         if found_applied:
             accounts.note_found_applied(connection, account.name)
 

@@ -88,6 +88,7 @@ def busy_week(office: Office) -> None:
     office.sandbox.book.add_attachment(rich, "late.txt", b"late")
     office.pull()
     office.collect(collected, settled, rejected)
+    next(office.folder("adjout").iterdir()).unlink()
     office.drop("1.XML", state_file(annotated(settled), said(waiting, "CANCELED")))
     office.drop("2.XML", state_file(paid(settled)))
     office.drop("3.XML", b"broken")
