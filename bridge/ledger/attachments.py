@@ -27,8 +27,6 @@ from bridge.ledger.schema import attachment, delivery
 from bridge.ledger.walk import failed_last, is_due, note_failure, state_of, unacknowledged
 from bridge.model import Attachment, DeliveryState, Digest, FeedName, HubId
 
-_STATE = state_of(attachment)
-
 # Built once: a statement made anew for each step costs more than running it.
 _ROW = update(attachment).where(attachment.c.id == bindparam("row"))
 _FETCHED = _ROW.values(
@@ -53,14 +51,38 @@ _ACKNOWLEDGED = _ROW.values(
     trouble=None,
     next_attempt_at=None,
 )
+_AT = bindparam("at", type_=attachment.c.placed_at.type)
+_THIS = and_(
+    attachment.c.account == bindparam("of_account"),
+    attachment.c.hub_id == bindparam("of_hub_id"),
+    attachment.c.attachment_id == bindparam("of_attachment_id"),
+)
 _PLACED = (
     update(attachment)
-    .where(
-        attachment.c.account == bindparam("of_account"),
-        attachment.c.hub_id == bindparam("of_hub_id"),
-        attachment.c.attachment_id == bindparam("of_attachment_id"),
+    .where(_THIS)
+    .values(placed_at=_AT, state=state_of(attachment, reached=["placed_at"]))
+)
+_COLLECTED = (
+    update(attachment)
+    .where(_THIS)
+    .values(
+        placed_at=func.coalesce(attachment.c.placed_at, _AT),
+        collected_at=func.coalesce(attachment.c.collected_at, _AT),
+        state=state_of(attachment, reached=["placed_at", "collected_at"]),
     )
-    .values(placed_at=bindparam("at"), state=state_of(attachment, reached=["placed_at"]))
+)
+_ADD = insert(attachment)
+_LAST_POSITION = select(func.max(attachment.c.position)).where(
+    attachment.c.account == bindparam("account"), attachment.c.hub_id == bindparam("hub_id")
+)
+_OF_INVOICE = (
+    select(attachment)
+    .where(
+        attachment.c.account == bindparam("account"),
+        attachment.c.feed == bindparam("feed"),
+        attachment.c.hub_id == bindparam("hub_id"),
+    )
+    .order_by(attachment.c.position)
 )
 
 
@@ -94,8 +116,9 @@ def see(
     new = [found for found in attachments if found.attachment_id not in known]
     if not new:
         return rows
-    for position, found in enumerate(new, start=_last_position(connection, account, hub_id) + 1):
-        values = {
+    first = _last_position(connection, account, hub_id) + 1
+    values = [
+        {
             "account": account,
             "feed": feed,
             "hub_id": hub_id,
@@ -105,7 +128,9 @@ def see(
             "state": DeliveryState.SEEN,
             "seen_at": at,
         }
-        connection.execute(insert(attachment).values(values))
+        for position, found in enumerate(new, start=first)
+    ]
+    connection.execute(_ADD, values)
     return of_invoice(connection, account, feed, hub_id)
 
 
@@ -136,20 +161,16 @@ def remember(
 
 
 def _last_position(connection: Connection, account: str, hub_id: HubId) -> int:
-    mine = (attachment.c.account == account) & (attachment.c.hub_id == hub_id)
-    return connection.scalar(select(func.max(attachment.c.position)).where(mine)) or 0
+    row = {"account": account, "hub_id": hub_id}
+    return connection.execute(_LAST_POSITION, row).scalar() or 0
 
 
 def of_invoice(
     connection: Connection, account: str, feed: FeedName, hub_id: HubId
 ) -> list[AttachmentRow]:
     """Return the attachments of one invoice, by position."""
-    return _select(
-        connection,
-        (attachment.c.account == account)
-        & (attachment.c.feed == feed)
-        & (attachment.c.hub_id == hub_id),
-    )
+    row = {"account": account, "feed": feed, "hub_id": hub_id}
+    return [_row(found) for found in connection.execute(_OF_INVOICE, row)]
 
 
 def to_fetch(
@@ -212,15 +233,8 @@ def collected(
     connection: Connection, account: str, hub_id: HubId, attachment_id: str, *, at: datetime
 ) -> None:
     """The software deleted the attachment from the mailbox: it has it."""
-    mine = and_(
-        attachment.c.account == account,
-        attachment.c.hub_id == hub_id,
-        attachment.c.attachment_id == attachment_id,
-    )
-    for step in (attachment.c.placed_at, attachment.c.collected_at):
-        missing = update(attachment).where(mine & step.is_(None))
-        connection.execute(missing.values({step: at}))
-    connection.execute(update(attachment).where(mine).values(state=_STATE))
+    row = {"of_account": account, "of_hub_id": hub_id, "of_attachment_id": attachment_id}
+    connection.execute(_COLLECTED, {**row, "at": at})
 
 
 def acknowledged(connection: Connection, row_id: int, *, at: datetime) -> None:

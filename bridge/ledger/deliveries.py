@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bridge.chain import Value
@@ -137,6 +137,35 @@ _PLACED = (
     )
     .values(placed_at=bindparam("at"), state=state_of(delivery, reached=["placed_at"]), **_QUIET)
 )
+_AT = bindparam("at", type_=delivery.c.placed_at.type)
+_THIS = (delivery.c.account == bindparam("of_account")) & (
+    delivery.c.hub_id == bindparam("of_hub_id")
+)
+_KNOWN = select(delivery).where(_THIS).order_by(delivery.c.id).limit(1)
+_HAD_BEFORE = (
+    update(delivery)
+    .where(delivery.c.id == bindparam("row"))
+    .values(
+        fetched_at=_AT,
+        placed_at=_AT,
+        collected_at=_AT,
+        state=state_of(delivery, reached=["fetched_at", "placed_at", "collected_at"]),
+    )
+)
+_COLLECTED = (
+    update(delivery)
+    .where(_THIS, delivery.c.collected_at.is_(None), delivery.c.fetched_at.is_not(None))
+    .values(
+        placed_at=func.coalesce(delivery.c.placed_at, _AT),
+        collected_at=_AT,
+        state=state_of(delivery, reached=["placed_at", "collected_at"]),
+    )
+)
+_ACKNOWLEDGED = (
+    update(delivery)
+    .where(_THIS, delivery.c.acknowledged_at.is_(None))
+    .values(acknowledged_at=_AT, state=state_of(delivery, reached=["acknowledged_at"]), **_QUIET)
+)
 
 
 def see(
@@ -193,8 +222,8 @@ def of_feed(connection: Connection, account: str, feed: FeedName, hub_id: HubId)
 
 def known(connection: Connection, account: str, hub_id: HubId) -> Delivery | None:
     """Return the delivery of this invoice, if the ledger has one."""
-    found = _select(connection, (delivery.c.account == account) & (delivery.c.hub_id == hub_id))
-    return found[0] if found else None
+    row = connection.execute(_KNOWN, {"of_account": account, "of_hub_id": hub_id}).first()
+    return None if row is None else _delivery(row)
 
 
 def fetched(
@@ -215,34 +244,19 @@ def placed(
 
 def had_before(connection: Connection, delivery_id: int, *, at: datetime) -> None:
     """The software has this invoice already: it is never placed again."""
-    steps = {"fetched_at": at, "placed_at": at, "collected_at": at}
-    connection.execute(
-        update(delivery)
-        .where(delivery.c.id == delivery_id)
-        .values(state=state_of(delivery, reached=steps), **steps)
-    )
+    connection.execute(_HAD_BEFORE, {"row": delivery_id, "at": at})
 
 
 def collected(connection: Connection, account: str, hub_id: HubId, *, at: datetime) -> None:
     """The software deleted the invoice from the mailbox: it has it."""
-    row = (delivery.c.account == account) & (delivery.c.hub_id == hub_id)
-    missing = row & delivery.c.collected_at.is_(None) & delivery.c.fetched_at.is_not(None)
-    connection.execute(
-        update(delivery).where(missing & delivery.c.placed_at.is_(None)).values(placed_at=at)
-    )
-    connection.execute(update(delivery).where(missing).values(collected_at=at))
-    connection.execute(update(delivery).where(row).values(state=_STATE))
+    row = {"of_account": account, "of_hub_id": hub_id, "at": at}
+    connection.execute(_COLLECTED, row)
 
 
 def acknowledged(connection: Connection, account: str, hub_id: HubId, *, at: datetime) -> None:
     """The hub no longer has the invoice on its pending list."""
-    row = (delivery.c.account == account) & (delivery.c.hub_id == hub_id)
-    connection.execute(
-        update(delivery)
-        .where(row & delivery.c.acknowledged_at.is_(None))
-        .values(acknowledged_at=at, trouble=None, next_attempt_at=None, attempts=0)
-    )
-    connection.execute(update(delivery).where(row).values(state=_STATE))
+    row = {"of_account": account, "of_hub_id": hub_id, "at": at}
+    connection.execute(_ACKNOWLEDGED, row)
 
 
 def still_listed(

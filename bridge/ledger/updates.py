@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, select, update
 
 from bridge.chain import Value
 from bridge.ledger.schema import attempt, state_update
@@ -26,6 +26,21 @@ def as_detail(outcome: StateUpdate | Refusal) -> dict[str, Value]:
 def from_detail(detail: Mapping[str, Value]) -> StateUpdate | Refusal:
     """Return what became of an update of which an event tells."""
     return _ASKED.validate_python(detail)
+
+
+# Built once: a statement made anew for each step costs more than running it.
+_ADD = insert(state_update).returning(state_update.c.id)
+_ROW = update(state_update).where(state_update.c.id == bindparam("row"))
+_TRIED = _ROW.values(attempts=state_update.c.attempts + 1)
+_ATTEMPT = insert(attempt).returning(attempt.c.id)
+_ANSWERED = update(attempt).where(attempt.c.id == bindparam("row"))
+_UNANSWERED = attempt.c.answer.is_(None) & attempt.c.sent.is_not(None)
+_UNCLEAR = (
+    select(attempt.c.at)
+    .where(attempt.c.update_id == bindparam("row"), _UNANSWERED)
+    .order_by(attempt.c.id.desc())
+    .limit(1)
+)
 
 
 class Outcome(StrEnum):
@@ -80,8 +95,7 @@ def queue(
         "queued_at": at,
         "attempts": 0,
     } | _outcome(hub_id, outcome, at)
-    statement = insert(state_update).values(values).returning(state_update.c.id)
-    return int(connection.execute(statement).scalar_one())
+    return int(connection.execute(_ADD, values).scalar_one())
 
 
 def requeue(
@@ -197,31 +211,19 @@ def begin_attempt(
     """An update is about to be sent; return the attempt's id. No body: the hub is only asked."""
     _set(connection, update_id, status=UpdateStatus.SENDING)
     values = {"update_id": update_id, "at": at, "sent": None if body is None else dict(body)}
-    statement = insert(attempt).values(values).returning(attempt.c.id)
-    return int(connection.execute(statement).scalar_one())
+    return int(connection.execute(_ATTEMPT, values).scalar_one())
 
 
 def end_attempt(
     connection: Connection, attempt_id: int, *, answer: str, shown: str | None = None
 ) -> None:
     """Write down what came back, and what the hub showed when it was asked afterwards."""
-    values = {"answer": answer, "shown": shown}
-    connection.execute(update(attempt).where(attempt.c.id == attempt_id).values(values))
+    connection.execute(_ANSWERED, {"row": attempt_id, "answer": answer, "shown": shown})
 
 
 def unclear_since(connection: Connection, update_id: int) -> datetime | None:
     """Return when the last attempt without an answer began; None if all were answered."""
-    row = connection.execute(
-        select(attempt.c.at)
-        .where(
-            attempt.c.update_id == update_id,
-            attempt.c.answer.is_(None),
-            attempt.c.sent.is_not(None),
-        )
-        .order_by(attempt.c.id.desc())
-        .limit(1)
-    ).first()
-    return None if row is None else row.at
+    return connection.execute(_UNCLEAR, {"row": update_id}).scalar()
 
 
 def last_accepted(connection: Connection, account: str, hub_id: HubId) -> StateUpdate | None:
@@ -280,18 +282,17 @@ def postpone(
     unclear: bool,
 ) -> None:
     """It did not come about now; an unclear one stays `sending` until the hub has been asked."""
-    _set(
-        connection,
-        update_id,
-        status=UpdateStatus.SENDING if unclear else UpdateStatus.QUEUED,
-        trouble=trouble,
-        next_attempt_at=next_attempt_at,
-        attempts=state_update.c.attempts + 1,
-    )
+    values = {
+        "row": update_id,
+        "status": UpdateStatus.SENDING if unclear else UpdateStatus.QUEUED,
+        "trouble": trouble,
+        "next_attempt_at": next_attempt_at,
+    }
+    connection.execute(_TRIED, values)
 
 
 def _set(connection: Connection, update_id: int, **values: object) -> None:
-    connection.execute(update(state_update).where(state_update.c.id == update_id).values(values))
+    connection.execute(_ROW, {"row": update_id, **values})
 
 
 def _select(connection: Connection, wanted: ColumnElement[bool]) -> list[Update]:
