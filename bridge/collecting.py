@@ -12,6 +12,7 @@ import structlog
 
 from bridge.account import Account
 from bridge.ledger import accounts, events, placed_files
+from bridge.ledger.events import FOLDERS_RECOGNISED
 from bridge.ledger.placed_files import PlacedFile
 from bridge.mailbox import CONFIRMATION, INBOUND_FOLDERS, Mailbox, MailboxGoneError
 from bridge.naming import Folder
@@ -130,3 +131,6 @@ def _recognise_folders(account: Account, visible: Sequence[PlacedFile]) -> None:
         )
     with account.ledger.write() as connection:
         accounts.set_mailbox_folders(connection, account.name, found)
+        events.record(
+            connection, account.name, FOLDERS_RECOGNISED, at=account.clock(), folders=found
+        )

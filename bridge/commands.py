@@ -139,13 +139,30 @@ def _each(config: Path, do: Callable[[Account], AccountRound]) -> Iterator[Accou
     """Do something with every account; one that cannot leaves the others their turn."""
     settings = _usable(load_settings(config))
     with _ledger(settings) as ledger:
-        for own in settings.account:
+        for name, account in _put_right(settings, ledger).items():
+            if isinstance(account, BridgeError):
+                yield AccountRound(account=name, error=account)
+                continue
             try:
-                account = open_account(settings, own, ledger)
-                put_right(account)
                 yield do(account)
             except BridgeError as error:
-                yield AccountRound(account=own.name, error=error)
+                yield AccountRound(account=name, error=error)
+
+
+def _put_right(settings: Settings, ledger: Ledger) -> dict[str, Account | BridgeError]:
+    """Open all accounts and put them right before the first does anything.
+
+    A restored ledger must have remembered everything before new rows take the old ones' numbers.
+    """
+    accounts: dict[str, Account | BridgeError] = {}
+    for own in settings.account:
+        try:
+            account = open_account(settings, own, ledger)
+            put_right(account)
+            accounts[own.name] = account
+        except BridgeError as error:
+            accounts[own.name] = error
+    return accounts
 
 
 def look(config: Path, some_id: str | None) -> Status | Life:
@@ -183,12 +200,21 @@ def retry(config: Path, update_ids: Sequence[int] | None) -> Retried:
     """Queue refused updates again: those of these ids, or all."""
     settings = load_settings(config)
     with _ledger(settings) as ledger:
-        accounts = [open_account(settings, own, ledger) for own in settings.account]
+        accounts = _put_right(settings, ledger).values()
+        problems = []
+        for error in accounts:
+            if isinstance(error, SettingsError):
+                raise error
+            if isinstance(error, BridgeError):
+                problems.append(str(error))
         refused = {
-            update.id: (account, update) for account in accounts for update in _refused(account)
+            update.id: (account, update)
+            for account in accounts
+            if isinstance(account, Account)
+            for update in _refused(account)
         }
         wanted = list(refused) if update_ids is None else update_ids
-        problems = [
+        problems += [
             f"update {update_id} is not among the refused ones: see `efact-bridge status`"
             for update_id in wanted
             if update_id not in refused

@@ -1,8 +1,8 @@
 """What a Facturae file says of itself: versions 3.2, 3.2.1 and 3.2.2, signed or not.
 
-`ensure_well_formed` alone decides whether an invoice may be placed: it tells a whole file from one
-that was cut off. `read_facts` never asks more of a file than that it is a Facturae; each fact that
-is missing or malformed is None. Nothing here judges the invoice: that was for the hub to do.
+`read_facts` asks no more of a file than that it is a whole Facturae: that alone decides whether an
+invoice may be placed. Each fact that is missing or malformed is None. `ensure_well_formed` tells a
+whole XML document from one that was cut off. Nothing here judges the invoice: that was for the hub.
 """
 
 import re

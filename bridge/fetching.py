@@ -13,7 +13,7 @@ import structlog
 
 from bridge.account import Account
 from bridge.errors import BridgeError, HubAwayError, InvoiceError
-from bridge.facturae import FacturaeError, ensure_well_formed, read_facts
+from bridge.facturae import FacturaeError, read_facts
 from bridge.hub.errors import HubUnreachableError, UnknownAttachmentError
 from bridge.ledger.attachments import AttachmentRow
 from bridge.model import Digest, HubId, Invoice, InvoiceFacts
@@ -48,7 +48,6 @@ def fetch_facturae(account: Account, hub_id: HubId) -> tuple[Digest, InvoiceFact
     download = account.hub.facturae(hub_id, mailbox.staged("fetch"))
     content = download.path.read_bytes()
     try:
-        ensure_well_formed(content)
         facts = read_facts(content)
     except FacturaeError as error:
         download.path.unlink()

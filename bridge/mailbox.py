@@ -189,6 +189,15 @@ class Mailbox:
             sync_folder(folder)
         return mark.read_text().strip()
 
+    def identity(self) -> str:
+        """Return what tells the mark's file from a copy of it, such as a backup puts back.
+
+        It is written once; when it was last changed no program can set.
+        """
+        with storage(f"mailbox {self.root}"):
+            found = (self.root / MARK).stat()
+        return f"{found.st_ino}:{found.st_ctime_ns}"
+
     def placing_was_lost(self) -> bool:
         """Tell whether `placing` is no longer the folder that it was: it tells nothing then."""
         return not (self._placing / MARK).exists()

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from bridge.account import Account
 from bridge.chain import Value
 from bridge.ledger import accounts, events, placed_files, steps
+from bridge.ledger.events import MAILBOX_MADE
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.mailbox import NameTakenError
 from bridge.recovery import remember
@@ -38,13 +39,21 @@ def prepare(account: Account) -> int:
         remembered = remember(account)
         with account.ledger.read() as connection:
             mark = accounts.mailbox_mark(connection, account.name)
+            identity = accounts.mailbox_identity(connection, account.name)
         found = account.mailbox.prepare(mark)
-        if mark is None:
-            with account.ledger.write() as connection:
-                accounts.set_mailbox_mark(connection, account.name, found)
+        if mark is None or identity is None:
+            _note_mailbox(account, found, is_new=mark is None)
         if account.mailbox.placing_was_lost():
             _make_ready_again(account)
     return remembered
+
+
+def _note_mailbox(account: Account, mark: str, *, is_new: bool) -> None:
+    with account.ledger.write() as connection:
+        accounts.set_mailbox_identity(connection, account.name, account.mailbox.identity())
+        if is_new:
+            accounts.set_mailbox_mark(connection, account.name, mark)
+            events.record(connection, account.name, MAILBOX_MADE, at=account.clock(), mark=mark)
 
 
 def _make_ready_again(account: Account) -> None:

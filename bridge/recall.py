@@ -1,11 +1,12 @@
 """Taking back what was put on offer again by a restored backup of everything.
 
 Where ledger, journal and mailbox were all restored together, nothing on this machine knows what
-happened since; the hub does. An invoice lies in the mailbox uncollected, the hub lists it no more,
-and it was told DELIVERED in a time of which the ledger knows nothing: then it was collected in that
-time, for with `acknowledge = "collected"` the bridge says DELIVERED for one other reason only: it
-goes before an update of an invoice that was not collected. Where the ledger knows of an update, the
-DELIVERED tells nothing. What was collected leaves the mailbox again before it is imported twice.
+happened since. That it happened the mailbox's mark tells: it is another file than it was. Then the
+hub is asked. An invoice lies in the mailbox uncollected, the hub lists it no more, and it was told
+DELIVERED in a time of which the ledger knows nothing: then it was collected in that time, for with
+`acknowledge = "collected"` the bridge says DELIVERED for one other reason only: it goes before an
+update of an invoice that was not collected. Where the ledger knows of an update, the DELIVERED
+tells nothing. What was collected leaves the mailbox again before it is imported twice.
 """
 
 from collections.abc import Collection
@@ -15,7 +16,7 @@ import structlog
 
 from bridge.account import Account
 from bridge.errors import InvoiceError
-from bridge.ledger import events, placed_files, updates
+from bridge.ledger import accounts, events, placed_files, updates
 from bridge.ledger.placed_files import PlacedFile
 from bridge.model import HubId, State
 from bridge.placing import note_collected
@@ -32,8 +33,19 @@ def recall(account: Account, listed: Collection[HubId]) -> int:
     `listed` is all that the hub has pending. Only what is strange is asked about: as a rule what
     lies uncollected in the mailbox is still pending. Raises as the hub's calls do.
     """
-    if account.own.acknowledge != "collected":
+    with account.ledger.read() as connection:
+        identity = accounts.mailbox_identity(connection, account.name)
+    found = account.mailbox.identity()
+    if found == identity:
         return 0
+    taken = _recall(account, listed) if account.own.acknowledge == "collected" else 0
+    with account.ledger.write() as connection:
+        accounts.set_mailbox_identity(connection, account.name, found)
+    return taken
+
+
+def _recall(account: Account, listed: Collection[HubId]) -> int:
+    log.warning("the mailbox was restored from a backup", account=account.name)
     with account.ledger.read() as connection:
         offered = placed_files.offered(connection, account.name)
         known = events.last_before(connection, account.name, account.began)

@@ -5,12 +5,15 @@ not know, they are written down again before anything else is done: what was col
 served once more, what the hub has taken is not sent once more.
 """
 
+from collections.abc import Mapping
 from itertools import islice
+from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 
 from bridge.account import Account
-from bridge.chain import BrokenChainError, digest_of, parse
+from bridge.chain import BrokenChainError, Link, digest_of, parse
 from bridge.durable import storage
 from bridge.errors import StorageError
 from bridge.ledger import events, placed_files, replay
@@ -40,13 +43,15 @@ def remember(account: Account) -> int:
                 return _write_down(account)
             account.ledger.complete_journal(account.name)
         except BrokenChainError as error:
-            raise StorageError(f"journal {journal.path}: {error}; {_ADVICE}") from error
+            raise StorageError(f"journal {journal.path}: {error}. {_ADVICE}") from error
     return 0
 
 
 _ADVICE = (
-    "keep a copy of it for whoever has to explain this, look with `efact-bridge verify`, then move "
-    "it away: the bridge writes it anew from the ledger"
+    "Keep copies of both for whoever has to explain this. Then remove the one that knows less "
+    "(each line of the journal bears its date, `efact-bridge verify` tells the ledger's last): "
+    "without ledger.db the ledger is written again from the journals, without its journal it is "
+    "the ledger that counts"
 )
 
 
@@ -54,7 +59,7 @@ def _fork(account: Account, number: int) -> StorageError:
     path = account.ledger.journal(account.name).path
     return StorageError(
         f"account {account.name}: ledger and journal {path} differ at event {number}: they are not "
-        f"of the same installation, or one was changed. {_ADVICE[0].upper()}{_ADVICE[1:]}"
+        f"of the same installation, or one was changed. {_ADVICE}"
     )
 
 
@@ -73,6 +78,7 @@ def _write_down(account: Account) -> int:
                     if link.previous != last:
                         raise _fork(account, link.number)
                     replay.apply(connection, link)
+                    _number_on(connection, account, link)
                     known, last = link.number, link.digest
                     forgotten += 1
     if forgotten:
@@ -87,11 +93,6 @@ def _note(account: Account, forgotten: int) -> None:
         events=forgotten,
     )
     with account.ledger.write() as connection:
-        names = placed_files.message_names(connection, account.name)
-        used = max((_message_number(account.mailbox.profile, name) for name in names), default=0)
-        missing = used - placed_files.last_message_number(connection, account.name)
-        if missing > 0:
-            placed_files.reserve_message_numbers(connection, account.name, missing)
         events.record(
             connection,
             account.name,
@@ -99,6 +100,16 @@ def _note(account: Account, forgotten: int) -> None:
             at=account.clock(),
             events=forgotten,
         )
+
+
+def _number_on(connection: Connection, account: Account, link: Link) -> None:
+    """See that the numbers of the messages of an event are never given again."""
+    told: Mapping[str, Any] = link.detail
+    names = [it["name"] for it in told.get("files", ()) if it["folder"] == Folder.STATOUT]
+    used = max((_message_number(account.mailbox.profile, name) for name in names), default=0)
+    missing = used - placed_files.last_message_number(connection, account.name) if used else 0
+    if missing > 0:
+        placed_files.reserve_message_numbers(connection, account.name, missing)
 
 
 def _message_number(profile: Profile, name: str) -> int:

@@ -6,7 +6,7 @@ After an unclear answer, or a crash in the middle, it is asked again, and its hi
 before anything is sent again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -62,6 +62,7 @@ def send(account: Account, *, only_due: bool, until: float | None = None) -> Sen
     with account.ledger.read() as connection:
         ready = updates.due_invoices(connection, account.name, due=due)
         waiting = updates.open_updates(connection, account.name)
+        unclear = updates.all_unclear_since(connection, account.name)
     queues: dict[HubId, list[Update]] = {}
     for update in waiting:
         if update.hub_id in ready and update.hub_id is not None:
@@ -69,7 +70,7 @@ def send(account: Account, *, only_due: bool, until: float | None = None) -> Sen
     try:
         problems = work(
             sorted(queues.values(), key=lambda queue: queue[0].attempts),  # failed last
-            lambda queue: _send_in_order(account, queue),
+            lambda queue: _send_in_order(account, queue, unclear),
             workers=account.settings.hub.max_connections,
             failed=_note_nothing,
             stopping=account.stopping,
@@ -98,13 +99,18 @@ def _note_nothing(_: object, __: BridgeError) -> None:
     """Each update wrote its own trouble down."""
 
 
-def _send_in_order(account: Account, queue: Sequence[Update]) -> None:
-    """Send one invoice's updates; the first that cannot be settled holds the later ones."""
+def _send_in_order(
+    account: Account, queue: Sequence[Update], unclear: Mapping[int, datetime]
+) -> None:
+    """Send one invoice's updates; the first that cannot be settled holds the later ones.
+
+    `unclear` tells when those were begun of which nobody knows whether they were applied.
+    """
     for update in queue:
         assert update.change is not None
         assert update.hub_id is not None
         try:
-            _settle(account, update, update.hub_id, update.change)
+            _settle(account, update, update.hub_id, update.change, since=unclear.get(update.id))
         except (HubUnreachableError, AccountError) as error:
             with account.ledger.write() as connection:
                 updates.not_sent(connection, update.id, trouble=str(error))
@@ -116,10 +122,15 @@ def _send_in_order(account: Account, queue: Sequence[Update]) -> None:
             raise
 
 
-def _settle(account: Account, update: Update, hub_id: HubId, change: StateUpdate) -> None:
-    """Bring one update to its end, or raise why it has to wait."""
-    with account.ledger.read() as connection:
-        since = updates.unclear_since(connection, update.id)
+def _settle(
+    account: Account,
+    update: Update,
+    hub_id: HubId,
+    change: StateUpdate,
+    *,
+    since: datetime | None,
+) -> None:
+    """Bring one update to its end, or raise why it has to wait; `since` is as for `_how`."""
     try:
         now_shown = shown(account.hub, hub_id)
     except HubRefusalError as error:

@@ -16,7 +16,7 @@ import structlog
 
 from bridge.account import Account, open_account
 from bridge.durable import lock
-from bridge.errors import StorageError
+from bridge.errors import LocalError
 from bridge.facade.access import Access
 from bridge.facade.events import LogEvents, Session, printable
 from bridge.facade.folders import DoorMailbox
@@ -161,7 +161,7 @@ def _is_there(account: Account) -> bool:
     """Make or put right an account's mailbox; a fault in one leaves the others their doors."""
     try:
         put_right(account)
-    except StorageError as error:
+    except LocalError as error:
         log.error("mailbox not served", account=account.name, reason=str(error))
         return False
     return True

@@ -11,7 +11,7 @@ POINTS: dict[str, str] = {
     "create in bridge.ledger.journal.Journal._alone": "the ledger knows what the journal lacks",
     "write in bridge.ledger.journal.Journal._alone": "the ledger knows what the journal lacks",
     "commit in bridge.recovery._write_down": "the journal still has what the ledger forgot",
-    "commit in bridge.recovery._note": "message numbers are looked up again from the names",
+    "commit in bridge.recovery._note": "it only tells of what was written down again",
     "commit in bridge.repair._tell": "nothing is left to repair; that it was is in the log",
     "commit in bridge.verifying.verify": "whoever gave the command gives it again",
     "commit in bridge.retention.remove_outdated": "the file is still there, and still outdated",

@@ -18,6 +18,7 @@ from random import Random
 from subprocess import Popen
 
 import paramiko
+import pytest
 
 from bridge import feedback
 from bridge.model import HubId
@@ -138,6 +139,7 @@ def killed_after(process: "Popen[str]", book: Book, requests: int) -> Iterator[C
         process.communicate()
 
 
+@pytest.mark.timeout(PATIENCE * 2)
 def test_kills_at_random_moments_break_no_promise(tmp_path: Path) -> None:
     random = Random(SEED)
     with Sandbox(invoices=0) as hub:

@@ -12,9 +12,11 @@ from sqlalchemy import select
 
 from bridge.errors import StorageError
 from bridge.ledger import schema, updates
-from bridge.model import State, StateUpdate
+from bridge.model import State
+from bridge.sandbox.server import Sandbox
 from bridge.taking import retry
 from tests.accounts import Office, annotated, failing, paid, said, state_file
+from tests.gateway import install
 
 Open = Callable[..., Office]
 
@@ -280,12 +282,70 @@ def test_what_the_rcf_reported_on_before_collecting_it_stays_on_offer(
     assert again.out_of(hub_id)
 
 
-def test_what_somebody_annotated_elsewhere_stays_on_offer(open_account: Open) -> None:
+@pytest.mark.parametrize("state", [State.DELIVERED, State.ANNOTATED])
+def test_what_somebody_else_told_the_hub_stays_on_offer(open_account: Open, state: State) -> None:
     """The software has not collected it: a person at the hub's own pages is no collection."""
     office = open_account()
     (hub_id,) = office.served()
     office.account.ledger.close()
-    office.sandbox.book.set_state(hub_id, StateUpdate(state=State.ANNOTATED, register_number="E"))
+    office.sandbox.book.set_state(hub_id, state)
     again = open_account()
     again.pull()
     assert again.out_of(hub_id)
+
+
+def test_a_mailbox_that_was_lost_with_its_ledger_has_not_been_collected(
+    open_account: Open,
+) -> None:
+    """Only the archive is left: a new, empty mailbox tells nothing."""
+    office = open_account()
+    (hub_id,) = office.served()
+    office.drop("1.XML", b"broken")
+    office.push()
+    office.account.ledger.close()
+    for path in data_dir(office).iterdir():
+        if path.name.startswith("ledger"):
+            path.unlink()
+        elif path.name != "archive":
+            shutil.rmtree(path)
+    again = open_account()
+    error = failing(again.pull)
+    assert "not the mailbox that the ledger knows" in str(error)
+    assert again.states(hub_id)[-1] == "REGISTERED"
+    assert again.delivery(hub_id).state == "placed"
+
+
+def test_folders_put_in_the_place_of_others_are_known_to_a_lost_ledger(open_account: Open) -> None:
+    office = open_account()
+    (hub_id,) = office.served()
+    office.push()
+    lose(office)
+    shutil.move(office.folder("out"), data_dir(office) / "the old out")
+    office.folder("out").mkdir()
+    again = open_account()
+    assert "another folder stands in the place" in str(failing(again.push))
+    assert again.states(hub_id)[-1] == "REGISTERED"
+
+
+def test_sending_again_remembers_first(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The first command after a restore must not write events of its own before the old ones."""
+    hub_id = sandbox.book.add_invoice()
+    gateway = install(tmp_path, sandbox)
+    gateway.run("pull")
+    (gateway.mailbox / "statin" / "1.XML").write_bytes(state_file(said(hub_id, "CANCELED")))
+    assert gateway.run("push").code == 1
+    backup = shutil.copytree(
+        gateway.folder / "data", tmp_path / "backup", copy_function=shutil.copy
+    )
+    for path in (gateway.mailbox / "out").iterdir():
+        path.unlink()
+    gateway.run("push")
+    for path in (gateway.folder / "data").glob("ledger.db*"):
+        path.unlink()
+    for path in backup.glob("ledger.db*"):
+        shutil.copy(path, gateway.folder / "data")
+    gateway.run("retry", "--all")
+    pulled = gateway.run("pull")
+    assert pulled.code == 0, pulled.err
+    assert list((gateway.mailbox / "out").iterdir()) == []
+    assert gateway.run("verify").code == 0

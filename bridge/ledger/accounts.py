@@ -78,6 +78,16 @@ def set_mailbox_folders(connection: Connection, name: str, folders: dict[str, in
     _set(connection, name, mailbox_folders=folders)
 
 
+def mailbox_identity(connection: Connection, name: str) -> str | None:
+    """Return which file the mailbox's mark was; None before the first look."""
+    return connection.scalar(select(account.c.mailbox_identity).where(account.c.name == name))
+
+
+def set_mailbox_identity(connection: Connection, name: str, identity: str) -> None:
+    """Remember which file the mailbox's mark is."""
+    _set(connection, name, mailbox_identity=identity)
+
+
 def set_mailbox_mark(connection: Connection, name: str, mark: str) -> None:
     """Remember the mark of this account's mailbox."""
     _set(connection, name, mailbox_mark=mark)

@@ -17,6 +17,10 @@ from bridge.model import HubId
 BRIDGE = "bridge"
 """The actor of what the bridge did by itself."""
 
+MAILBOX_MADE = "mailbox made"
+FOLDERS_RECOGNISED = "mailbox folders recognised"
+"""What tells a mailbox and its folders from others in their place: a lost ledger must know too."""
+
 LINKS = "links"
 """Where a connection keeps the events of its transaction until they are on disk."""
 

@@ -166,12 +166,6 @@ def reserve_message_numbers(connection: Connection, account: str, count: int) ->
     return int(connection.execute(counting.returning(message_number.c.last)).scalar_one())
 
 
-def message_names(connection: Connection, account: str) -> list[str]:
-    """Return the names of all messages that were ever placed in `statout`."""
-    mine = (placed_file.c.account == account) & (placed_file.c.folder == Folder.STATOUT)
-    return list(connection.scalars(select(placed_file.c.name).where(mine)))
-
-
 def last_message_number(connection: Connection, account: str) -> int:
     """Return the greatest number that was reserved."""
     mine = message_number.c.account == account

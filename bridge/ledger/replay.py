@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from bridge.chain import Link
 from bridge.ledger import (
+    accounts,
     attachments,
     deliveries,
     events,
@@ -223,7 +224,17 @@ def _answered(connection: Connection, link: Link) -> None:
     placed_files.begin(connection, link.account, _files(link), at=link.at)
 
 
+def _mailbox_made(connection: Connection, link: Link) -> None:
+    accounts.set_mailbox_mark(connection, link.account, _detail(link)["mark"])
+
+
+def _folders_recognised(connection: Connection, link: Link) -> None:
+    accounts.set_mailbox_folders(connection, link.account, dict(_detail(link)["folders"]))
+
+
 _STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
+    events.MAILBOX_MADE: _mailbox_made,
+    events.FOLDERS_RECOGNISED: _folders_recognised,
     "invoice seen": _seen,
     "invoice fetched": _invoice_fetched,
     "attachment fetched": _attachments_fetched,

@@ -52,6 +52,7 @@ account = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("mailbox_mark", Text),  # what the mailbox's own mark must say: it is still the same one
+    Column("mailbox_identity", Text),  # which file the mark was: a restored backup has another
     Column("mailbox_folders", JSON),  # which folders they were that files were put into
     Column("last_poll", UtcDateTime),  # the last listing that succeeded
     Column("capped_slices", JSON, nullable=False, default=list),

@@ -41,6 +41,7 @@ _UNCLEAR = (
     .order_by(attempt.c.id.desc())
     .limit(1)
 )
+_IS_OPEN = state_update.c.status.in_([UpdateStatus.QUEUED, UpdateStatus.SENDING])
 
 
 class Outcome(StrEnum):
@@ -147,8 +148,7 @@ def _outcome(
 
 def open_updates(connection: Connection, account: str) -> list[Update]:
     """Return all that is queued or being sent, in the order in which it arrived."""
-    waiting = state_update.c.status.in_([UpdateStatus.QUEUED, UpdateStatus.SENDING])
-    return _select(connection, (state_update.c.account == account) & waiting)
+    return _select(connection, (state_update.c.account == account) & _IS_OPEN)
 
 
 def any_of(connection: Connection, account: str, hub_id: HubId) -> bool:
@@ -159,10 +159,9 @@ def any_of(connection: Connection, account: str, hub_id: HubId) -> bool:
 
 def due_invoices(connection: Connection, account: str, *, due: datetime | None) -> set[HubId]:
     """Return the invoices whose first open update may be sent at a time; None: all that wait."""
-    waiting = state_update.c.status.in_([UpdateStatus.QUEUED, UpdateStatus.SENDING])
     rows = connection.execute(
         select(state_update.c.hub_id, is_due(state_update, due))
-        .where(state_update.c.account == account, waiting)
+        .where(state_update.c.account == account, _IS_OPEN)
         .order_by(state_update.c.id)
     )
     first: dict[str, bool] = {}
@@ -224,6 +223,17 @@ def end_attempt(
 def unclear_since(connection: Connection, update_id: int) -> datetime | None:
     """Return when the last attempt without an answer began; None if all were answered."""
     return connection.execute(_UNCLEAR, {"row": update_id}).scalar()
+
+
+def all_unclear_since(connection: Connection, account: str) -> Mapping[int, datetime]:
+    """Return `unclear_since` of each update that still has to be settled and has such an attempt."""
+    rows = connection.execute(
+        select(attempt.c.update_id, attempt.c.at)
+        .join(state_update, state_update.c.id == attempt.c.update_id)
+        .where(state_update.c.account == account, _IS_OPEN, _UNANSWERED)
+        .order_by(attempt.c.id)
+    )
+    return {row.update_id: row.at for row in rows}
 
 
 def last_accepted(connection: Connection, account: str, hub_id: HubId) -> StateUpdate | None:
