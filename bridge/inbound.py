@@ -57,7 +57,7 @@ from bridge.placing import (
     prepare,
     resume,
 )
-from bridge.recall import recall
+from bridge.recall import is_owed, recall
 
 log = structlog.get_logger()
 
@@ -95,7 +95,6 @@ class Inbound:
         own = account.own
         self.account = account
         self.feed = RestFeed(account.hub, nifs=own.nifs, offices=own.oficines_comptables)
-        self._recalled = False
 
     def round(self, *, only_due: bool) -> Round:
         """Do one round; `only_due` leaves out what waits for a later try.
@@ -129,13 +128,21 @@ class Inbound:
             capped_slices=capped,
         )
 
+    def recall(self) -> None:
+        """Ask the hub, before anybody is let in, what a restored backup has put on offer again.
+
+        Raises as `round`; nothing is asked where no backup was restored.
+        """
+        if is_owed(self.account):
+            with self.account.mailbox.turn("inbound"):
+                self._recall(self.feed.pending())
+
     def _recall(self, listing: Listing) -> None:
-        """Once a start: see what a restored backup has put on offer again."""
-        if self._recalled or listing.capped_slices:
+        if listing.capped_slices:
+            if is_owed(self.account):
+                log.warning("not asked what a restored backup forgot: the hub's list is cut off")
             return
-        if recall(self.account, {row.hub_id for row in listing.invoices}):
-            look_for_collected(self.account)
-        self._recalled = True
+        recall(self.account, {row.hub_id for row in listing.invoices})
 
     def _note_listing(self, listing: Listing, capped: Sequence[str]) -> Sequence[HubId]:
         account, now = self.account, self.account.clock()

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from bridge.account import Account
 from bridge.chain import Value
+from bridge.errors import StorageError
 from bridge.ledger import accounts, events, placed_files, steps
 from bridge.ledger.events import MAILBOX_MADE
 from bridge.ledger.placed_files import Kind, PlacedFile
@@ -40,12 +41,37 @@ def prepare(account: Account) -> int:
         with account.ledger.read() as connection:
             mark = accounts.mailbox_mark(connection, account.name)
             identity = accounts.mailbox_identity(connection, account.name)
+            owed = accounts.recall_since(connection, account.name)
+            until = events.last_at(connection, account.name)
+        if until is None:
+            _refuse_forgotten_archive(account)
         found = account.mailbox.prepare(mark)
         if mark is None or identity is None:
             _note_mailbox(account, found, is_new=mark is None)
+        elif owed is None and identity != account.mailbox.identity():
+            _note_restored(account, until)
         if account.mailbox.placing_was_lost():
             _make_ready_again(account)
     return remembered
+
+
+def _refuse_forgotten_archive(account: Account) -> None:
+    """Stop where the archive is full and nobody remembers why: all of it would come once more."""
+    archive = account.mailbox.archive
+    if next(archive.files(), None) is None:
+        return
+    raise StorageError(
+        f"account {account.name}: the archive {archive.root} holds files, but the ledger is empty "
+        "and the journal that belongs to them is gone. Put ledger.db or events.jsonl back from a "
+        "backup; else move the archive away, and have `efact-bridge learn` read what else shows "
+        "what the software has had, before anything is served again"
+    )
+
+
+def _note_restored(account: Account, until: datetime | None) -> None:
+    log.warning("the mailbox was restored from a backup", account=account.name)
+    with account.ledger.write() as connection:
+        accounts.note_restored(connection, account.name, at=account.clock(), recall_since=until)
 
 
 def _note_mailbox(account: Account, mark: str, *, is_new: bool) -> None:

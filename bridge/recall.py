@@ -2,23 +2,22 @@
 
 Where ledger, journal and mailbox were all restored together, nothing on this machine knows what
 happened since. That it happened the mailbox's mark tells: it is another file than it was. Then the
-hub is asked. An invoice lies in the mailbox uncollected, the hub lists it no more, and it was told
-DELIVERED in a time of which the ledger knows nothing: then it was collected in that time, for with
-`acknowledge = "collected"` the bridge says DELIVERED for one other reason only: it goes before an
-update of an invoice that was not collected. Where the ledger knows of an update, the DELIVERED
-tells nothing. What was collected leaves the mailbox again before it is imported twice.
+hub is asked. An invoice lies in the mailbox uncollected, the hub lists it no more, and in a time of
+which the ledger knows nothing it was told DELIVERED (which the bridge says once the software has
+collected, by the policy `collected`) or something that only the RCF can have said: then the
+software has it, and it leaves the mailbox again before it is imported twice.
 """
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from bridge.account import Account
 from bridge.errors import InvoiceError
-from bridge.ledger import accounts, events, placed_files, updates
+from bridge.ledger import accounts, events, placed_files
 from bridge.ledger.placed_files import PlacedFile
-from bridge.model import HubId, State
+from bridge.model import PENDING_STATES, HubId, State, StateRecord
 from bridge.placing import note_collected
 
 log = structlog.get_logger()
@@ -27,52 +26,55 @@ CLOCK_TOLERANCE = timedelta(seconds=2)
 """How far the hub's clock may be from what its answers made us think."""
 
 
+def is_owed(account: Account) -> bool:
+    """Tell whether a backup was restored of which the hub was not asked yet."""
+    with account.ledger.read() as connection:
+        return accounts.recall_since(connection, account.name) is not None
+
+
 def recall(account: Account, listed: Collection[HubId]) -> int:
     """Take back invoices that were collected in a forgotten time; return how many.
 
     `listed` is all that the hub has pending. Only what is strange is asked about: as a rule what
-    lies uncollected in the mailbox is still pending. Raises as the hub's calls do.
+    lies uncollected in the mailbox is still pending. Raises as the hub's calls do; what is owed
+    stays so until all of it was asked.
     """
     with account.ledger.read() as connection:
-        identity = accounts.mailbox_identity(connection, account.name)
-    found = account.mailbox.identity()
-    if found == identity:
-        return 0
-    taken = _recall(account, listed) if account.own.acknowledge == "collected" else 0
-    with account.ledger.write() as connection:
-        accounts.set_mailbox_identity(connection, account.name, found)
-    return taken
-
-
-def _recall(account: Account, listed: Collection[HubId]) -> int:
-    log.warning("the mailbox was restored from a backup", account=account.name)
-    with account.ledger.read() as connection:
+        since = accounts.recall_since(connection, account.name)
         offered = placed_files.offered(connection, account.name)
-        known = events.last_before(connection, account.name, account.began)
-    if known is None:
+    if since is None:
         return 0
+    strange = {file.hub_id for file in offered if file.hub_id} - set(listed)
+    taken = [hub_id for hub_id in sorted(strange) if _was_taken(account, hub_id, since)]
+    for hub_id in taken:
+        _take_back(account, hub_id, [file for file in offered if file.hub_id == hub_id])
+    with account.ledger.write() as connection:
+        identity = account.mailbox.identity()
+        accounts.set_mailbox_identity(connection, account.name, identity)
+    return len(taken)
+
+
+def _was_taken(account: Account, hub_id: HubId, since: datetime) -> bool:
+    """Tell whether the hub was told, in the forgotten time, that the software has an invoice."""
+    try:
+        history = account.hub.history(hub_id)
+    except InvoiceError as error:
+        log.warning("not asked what became of it", hub_id=hub_id, reason=str(error))
+        return False
     # By the hub's clock, which is known to about a second; its dates may be cut to whole ones.
     offset = account.hub.clock_offset or timedelta()
-    since, until = known.replace(microsecond=0) + offset, account.began + offset + CLOCK_TOLERANCE
-    strange = {file.hub_id for file in offered if file.hub_id} - set(listed)
-    taken = 0
-    for hub_id in sorted(strange - _reported(account, strange)):
-        try:
-            history = account.hub.history(hub_id)
-        except InvoiceError as error:
-            log.warning("not asked what became of it", hub_id=hub_id, reason=str(error))
-            continue
-        told = [record.at for record in history if record.state is State.DELIVERED]
-        if any(at is not None and since <= at <= until for at in told):
-            _take_back(account, hub_id, [file for file in offered if file.hub_id == hub_id])
-            taken += 1
-    return taken
+    first, last = since.replace(microsecond=0) + offset, account.began + offset + CLOCK_TOLERANCE
+    return any(
+        record.at is not None and first <= record.at <= last and _tells(account, record)
+        for record in history
+    )
 
 
-def _reported(account: Account, hub_ids: Collection[HubId]) -> set[HubId]:
-    """Return those of which the RCF has reported anything that the ledger knows."""
-    with account.ledger.read() as connection:
-        return {hub_id for hub_id in hub_ids if updates.any_of(connection, account.name, hub_id)}
+def _tells(account: Account, record: StateRecord) -> bool:
+    if record.state is State.DELIVERED:
+        return account.own.acknowledge == "collected"
+    # The hub itself may reject an invoice that nobody has seen.
+    return record.state not in {None, State.REJECTED, *PENDING_STATES}
 
 
 def _take_back(account: Account, hub_id: HubId, files: list[PlacedFile]) -> None:

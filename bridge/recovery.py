@@ -16,7 +16,7 @@ from bridge.account import Account
 from bridge.chain import BrokenChainError, Link, digest_of, parse
 from bridge.durable import storage
 from bridge.errors import StorageError
-from bridge.ledger import events, placed_files, replay
+from bridge.ledger import accounts, events, placed_files, replay
 from bridge.naming import Folder, Profile
 
 log = structlog.get_logger()
@@ -93,6 +93,7 @@ def _note(account: Account, forgotten: int) -> None:
         events=forgotten,
     )
     with account.ledger.write() as connection:
+        accounts.note_restored(connection, account.name, at=account.clock())
         events.record(
             connection,
             account.name,

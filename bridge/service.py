@@ -22,6 +22,7 @@ from bridge.facade.events import LogEvents, Session, printable
 from bridge.facade.folders import DoorMailbox
 from bridge.facade.ftp import FtpDoor
 from bridge.facade.sftp import SftpDoor
+from bridge.inbound import Inbound
 from bridge.ledger import Ledger, components
 from bridge.naming import Folder
 from bridge.repair import put_right
@@ -65,7 +66,7 @@ def serve(settings: Settings, *, announce: str = "ready") -> None:
     """Run everything until SIGTERM or SIGINT; print `announce` once all listeners listen.
 
     For the main thread. Raises SettingsError, LedgerError, PortTakenError or StorageError when it
-    cannot start.
+    cannot start, and the hub's errors when a restored backup makes it ask the hub first.
     """
     _keep_memory_flat()
     stop = threading.Event()
@@ -164,6 +165,8 @@ def _is_there(account: Account) -> bool:
     except LocalError as error:
         log.error("mailbox not served", account=account.name, reason=str(error))
         return False
+    # A restored backup may offer what was collected: nobody is let in before the hub was asked.
+    Inbound(account).recall()
     return True
 
 

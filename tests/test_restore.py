@@ -14,7 +14,7 @@ from bridge.errors import StorageError
 from bridge.ledger import schema, updates
 from bridge.model import State
 from bridge.sandbox.server import Sandbox
-from bridge.taking import retry
+from bridge.taking import retry, take_in
 from tests.accounts import Office, annotated, failing, paid, said, state_file
 from tests.gateway import install
 
@@ -222,8 +222,6 @@ def test_a_ledger_and_a_journal_of_two_stories_stop_the_account(open_account: Op
     assert isinstance(error, StorageError)
     assert "verify" in str(error)
     assert str(journal) in str(error)
-    journal.unlink()
-    assert failing(again.pull) is None
 
 
 @pytest.mark.parametrize("garbage", [b"no json\n", b"\n", b'{"number": 1}\n'])
@@ -349,3 +347,67 @@ def test_sending_again_remembers_first(tmp_path: Path, sandbox: Sandbox) -> None
     assert pulled.code == 0, pulled.err
     assert list((gateway.mailbox / "out").iterdir()) == []
     assert gateway.run("verify").code == 0
+
+
+def put_back_all(office: Office, backup: Path) -> None:
+    office.account.ledger.close()
+    shutil.rmtree(data_dir(office))
+    shutil.copytree(backup, data_dir(office))
+
+
+@pytest.mark.parametrize("acknowledge", ["collected", "stored", "never"])
+def test_what_the_rcf_annotated_in_a_forgotten_time_is_not_offered_again(
+    open_account: Open, tmp_path: Path, acknowledge: str
+) -> None:
+    office = open_account(acknowledge=acknowledge)
+    (hub_id,) = office.served()
+    office.push()
+    office.account.ledger.close()
+    shutil.copytree(data_dir(office), tmp_path / "backup")
+    later = open_account(acknowledge=acknowledge)
+    later.drop("1.XML", state_file(annotated(hub_id)))
+    later.push()
+    later.collect(hub_id)
+    later.push()
+    put_back_all(later, tmp_path / "backup")
+    again = open_account(acknowledge=acknowledge)
+    again.push()  # an event before the hub is asked makes no difference
+    again.pull()
+    assert not again.out_of(hub_id)
+
+
+def test_an_update_that_was_sent_in_a_forgotten_time_is_not_sent_again(
+    open_account: Open, tmp_path: Path
+) -> None:
+    """The hub has gone on since: sending it would turn the invoice back."""
+    office = open_account()
+    (hub_id,) = office.served()
+    office.drop("1.XML", state_file(annotated(hub_id)))
+    take_in(office.account)
+    office.account.ledger.close()
+    shutil.copytree(data_dir(office), tmp_path / "backup")
+    later = open_account()
+    later.push()
+    later.drop("2.XML", state_file(said(hub_id, "RECOGNISED")))
+    later.push()
+    sent = later.patches(hub_id)
+    put_back_all(later, tmp_path / "backup")
+    again = open_account()
+    again.push()
+    again.pull()
+    assert again.patches(hub_id) == sent
+    assert again.refusals() == []
+
+
+def test_a_full_archive_of_which_nobody_remembers_anything_stops_the_account(
+    open_account: Open,
+) -> None:
+    office = open_account(acknowledge="never")
+    (hub_id,) = office.served()
+    office.collect(hub_id)
+    office.push()
+    lose(office)
+    office.account.ledger.journal("town").path.unlink()
+    again = open_account(acknowledge="never")
+    assert "the journal that belongs to them is gone" in str(failing(again.pull))
+    assert not again.out_of(hub_id)

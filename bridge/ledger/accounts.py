@@ -84,8 +84,21 @@ def mailbox_identity(connection: Connection, name: str) -> str | None:
 
 
 def set_mailbox_identity(connection: Connection, name: str, identity: str) -> None:
-    """Remember which file the mailbox's mark is."""
-    _set(connection, name, mailbox_identity=identity)
+    """Remember which file the mailbox's mark is: nothing has to be asked about it any more."""
+    _set(connection, name, mailbox_identity=identity, recall_since=None)
+
+
+def note_restored(
+    connection: Connection, name: str, *, at: datetime, recall_since: datetime | None = None
+) -> None:
+    """A restored backup was noticed; `recall_since`: ask the hub what came after that time."""
+    values = {"restored_at": at} | ({"recall_since": recall_since} if recall_since else {})
+    _set(connection, name, **values)
+
+
+def recall_since(connection: Connection, name: str) -> datetime | None:
+    """Return since when the hub must be asked what a restored backup forgot; None: need not be."""
+    return connection.scalar(select(account.c.recall_since).where(account.c.name == name))
 
 
 def set_mailbox_mark(connection: Connection, name: str, mark: str) -> None:

@@ -88,11 +88,12 @@ def last(connection: Connection, account: str) -> tuple[int, str]:
     return (row.number, row.digest) if row else (0, FIRST)
 
 
-def last_before(connection: Connection, account: str, moment: datetime) -> datetime | None:
-    """Return when the newest event before a moment happened; None where there is none."""
-    mine = (event.c.account == account) & (event.c.at < moment)
-    newest = select(event.c.at).where(mine).order_by(event.c.number.desc()).limit(1)
-    return connection.scalar(newest)
+def last_at(connection: Connection, account: str) -> datetime | None:
+    """Return when an account's newest event happened; None where there is none."""
+    mine = event.c.account == account
+    return connection.scalar(
+        select(event.c.at).where(mine).order_by(event.c.number.desc()).limit(1)
+    )
 
 
 def digest_at(connection: Connection, account: str, number: int) -> str:

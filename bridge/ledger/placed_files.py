@@ -88,12 +88,11 @@ def visible(connection: Connection, account: str) -> list[PlacedFile]:
 
 
 def offered(connection: Connection, account: str) -> list[PlacedFile]:
-    """Return all files in the mailbox of invoices that stand there, never acknowledged."""
+    """Return all files in the mailbox of invoices that stand there."""
     waiting = select(delivery.c.hub_id).where(
         delivery.c.account == account,
         delivery.c.feed == FeedName.REST,
         delivery.c.state == DeliveryState.PLACED,
-        delivery.c.acknowledged_at.is_(None),
     )
     rows = connection.execute(
         select(placed_file)

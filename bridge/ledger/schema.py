@@ -53,6 +53,8 @@ account = Table(
     Column("name", Text, primary_key=True),
     Column("mailbox_mark", Text),  # what the mailbox's own mark must say: it is still the same one
     Column("mailbox_identity", Text),  # which file the mark was: a restored backup has another
+    Column("recall_since", UtcDateTime),  # the hub must still be asked what came after this
+    Column("restored_at", UtcDateTime),  # when a restored backup was noticed last
     Column("mailbox_folders", JSON),  # which folders they were that files were put into
     Column("last_poll", UtcDateTime),  # the last listing that succeeded
     Column("capped_slices", JSON, nullable=False, default=list),

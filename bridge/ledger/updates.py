@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, select, update
 
 from bridge.chain import Value
+from bridge.ledger.schema import account as account_table
 from bridge.ledger.schema import attempt, state_update
 from bridge.ledger.walk import is_due
 from bridge.model import HubId, Refusal, State, StateUpdate, UpdateStatus
@@ -226,14 +227,28 @@ def unclear_since(connection: Connection, update_id: int) -> datetime | None:
 
 
 def all_unclear_since(connection: Connection, account: str) -> Mapping[int, datetime]:
-    """Return `unclear_since` of each update that still has to be settled and has such an attempt."""
-    rows = connection.execute(
+    """Return since when the hub may have taken each of the updates that wait, by their id.
+
+    That is `unclear_since`; for what was queued before a backup was restored, since it was queued.
+    """
+    attempts = connection.execute(
         select(attempt.c.update_id, attempt.c.at)
         .join(state_update, state_update.c.id == attempt.c.update_id)
         .where(state_update.c.account == account, _IS_OPEN, _UNANSWERED)
         .order_by(attempt.c.id)
     )
-    return {row.update_id: row.at for row in rows}
+    forgotten = connection.execute(
+        select(state_update.c.id, state_update.c.queued_at)
+        .join(account_table, account_table.c.name == state_update.c.account)
+        .where(
+            state_update.c.account == account,
+            _IS_OPEN,
+            state_update.c.queued_at < account_table.c.restored_at,
+        )
+    )
+    return {row.update_id: row.at for row in attempts} | {
+        row.id: row.queued_at for row in forgotten
+    }
 
 
 def last_accepted(connection: Connection, account: str, hub_id: HubId) -> StateUpdate | None:

@@ -14,6 +14,8 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("mailbox_mark", sa.Text, nullable=True),
         sa.Column("mailbox_identity", sa.Text, nullable=True),
+        sa.Column("recall_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("restored_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("mailbox_folders", sa.JSON, nullable=True),
         sa.Column("last_poll", sa.DateTime(timezone=True), nullable=True),
         sa.Column("capped_slices", sa.JSON, nullable=False),
