@@ -25,6 +25,11 @@ def deadline_in(seconds: float | None) -> float | None:
     return None if seconds is None else time.monotonic() + seconds
 
 
+def may_begin(stopping: Event, until: float | None) -> bool:
+    """Tell whether anything new may be begun: not while stopping, nor after the time `until`."""
+    return not stopping.is_set() and (until is None or time.monotonic() < until)
+
+
 class _Round:
     """What the workers of one round know together."""
 
@@ -78,9 +83,7 @@ def work(
     problems: list[tuple[T, BridgeError]] = []
 
     def one(item: T) -> None:
-        if stopping.is_set() or round_.ended_by is not None:
-            return
-        if until is not None and time.monotonic() >= until:
+        if round_.ended_by is not None or not may_begin(stopping, until):
             return
         try:
             do(item)

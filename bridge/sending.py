@@ -16,10 +16,10 @@ from sqlalchemy import Connection
 from bridge.account import Account
 from bridge.acknowledge import as_shown, shown, tell_delivered
 from bridge.backoff import delay
-from bridge.crew import work
+from bridge.crew import may_begin, work
 from bridge.errors import AccountError, BridgeError, HubAwayError, InvoiceError, LocalError
 from bridge.hub import HubRefusalError, HubUnreachableError, UnclearAnswerError
-from bridge.hub.errors import NotUpdatableError
+from bridge.hub.errors import NotUpdatableError, UnknownInvoiceError
 from bridge.ledger import accounts, deliveries, events, updates
 from bridge.ledger.updates import Outcome, Update
 from bridge.model import (
@@ -55,7 +55,7 @@ def send(account: Account, *, only_due: bool, until: float | None = None) -> Sen
     """Send every update that is due, once; return the counts.
 
     `only_due` leaves out what waits for a later try; after the time `until` (of the monotonic
-    clock) no other invoice is begun. Raises what ends a round: the hub is away,
+    clock) nothing new is begun. Raises what ends a round: the hub is away,
     the account is not let in, this machine cannot.
     """
     due = account.clock() if only_due else None
@@ -69,8 +69,9 @@ def send(account: Account, *, only_due: bool, until: float | None = None) -> Sen
             queues.setdefault(update.hub_id, []).append(update)
     try:
         problems = work(
-            sorted(queues.values(), key=lambda queue: queue[0].attempts),  # failed last
-            lambda queue: _send_in_order(account, queue, unclear),
+            # Failed last, and long ones after short ones: none takes the whole turn.
+            sorted(queues.values(), key=lambda queue: (queue[0].attempts, len(queue))),
+            lambda queue: _send_in_order(account, queue, unclear, until=until),
             workers=account.settings.hub.max_connections,
             failed=_note_nothing,
             stopping=account.stopping,
@@ -100,13 +101,20 @@ def _note_nothing(_: object, __: BridgeError) -> None:
 
 
 def _send_in_order(
-    account: Account, queue: Sequence[Update], unclear: Mapping[int, datetime]
+    account: Account,
+    queue: Sequence[Update],
+    unclear: Mapping[int, datetime],
+    *,
+    until: float | None,
 ) -> None:
     """Send one invoice's updates; the first that cannot be settled holds the later ones.
 
-    `unclear` tells when those were begun of which nobody knows whether they were applied.
+    `unclear` tells when those were begun of which nobody knows whether they were applied; `until`
+    is as for `send`.
     """
     for update in queue:
+        if not may_begin(account.stopping, until):
+            return
         assert update.change is not None
         assert update.hub_id is not None
         try:
@@ -133,7 +141,7 @@ def _settle(
     """Bring one update to its end, or raise why it has to wait; `since` is as for `_how`."""
     try:
         now_shown = shown(account.hub, hub_id)
-    except HubRefusalError as error:
+    except UnknownInvoiceError as error:  # any other no to a question says nothing of the update
         _refuse(account, update, Refusal(str(error.code), error.text))
         return
     known = _how(account, now_shown, change, since)

@@ -1,11 +1,16 @@
 """From the outbox to the hub: each update once, in order, whatever the hub answers."""
 
+import time
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import select
 
 from bridge.errors import AccountError, HubAwayError
 from bridge.ledger import schema
 from bridge.model import DeliveryState, State, StateUpdate, UpdateStatus
+from bridge.sending import send
+from bridge.taking import take_in
 from tests.accounts import (
     Office,
     Offices,
@@ -266,6 +271,20 @@ def test_a_step_back_that_the_hub_refuses_is_answered(
     assert [text.split()[0] for text in office.refusals()] == ["3007", "3007"]
 
 
+@pytest.mark.parametrize("code", [2002, 3005, 3007])
+def test_a_no_to_the_question_before_an_update_is_no_answer_to_the_update(
+    office: Office, code: int
+) -> None:
+    (hub_id,) = office.served()
+    office.sandbox.book.faults.fail(operation="invoice", code=code)
+    office.drop("a.XML", state_file(annotated(hub_id)))
+    office.push()
+    assert statuses(office.open_updates()) == [UpdateStatus.QUEUED]
+    office.push()
+    assert told(office, hub_id) == ["ANNOTATED"]
+    assert not office.answers()
+
+
 # -- unclear answers ---------------------------------------------------------------------------
 
 UPDATES = {
@@ -469,6 +488,52 @@ def test_many_updates_of_many_invoices_are_each_told_once_and_in_order(office: O
         office.push()
     for hub_id in hub_ids:
         assert told(office, hub_id) == steps
+
+
+STEPS = ["DELIVERED", "RECEIVED", "ACCEPTED", "RECOGNISED"]
+
+
+def when_shown_again(office: Office, do: Callable[[], object]) -> None:
+    """Let something happen when the hub shows an invoice for the second time: after its PATCH."""
+    book = office.sandbox.book
+    whole = book.invoice_data
+    times: list[str] = []
+
+    def watched(wanted: str) -> bytes:
+        times.append(wanted)
+        if len(times) == 2:
+            do()
+        return whole(wanted)
+
+    book.invoice_data = watched  # type: ignore[method-assign]
+
+
+def test_many_updates_of_one_invoice_do_not_outlast_a_turn(office: Office) -> None:
+    (hub_id,) = office.served()
+    office.drop("a.XML", state_file(*(said(hub_id, step) for step in STEPS)))
+    take_in(office.account)
+    until = time.monotonic() + 1
+
+    def sit_out_the_turn() -> None:
+        while time.monotonic() < until:
+            time.sleep(0.01)
+
+    when_shown_again(office, sit_out_the_turn)
+    send(office.account, only_due=True, until=until)
+    assert len(office.open_updates()) >= 3
+    office.push(only_due=True)
+    assert told(office, hub_id) == STEPS
+
+
+def test_a_stop_does_not_wait_for_many_updates_of_one_invoice(office: Office) -> None:
+    (hub_id,) = office.served()
+    office.drop("a.XML", state_file(*(said(hub_id, step) for step in STEPS)))
+    when_shown_again(office, office.account.stopping.set)
+    office.push()
+    assert told(office, hub_id) == STEPS[:1]
+    office.account.stopping.clear()
+    office.push()
+    assert told(office, hub_id) == STEPS
 
 
 # -- a hub that is away --------------------------------------------------------------------------
