@@ -14,7 +14,7 @@ from bridge.account import Account
 from bridge.ledger import accounts, events, placed_files
 from bridge.ledger.events import FOLDERS_RECOGNISED
 from bridge.ledger.placed_files import PlacedFile
-from bridge.mailbox import CONFIRMATION, INBOUND_FOLDERS, Mailbox, MailboxGoneError
+from bridge.mailbox import CONFIRMATION, INBOUND_FOLDERS, PLACE_AGAIN, Mailbox, MailboxGoneError
 from bridge.naming import Folder
 from bridge.placing import note_collected
 
@@ -105,6 +105,14 @@ def _collected(account: Account, others: Mapping[Folder, Set[str]]) -> list[Plac
         ]
 
 
+def _place_again(account: Account, files: Sequence[PlacedFile]) -> None:
+    """Put files back that went with their folder, in the order in which they were placed."""
+    account.mailbox.make_ready((file.folder, file.name, file.digest) for file in files)
+    for file in files:
+        account.mailbox.show(file.folder, file.name)
+    log.warning("placed again", account=account.name, files=len(files))
+
+
 def _recognise_folders(account: Account, visible: Sequence[PlacedFile]) -> None:
     """See that missing files have gone out of their folders, and not together with them.
 
@@ -122,12 +130,15 @@ def _recognise_folders(account: Account, visible: Sequence[PlacedFile]) -> None:
         for file in visible
         if file.folder in others and account.mailbox.is_gone(file.folder, file.name)
     ]
-    if missing and not account.mailbox.take_confirmation():
+    if missing and account.mailbox.take_confirmation(PLACE_AGAIN):
+        _place_again(account, missing)
+    elif missing and not account.mailbox.take_confirmation(CONFIRMATION):
         raise MailboxGoneError(
             f"mailbox {account.mailbox.root}: another folder stands in the place of "
             f"{', '.join(sorted(others))}, and {len(missing)} files are not in it. Nothing is "
-            "taken as collected: put the old folder back, or, if the software really collected "
-            f"them, confirm it with an empty file named {CONFIRMATION} in the mailbox's folder"
+            "taken as collected: put the old folder back. Else, if the software really collected "
+            f"them, confirm it with an empty file named {CONFIRMATION} in the mailbox's folder; if "
+            f"it has not seen them, have them placed again with one named {PLACE_AGAIN}"
         )
     with account.ledger.write() as connection:
         accounts.set_mailbox_folders(connection, account.name, found)

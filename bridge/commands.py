@@ -187,6 +187,10 @@ def verify(config: Path, target: Path | None) -> Iterator[Checked]:
     `target` is the folder for the auditor's export, where one is wanted.
     """
     settings = load_settings(config)
+    path = settings.data_dir / "ledger.db"
+    for own in settings.account:
+        if not path.exists() and (settings.data_dir / "archive" / own.name).exists():
+            yield Checked(own.name, "ledger", False, f"{path} is gone; its archive is there")
     with _ledger_to_read(settings) as ledger:
         for own in settings.account:
             yield from verifying.verify(ledger, settings.data_dir, own.name, now=utc_now())

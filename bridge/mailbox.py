@@ -37,7 +37,10 @@ from bridge.naming import Folder, Profile
 MARK = ".efact-bridge"
 
 CONFIRMATION = ".efact-bridge-confirm"
-"""A file that a person puts beside the mark when a replaced folder lacks files for good reason."""
+"""A file that a person puts beside the mark when what a replaced folder lacks was collected."""
+
+PLACE_AGAIN = ".efact-bridge-place-again"
+"""The same where it was not: then the files are placed once more."""
 
 INBOUND_FOLDERS = (Folder.OUT, Folder.ADJOUT, Folder.STATOUT)
 """What the bridge fills and the legacy software empties."""
@@ -235,9 +238,9 @@ class Mailbox:
         with storage(f"mailbox {self.root}"):
             return {role: self.folder(role).stat().st_ino for role in INBOUND_FOLDERS}
 
-    def take_confirmation(self) -> bool:
-        """Tell whether a person has confirmed that what is missing was collected; once."""
-        path = self.root / CONFIRMATION
+    def take_confirmation(self, name: str) -> bool:
+        """Tell whether a person has put a file of this name beside the mark; it counts once."""
+        path = self.root / name
         with storage(str(path)):
             confirmed = path.exists()
             path.unlink(missing_ok=True)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from bridge.ledger import histories
+from bridge.mailbox import PLACE_AGAIN
 from bridge.model import HubId
-from tests.accounts import Office
+from tests.accounts import Office, failing
 
 Open = Callable[..., Office]
 
@@ -99,3 +100,24 @@ def test_deleting_what_lies_beside_an_invoice_does_not_collect_it(
     office.collect(hub_id)
     office.push()
     assert office.delivery(hub_id).state == "acknowledged"
+
+
+def test_what_went_with_its_folder_is_placed_again_where_a_person_says_so(
+    office: Office,
+) -> None:
+    """An older copy of the mailbox was put back: what came since is missing in it."""
+    (old,) = office.served()
+    office.push()
+    copy = shutil.copytree(office.folder("out"), office.account.settings.data_dir / "copy")
+    (new,) = office.served()
+    office.push()
+    shutil.rmtree(office.folder("out"))
+    copy.rename(office.folder("out"))
+    error = failing(office.push)
+    assert PLACE_AGAIN in str(error)
+    (office.account.mailbox.root / PLACE_AGAIN).touch()
+    office.push()
+    assert office.out_of(old)
+    assert office.out_of(new)
+    assert office.delivery(new).state == "placed"
+    assert office.states(new)[-1] == "REGISTERED"
