@@ -4,7 +4,15 @@ from collections.abc import Iterable
 
 import pytest
 
-from bridge.feeds.slices import Page, Slice, first_slices, list_all
+from bridge.feeds.slices import (
+    Page,
+    Parts,
+    Slice,
+    by_nif,
+    by_office,
+    first_slices,
+    list_all,
+)
 from bridge.model import State
 from bridge.outbound import acknowledge_round
 from bridge.rounds import pull_round
@@ -27,6 +35,7 @@ class Listing:
     def __init__(self, *parts: list[Row]) -> None:
         self.rows = [row for part in parts for row in part]
         self.asked: list[str] = []
+        self.shown: set[Row] = set()
 
     def ask(self, part: Slice) -> Page[Row]:
         self.asked.append(str(part))
@@ -35,6 +44,7 @@ class Listing:
             for row in self.rows
             if part.nif in (None, row[0]) and part.accounting_office in (None, row[1])
         )
+        self.shown.update(fitting[:CAP])
         return Page(fitting[:CAP], len(fitting) > CAP)
 
     def all(
@@ -44,13 +54,20 @@ class Listing:
         offices: Iterable[str] = (),
         slices: Iterable[Slice] = (Slice(),),
     ) -> tuple[set[Row], list[str]]:
-        """Return what was found, and the names of the capped slices."""
-        found = list_all(
-            self.ask,
-            slices,
-            nifs=lambda seen: set(nifs) | {row[0] for row in seen},
-            offices=lambda part, seen: set(offices) | {r[1] for r in seen if r[0] == part.nif},
-        )
+        """Return what was found, and the names of the capped slices.
+
+        `nifs` are the platform's entities, `offices` those that were seen before.
+        """
+
+        def parts_of(part: Slice) -> Parts:
+            if part.nif is None:
+                return by_nif(part, entities=nifs, seen={row[0] for row in self.shown})
+            if part.accounting_office is None:
+                seen = {row[1] for row in self.shown if row[0] == part.nif and row[1]}
+                return by_office(part, {*offices, *seen})
+            return Parts()
+
+        found = list_all(self.ask, slices, parts_of=parts_of)
         assert len(set(found.rows)) == len(found.rows)
         return set(found.rows), [str(part) for part in found.capped_slices]
 
@@ -69,11 +86,36 @@ def test_a_capped_list_is_asked_by_nif() -> None:
     assert listing.asked == ["everything", "nif=A", "nif=B", "nif=C"]
 
 
-def test_a_capped_nif_is_asked_by_office() -> None:
+def test_a_capped_nif_is_asked_by_office_and_still_named() -> None:
+    """Nobody can know that these are all offices, nor that every invoice has one."""
     listing = Listing(rows("A", "1", 300), rows("A", "2", 300), rows("A", "3", 300))
     found, capped = listing.all(nifs=["A"], offices=["1", "2", "3"])
     assert found == set(listing.rows)
-    assert capped == []
+    assert capped == ["nif=A"]
+
+
+def test_an_office_that_no_slice_showed_leaves_its_nif_named() -> None:
+    listing = Listing(rows("A", "1", 480), rows("A", "2", 40), rows("A", "3", 10))
+    found, capped = listing.all(nifs=["A"])
+    assert len(found) == 520
+    assert capped[0] == "nif=A"
+
+
+def test_a_nif_that_the_entities_lack_leaves_the_whole_named() -> None:
+    listing = Listing(rows("C", "1", 5), rows("A", "1", 400), rows("B", "1", 400))
+    found, capped = listing.all(nifs=["A", "B"])
+    assert found == set(listing.rows)
+    assert capped == ["everything"]
+
+
+def test_a_row_without_a_nif_leaves_the_whole_named() -> None:
+    listing = Listing(rows("", "1", 5), rows("A", "1", 400), rows("B", "1", 400))
+    assert listing.all(nifs=["A", "B"])[1] == ["everything"]
+
+
+def test_a_platform_that_names_no_entities_leaves_the_whole_named() -> None:
+    listing = Listing(rows("A", "1", 400), rows("B", "1", 400))
+    assert listing.all() == (set(listing.rows), ["everything"])
 
 
 def test_a_slice_that_stays_capped_is_named() -> None:
@@ -144,14 +186,24 @@ def test_more_than_the_cap_over_several_entities_is_found(seen: Office) -> None:
     assert capped == ()
 
 
-def test_one_entity_over_the_cap_is_found_by_its_offices(seen: Office) -> None:
-    """The first 500 show two offices; the settings name the third."""
-    for office in ("O1", "O2"):
-        fill(seen.sandbox, 240, nif="P1", office=office)
-    fill(seen.sandbox, 100, nif="P1", office="O3")
+def fill_three_offices(sandbox: Sandbox) -> None:
+    """Let one entity have more than the cap in the first two offices, and some in a third."""
+    for office, count in (("O1", 300), ("O2", 250), ("O3", 10)):
+        fill(sandbox, count, nif="P1", office=office)
+
+
+def test_one_entity_over_the_cap_is_asked_by_office_and_reported(seen: Office) -> None:
+    """The first 500 show two of its three offices."""
+    fill_three_offices(seen.sandbox)
     hub_ids, capped = listed(seen)
-    assert hub_ids == set(seen.sandbox.book.pending)
-    assert capped == ()
+    assert len(hub_ids) == 550
+    assert "nif=P1" in capped
+
+
+def test_offices_that_the_settings_name_are_taken_for_all(open_account: Offices) -> None:
+    office = open_account(oficines_comptables=["O1", "O2", "O3"])
+    fill_three_offices(office.sandbox)
+    assert listed(office) == (set(office.sandbox.book.pending), ())
 
 
 def test_one_office_over_the_cap_is_reported(seen: Office) -> None:

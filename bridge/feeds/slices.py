@@ -2,11 +2,13 @@
 
 The hub returns at most 500 rows and has no pages (hub-rest-api, "The 500 cap"); the filters `nif`
 and `oficinaComptable` are the only other way. A slice that says there is more is asked again in
-parts. Where the parts bring nothing that the whole did not have, or a part stays capped, the slice
-is named: an invoice may be missing there, and somebody must know.
+parts, and named unless the parts prove to hold all of it: an invoice may be missing there, and
+somebody must know. Only the platform's own entities (`/ens`) are such parts, as long as all that
+the slice showed is found again in them, and more. Offices never are: which ones there are is known
+from what was listed, and a row may have none.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Generic, Protocol, TypeVar
@@ -43,10 +45,19 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Sliced(Generic[T]):
-    """All rows found, each once, and the slices of which more exist than could be listed."""
+    """All rows found, each once, and the slices that may hold more than could be listed."""
 
     rows: tuple[T, ...]
     capped_slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts to ask a capped slice in."""
+
+    slices: frozenset[Slice] = frozenset()
+    complete: frozenset[Slice] = frozenset()
+    """Those of them that together should hold all of it."""
 
 
 def first_slices(nifs: Sequence[str], offices: Sequence[str]) -> list[Slice]:
@@ -55,44 +66,43 @@ def first_slices(nifs: Sequence[str], offices: Sequence[str]) -> list[Slice]:
     return [Slice(nif, office) for nif, office in product(nifs or every, offices or every)]
 
 
+def by_nif(part: Slice, *, entities: Iterable[str], seen: Iterable[str]) -> Parts:
+    """Return a slice's parts by tax id: the platform's entities, and whoever else was seen."""
+    named = frozenset(Slice(nif, part.accounting_office) for nif in entities)
+    return Parts(named | {Slice(nif, part.accounting_office) for nif in seen}, complete=named)
+
+
+def by_office(part: Slice, offices: Iterable[str]) -> Parts:
+    """Return a slice's parts by accounting office."""
+    return Parts(frozenset(Slice(part.nif, office) for office in offices))
+
+
 def list_all(
     ask: Callable[[Slice], Page[T]],
     slices: Iterable[Slice],
     *,
-    nifs: Callable[[Iterable[T]], Iterable[str]],
-    offices: Callable[[Slice, Iterable[T]], Iterable[str]],
+    parts_of: Callable[[Slice], Parts],
 ) -> Sliced[T]:
     """Ask slice by slice, in parts where one is capped.
 
-    `nifs` and `offices` name the parts of a capped slice, given the rows seen so far.
+    `parts_of` is asked for the parts of a capped slice right after that slice was asked.
     """
     found: dict[T, None] = {}
     capped: list[Slice] = []
 
-    def walk(part: Slice) -> None:
-        page = ask(part)
+    def walk(whole: Slice) -> set[T]:
+        page = ask(whole)
+        rows = set(page.rows)
         found.update(dict.fromkeys(page.rows))
         if not page.capped:
-            return
-        before = len(found)
-        for smaller in _parts(part, nifs, offices, found):
-            walk(smaller)
-        if len(found) == before:
-            capped.append(part)
+            return rows
+        parts = parts_of(whole)
+        inside = {part: walk(part) for part in sorted(parts.slices, key=str)}
+        proven = set[T]().union(*(inside[part] for part in parts.complete))
+        if not rows < proven:
+            capped.append(whole)
+        return rows.union(*inside.values())
 
     for part in slices:
         walk(part)
     return Sliced(tuple(found), tuple(dict.fromkeys(capped)))
-
-
-def _parts(
-    part: Slice,
-    nifs: Callable[[Iterable[T]], Iterable[str]],
-    offices: Callable[[Slice, Iterable[T]], Iterable[str]],
-    found: Mapping[T, None],
-) -> list[Slice]:
-    if part.nif is None:
-        return [Slice(nif, part.accounting_office) for nif in sorted(set(nifs(tuple(found))))]
-    if part.accounting_office is None:
-        return [Slice(part.nif, office) for office in sorted(set(offices(part, tuple(found))))]
-    return []

@@ -151,7 +151,7 @@ def _capped(_: Status, account: AccountStatus) -> Finding | None:
         return None
     return Finding(
         account=account.name,
-        what="More invoices wait at the hub than it lists; some cannot be seen yet (so far in "
+        what="More invoices wait at the hub than it lists; some may be unseen yet (so far in "
         f"{counted(account.row.capped_listings, 'listing')})",
         advice="Name your tax ids and accounting offices in the settings (nifs, "
         "oficines_comptables), so that the hub can be asked in smaller parts",
