@@ -4,6 +4,9 @@ A commit is one fsync, and it is most of what a small transaction costs. So a th
 its part, while others wait for their turn, leaves the transaction open for them and waits; the
 last one commits for all. Each part is a savepoint: one that fails is undone alone. Nobody goes on
 before the commit, so a part is on disk when its block ends, as if it had been alone.
+
+Where a part cannot be undone alone, or the commit fails, nobody's part is on disk and each thread
+is told by an error of its own. Once committed, nothing that happens afterwards is a failure.
 """
 
 import sqlite3
@@ -11,10 +14,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import structlog
 from sqlalchemy import Connection, Engine
 
 from bridge.chain import Link
 from bridge.ledger.events import LINKS
+
+log = structlog.get_logger()
 
 PATIENCE = 0.05
 """Seconds after which a thread looks whether the one that it left the commit to has gone."""
@@ -26,38 +32,59 @@ class _Group:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.done = threading.Event()
+        self.committed = False
         self.error: BaseException | None = None
+        """What took all parts with it."""
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        connection.info[LINKS] = []
-
-    @property
-    def links(self) -> list[Link]:
-        links: list[Link] = self.connection.info[LINKS]
-        return links
-
-    @property
-    def driver(self) -> sqlite3.Connection:
-        driver = self.connection.connection.driver_connection
+        self.links: list[Link] = []
+        connection.info[LINKS] = self.links
+        driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
-        return driver
+        self._driver = driver
 
     @contextmanager
     def part(self) -> Iterator[Connection]:
         """Do one part; undo it alone when it fails, unless it took the whole with it."""
         events = len(self.links)
-        self.driver.execute("SAVEPOINT part").close()
+        self._run("SAVEPOINT part")
         try:
             yield self.connection
         except BaseException as error:
+            self.error = error  # of all, until this part is undone alone
             # The disk is full, say: SQLite has undone all of it, or the connection was given up.
-            if self.connection.invalidated or not self.driver.in_transaction:
-                self.error = error
-                raise
-            del self.links[events:]
-            self.driver.execute("ROLLBACK TO part").close()
-            self.driver.execute("RELEASE part").close()
+            if not self.connection.invalidated and self._driver.in_transaction:
+                self._run("ROLLBACK TO part")
+                self._run("RELEASE part")
+                del self.links[events:]
+                self.error = None
             raise
-        self.driver.execute("RELEASE part").close()
+        self._run("RELEASE part")
+
+    def commit(self) -> None:
+        """Commit all parts; says in `committed` whether they are on disk, whatever it raises."""
+        try:
+            # Not by SQLAlchemy: when interrupted it closes the connection, and we could not ask.
+            self._run("COMMIT")
+            self.committed = True
+        except BaseException as error:
+            # An interrupt may have come after the commit.
+            done = not self._driver.in_transaction
+            self.committed = done and not isinstance(error, sqlite3.Error)
+            self.error = error
+            raise
+
+    def close(self) -> None:
+        """Give the connection back; what is not committed is undone."""
+        if not self.connection.invalidated:
+            self.connection.info.pop(LINKS, None)
+        self.connection.close()
+
+    def _run(self, statement: str) -> None:
+        try:
+            self._driver.execute(statement).close()
+        except sqlite3.Error as error:
+            self.error = error
+            raise
 
 
 class Groups:
@@ -68,31 +95,31 @@ class Groups:
         self._engine = engine
         self._after_commit = after_commit
         self._turn = threading.Lock()
-        self._counting = threading.Lock()
-        self.waiting = 0
-        """How many threads wait for their turn."""
+        self._waiting: set[object] = set()
         self._open: _Group | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many threads wait for their turn."""
+        return len(self._waiting)
 
     @contextmanager
     def turn(self) -> Iterator[Connection]:
         """Do one part of a transaction; it is on disk when the block ends, or not at all."""
-        with self._counting:
-            self.waiting += 1
+        ticket = object()
         try:
-            self._turn.acquire()
+            self._waiting.add(ticket)
+            with self._turn:
+                self._waiting.discard(ticket)
+                group = self._open or self._begin()
+                try:
+                    with group.part() as connection:
+                        yield connection
+                finally:
+                    if group.error is not None or not self.waiting:
+                        self._end(group)
         finally:
-            with self._counting:
-                self.waiting -= 1
-        try:
-            group = self._open or self._begin()
-            try:
-                with group.part() as connection:
-                    yield connection
-            finally:
-                if group.error or not self.waiting:
-                    self._end(group)
-        finally:
-            self._turn.release()
+            self._waiting.discard(ticket)
         self._wait_for(group)
 
     def _begin(self) -> _Group:
@@ -105,32 +132,35 @@ class Groups:
         return self._open
 
     def _end(self, group: _Group) -> None:
-        """Commit for all; whoever has the turn calls this."""
+        """Commit for all, or undo all; whoever has the turn calls this."""
         self._open = None
         try:
             if group.error is None:
-                group.connection.commit()
-        except BaseException as error:
-            group.error = error
-            raise
-        else:
-            if group.error is None:
-                self._after_commit(group.links)
+                group.commit()
+                self._tell(group.links)
         finally:
-            if not group.connection.invalidated:
-                group.connection.info.pop(LINKS, None)
-            group.connection.close()
             group.done.set()
+            group.close()
+
+    def _tell(self, links: Sequence[Link]) -> None:
+        try:
+            self._after_commit(links)
+        except Exception:
+            # All is on disk: to raise would have done work done again.
+            log.exception("committed events not passed on", events=len(links))
 
     def _wait_for(self, group: _Group) -> None:
-        """Return when the group is on disk; raises what prevented it."""
+        """Return when the group is on disk; raises sqlite3.OperationalError if it never will be."""
         while not group.done.wait(PATIENCE):
             # Those who waited have gone without taking their turn: then it is ours to commit.
             if not self.waiting and self._turn.acquire(blocking=False):
                 try:
                     if self._open is group:
                         self._end(group)
+                    group.done.set()  # whoever ended it was interrupted before saying so
                 finally:
                     self._turn.release()
-        if group.error is not None:
-            raise group.error
+        if not group.committed:
+            cause = getattr(group.error, "orig", None) or group.error
+            reason = str(cause or "") or "interrupted"
+            raise sqlite3.OperationalError(f"undone with another part: {reason}") from group.error
