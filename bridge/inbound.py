@@ -160,9 +160,12 @@ class Inbound:
                     nif=listed[hub_id].nif,
                     accounting_office=listed[hub_id].accounting_office,
                 )
-            deliveries.still_listed(
+            for hub_id in deliveries.still_listed(
                 connection, account.name, list(listed), before=now - STILL_LISTED
-            )
+            ):
+                events.record(
+                    connection, account.name, "invoice listed again", at=now, hub_id=hub_id
+                )
             accounts.note_poll(connection, account.name, at=now, capped_slices=capped)
         return new
 

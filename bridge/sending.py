@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from bridge.account import Account
 from bridge.acknowledge import as_shown, shown, tell_delivered
 from bridge.backoff import delay
+from bridge.chain import Value
 from bridge.crew import may_begin, work
 from bridge.errors import AccountError, BridgeError, HubAwayError, InvoiceError, LocalError
 from bridge.hub import HubRefusalError, HubUnreachableError, UnclearAnswerError
@@ -177,7 +178,7 @@ def _deliver_first(account: Account, hub_id: HubId) -> None:
 
 
 def _patch(account: Account, update: Update, hub_id: HubId, change: StateUpdate) -> None:
-    attempt = _begin(account, update, change)
+    attempt = _begin(account, update, patch_body(change))
     try:
         account.hub.patch(hub_id, change)
     except HubRefusalError as error:
@@ -199,22 +200,49 @@ def _patch(account: Account, update: Update, hub_id: HubId, change: StateUpdate)
         _accept(account, update, Outcome.PATCHED, taken=attempt)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Attempt:
     id: int
+    update: Update
+    sent: Mapping[str, str]
     at: datetime
 
 
-def _begin(account: Account, update: Update, change: StateUpdate) -> _Attempt:
+def _begin(account: Account, update: Update, body: Mapping[str, str]) -> _Attempt:
     now = account.clock()
     with account.ledger.write() as connection:
-        body = patch_body(change)
-        return _Attempt(updates.begin_attempt(connection, update.id, body=body, at=now), now)
+        attempt_id = updates.begin_attempt(connection, update.id, body=body, at=now)
+    return _Attempt(id=attempt_id, update=update, sent=body, at=now)
 
 
 def _end(account: Account, attempt: _Attempt, answer: str, *, shown: str | None = None) -> None:
+    now = account.clock()
     with account.ledger.write() as connection:
-        updates.end_attempt(connection, attempt.id, answer=answer, shown=shown)
+        _note_end(connection, account, attempt, answer, at=now, shown=shown)
+
+
+def _note_end(
+    connection: Connection,
+    account: Account,
+    attempt: _Attempt,
+    answer: str,
+    *,
+    at: datetime,
+    shown: str | None = None,
+) -> None:
+    """Write down what came of an attempt; the event tells all of it, as the proof."""
+    updates.end_attempt(connection, attempt.id, answer=answer, shown=shown)
+    _record(
+        connection,
+        account,
+        attempt.update,
+        "update sent",
+        at=at,
+        begun_at=attempt.at.isoformat(),
+        sent=attempt.sent,
+        answer=answer,
+        shown=shown,
+    )
 
 
 def _is_shown(account: Account, hub_id: HubId, change: StateUpdate) -> bool:
@@ -267,10 +295,10 @@ def _accept(
     now = account.clock()
     with account.ledger.write() as connection:
         if taken is not None:
-            updates.end_attempt(connection, taken.id, answer="taken")
+            _note_end(connection, account, taken, "taken", at=now)
         updates.accepted(connection, update.id, outcome=outcome, at=now)
         deliveries.acknowledged(connection, account.name, update.hub_id, at=now)
-        _record(connection, account, update, "update accepted", outcome=outcome)
+        _record(connection, account, update, "update accepted", at=now, outcome=outcome)
     log.info(
         "update accepted",
         account=account.name,
@@ -281,13 +309,15 @@ def _accept(
 
 
 def _refuse(account: Account, update: Update, refusal: Refusal) -> None:
+    now = account.clock()
     with account.ledger.write() as connection:
-        updates.refuse(connection, update.id, refusal, at=account.clock())
+        updates.refuse(connection, update.id, refusal, at=now)
         _record(
             connection,
             account,
             update,
             "update refused",
+            at=now,
             code=refusal.code,
             reason=refusal.reason,
         )
@@ -301,14 +331,20 @@ def _refuse(account: Account, update: Update, refusal: Refusal) -> None:
 
 
 def _record(
-    connection: Connection, account: Account, update: Update, kind: str, **detail: str
+    connection: Connection,
+    account: Account,
+    update: Update,
+    kind: str,
+    *,
+    at: datetime,
+    **detail: Value,
 ) -> None:
     state = update.change.state if update.change else None
     events.record(
         connection,
         account.name,
         kind,
-        at=account.clock(),
+        at=at,
         hub_id=update.hub_id,
         also=detail,
         update=update.id,

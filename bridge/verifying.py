@@ -5,21 +5,20 @@ checked here an auditor can check with public tools: see `export`.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from bridge.chain import FIRST, BrokenChainError, Link, check
-from bridge.ledger import Ledger, accounts, archive_removals, events, evidence
-from bridge.ledger.evidence import Key
+from bridge.ledger import Ledger, accounts, archive_removals, events, evidence, replay
 from bridge.ledger.journal import Journal
 from bridge.mailbox import Archive
-from bridge.model import Digest, FeedName, UpdateStatus
+from bridge.model import Digest
 
 FEW = 3
 """So many of what is wrong are named; the rest is counted."""
@@ -43,44 +42,64 @@ class _Chain:
     digest: str = FIRST
     through: datetime | None = None
     broken: str = ""
-    told: dict[Key, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _JournalEnd:
+    """How far the journal's chain goes, or why it cannot be told."""
+
+    path: Path
+    count: int = 0
+    digest: str = FIRST
+    broken: str = ""
 
 
 def verify(ledger: Ledger, data_dir: Path, name: str, *, now: datetime) -> Iterator[Checked]:
     """Check one account; what `status` says it was verified through is noted in the ledger.
 
-    Raises LedgerError when the ledger cannot be read.
+    A bridge may be at work meanwhile. Raises LedgerError when the ledger cannot be read.
     """
-    archive = Archive(data_dir / "archive" / name)
-    with ledger.read() as connection:
+    # The journal first: what is added to both in between is then no surprise in the ledger.
+    journal = _journal_end(ledger.journal(name))
+    with ledger.read() as connection, evidence.retelling() as retold:
         if not evidence.is_whole(connection):
             yield Checked(name, "ledger", False, f"{ledger.path}: the database file is damaged")
             return
-        chain = _walk(connection, name)
+        chain = _walk(connection, retold, name)
         checks = [
             Checked(name, "events", not chain.broken, chain.broken or _chain_said(chain)),
-            _journal(connection, ledger.journal(name), name, chain),
-            _rows(connection, name, chain),
-            _archive(connection, archive, name),
+            _journal(connection, journal, name, chain),
+            _rows(connection, retold, name, chain),
         ]
+        wanted = evidence.digests(connection, name)
+    checks.append(_archive(ledger, Archive(data_dir / "archive" / name), name, wanted))
     yield from checks
     if all(check.right for check in checks) and chain.through is not None:
         with ledger.write() as connection:
             accounts.note_verified(connection, name, at=now, through=chain.through)
 
 
-def _walk(connection: Connection, name: str) -> _Chain:
+def _walk(connection: Connection, retold: Connection, name: str) -> _Chain:
+    """Check the chain, and tell anew what its events mean for the tables."""
     chain = _Chain()
     for link, digest in events.chain(connection, name):
         if link.number != chain.count + 1 or link.digest != digest:
             chain.broken = (
-                f"the chain breaks at event {link.number} of {link.at:%Y-%m-%d %H:%M} UTC "
-                f"({link.kind}): it, or the one before it, was changed or removed"
+                f"the chain breaks at {_named(link)}: it, or the one before it, was changed or "
+                "removed"
             )
             return chain
+        try:
+            replay.tell(retold, link)
+        except (AssertionError, LookupError, TypeError, ValueError, IntegrityError) as error:
+            chain.broken = f"{_named(link)} cannot be true after the ones before: {error!r}"
+            return chain
         chain.count, chain.digest, chain.through = link.number, digest, link.at
-        chain.told.update(_told(link))
     return chain
+
+
+def _named(link: Link) -> str:
+    return f"event {link.number} of {link.at:%Y-%m-%d %H:%M} UTC ({link.kind})"
 
 
 def _chain_said(chain: _Chain) -> str:
@@ -92,87 +111,64 @@ def _chain_said(chain: _Chain) -> str:
     )
 
 
-def _told(link: Link) -> Iterator[tuple[Key, str]]:
-    """Return what an event says of how far something has come."""
-    detail: Mapping[str, Any] = link.detail
-    for file in detail.get("files", ()):
-        yield ("file", file["folder"], file["name"]), "placing"
-    if link.hub_id and link.kind == "invoice fetched":
-        (feed,) = {file["feed"] for file in detail["files"]}
-        yield ("invoice", link.hub_id, feed), detail["contents"]["digest"]
-    if link.hub_id and link.kind == "invoice learned":
-        yield ("invoice", link.hub_id, FeedName.LEGACY), detail["contents"]["digest"]
-    for step in ("placed", "collected"):
-        if link.kind.endswith(f" {step}") and "folder" in detail:
-            yield ("file", detail["folder"], detail["name"]), step
-    if detail.get("file") is not None and "digest" in detail:
-        yield ("state file", str(detail["file"])), detail["digest"]
-    if link.kind.startswith("update "):
-        yield ("update", str(detail["update"])), _status(link.kind, detail)
-
-
-def _status(kind: str, detail: Mapping[str, Any]) -> str:
-    if kind == "update accepted":
-        return UpdateStatus.ACCEPTED
-    refused = kind == "update refused" or "code" in detail["outcome"]
-    return UpdateStatus.REFUSED if refused else UpdateStatus.QUEUED
-
-
-def _journal(connection: Connection, journal: Journal, name: str, chain: _Chain) -> Checked:
-    """Compare the journal with the ledger's events; it may be short of the newest."""
+def _journal_end(journal: Journal) -> _JournalEnd:
     try:
         count, digest = check(journal.lines())
     except (BrokenChainError, OSError, UnicodeDecodeError) as error:
-        return Checked(name, "journal", False, f"{journal.path}: {error}")
-    if count > chain.count and not chain.broken:
+        return _JournalEnd(path=journal.path, broken=str(error))
+    return _JournalEnd(path=journal.path, count=count, digest=digest)
+
+
+def _journal(connection: Connection, journal: _JournalEnd, name: str, chain: _Chain) -> Checked:
+    """Compare the journal with the ledger's events; it may be short of the newest."""
+    if journal.broken:
+        return Checked(name, "journal", False, f"{journal.path}: {journal.broken}")
+    behind = chain.count - journal.count
+    if behind < 0 and not chain.broken:
         return Checked(
             name,
             "journal",
             False,
-            f"{journal.path} knows {count - chain.count} events that the ledger does not: it was "
+            f"{journal.path} knows {-behind} events that the ledger does not: it was "
             "restored from a backup. The bridge writes them down again in its next round",
         )
-    if not chain.broken and events.digest_at(connection, name, count) != digest:
+    if not chain.broken and events.digest_at(connection, name, journal.count) != journal.digest:
         return Checked(name, "journal", False, f"{journal.path}: other events than in the ledger")
-    behind = chain.count - count
-    more = f"; {behind} are still to be added" if behind > 0 else ""
-    return Checked(name, "journal", True, f"{count} events in an unbroken chain{more}")
+    more = f"; the ledger had {behind} more a moment later" if behind > 0 else ""
+    return Checked(name, "journal", True, f"{journal.count} events in an unbroken chain{more}")
 
 
-def _rows(connection: Connection, name: str, chain: _Chain) -> Checked:
-    """Compare how far everything has come by its row with what the events tell."""
-    told = chain.told
-    wrong, count = [], 0
-    for key, value in evidence.said(connection, name):
-        count += 1
-        if told.get(key) != value:
-            wrong.append(f"{' '.join(key)} is {value} without an event that says so")
-        else:
-            del told[key]
-    wrong += [
-        f"{' '.join(key)} is {value} by its event, its row is gone" for key, value in told.items()
-    ]
-    if wrong and not chain.broken:
-        return Checked(name, "ledger", False, _few(wrong))
+def _rows(connection: Connection, retold: Connection, name: str, chain: _Chain) -> Checked:
+    """Compare every row with what the events tell."""
     if chain.broken:
         return Checked(name, "ledger", False, "not compared: the events cannot be trusted")
+    wrong, count = [], 0
+    for difference in evidence.compared(connection, retold, name):
+        count += 1
+        if difference:
+            wrong.append(difference)
+    if wrong:
+        return Checked(name, "ledger", False, _few(wrong))
     return Checked(name, "ledger", True, f"{count} rows say what the events say")
 
 
-def _archive(connection: Connection, archive: Archive, name: str) -> Checked:
-    """Digest every file of the archive anew; see that nothing is missing."""
-    wanted = evidence.digests(connection, name)
-    removed = archive_removals.removed_digests(connection, name)
+def _archive(ledger: Ledger, archive: Archive, name: str, wanted: set[Digest]) -> Checked:
+    """Digest every file of the archive anew; see that none of those wanted is missing."""
     wrong: list[str] = []
     found: set[Digest] = set()
     size = 0
     for path in archive.files():
         digest = Digest(path.name)
-        if _digest_of(path) != digest:
-            wrong.append(f"{path} was changed")
+        try:
+            if _digest_of(path) != digest:
+                wrong.append(f"{path} was changed")
+            size += path.stat().st_size
+        except FileNotFoundError:
+            continue  # gone since the folder was listed: whether it may, is seen below
         found.add(digest)
-        size += path.stat().st_size
-    missing = wanted - found - removed
+    with ledger.read() as connection:  # by now it knows why anything went meanwhile
+        removed = archive_removals.removed_digests(connection, name)
+    missing = [digest for digest in wanted - found - removed if not archive.path(digest).exists()]
     wrong += [f"{archive.path(digest)} is missing" for digest in sorted(missing)]
     if wrong:
         return Checked(name, "archive", False, _few(wrong))

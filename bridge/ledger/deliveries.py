@@ -261,19 +261,25 @@ def acknowledged(connection: Connection, account: str, hub_id: HubId, *, at: dat
 
 def still_listed(
     connection: Connection, account: str, hub_ids: Sequence[HubId], *, before: datetime
-) -> None:
-    """Have those acknowledged again that were so before that time and that the hub still lists."""
+) -> list[HubId]:
+    """Have those acknowledged again that were so before that time and that the hub still lists.
+
+    Returns them.
+    """
+    again: dict[HubId, None] = {}
     for some in batched(hub_ids):
-        found = connection.scalars(
-            select(delivery.c.id).where(
+        found = connection.execute(
+            select(delivery.c.id, delivery.c.hub_id).where(
                 delivery.c.account == account,
                 delivery.c.hub_id.in_(some),
                 delivery.c.acknowledged_at < before,
             )
         ).all()
-        rows = delivery.c.id.in_(found)
+        again |= {HubId(row.hub_id): None for row in found}
+        rows = delivery.c.id.in_([row.id for row in found])
         connection.execute(update(delivery).where(rows).values(acknowledged_at=None))
         connection.execute(update(delivery).where(rows).values(state=_STATE))
+    return list(again)
 
 
 def batched(hub_ids: Sequence[HubId], size: int = 500) -> Iterator[Sequence[HubId]]:

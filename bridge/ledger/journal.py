@@ -61,8 +61,9 @@ class Journal:
             return
         with self.path.open(encoding="utf-8", newline="\n") as file:
             for line in file:
-                if line.endswith("\n"):
-                    yield line.removesuffix("\n")
+                if not line.endswith("\n"):
+                    return  # not read on: the rest of a line that is being written is no line
+                yield line.removesuffix("\n")
 
     @contextmanager
     def _alone(self) -> Iterator[BinaryIO]:

@@ -5,6 +5,7 @@ whatever else is known. An event that changes no row (a login, say) is only adde
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -32,6 +33,11 @@ from bridge.naming import Folder
 def apply(connection: Connection, link: Link) -> None:
     """Add an event of the journal to the ledger, with all that it means."""
     events.add(connection, link)
+    tell(connection, link)
+
+
+def tell(connection: Connection, link: Link) -> None:
+    """Write down what an event means for the tables, without the event itself."""
     step = _STEPS.get(link.kind)
     if step is not None:
         step(connection, link)
@@ -136,6 +142,11 @@ def _attachment_learned(connection: Connection, link: Link) -> None:
     learned.add(connection, link.account, _invoice_id(link), told, at=link.at)
 
 
+def _listed_again(connection: Connection, link: Link) -> None:
+    hub_ids = [_invoice_id(link)]
+    deliveries.still_listed(connection, link.account, hub_ids, before=link.at)
+
+
 def _acknowledged(connection: Connection, link: Link) -> None:
     deliveries.acknowledged(connection, link.account, _invoice_id(link), at=link.at)
 
@@ -203,6 +214,15 @@ def _queued_again(connection: Connection, link: Link) -> None:
     )
 
 
+def _sent(connection: Connection, link: Link) -> None:
+    detail = _detail(link)
+    at = datetime.fromisoformat(detail["begun_at"])
+    attempt = updates.begin_attempt(connection, detail["update"], body=detail["sent"], at=at)
+    updates.end_attempt(connection, attempt, answer=detail["answer"], shown=detail["shown"])
+    # What the answer came to is told by the next event; until then it waits, because of it.
+    updates.not_sent(connection, detail["update"], trouble=detail["answer"])
+
+
 def _accepted(connection: Connection, link: Link) -> None:
     detail = _detail(link)
     outcome = Outcome(detail["outcome"])
@@ -244,6 +264,7 @@ _STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
     "attachment left out: collected before": _attachment_left_out,
     "invoice learned": _invoice_learned,
     "attachment learned": _attachment_learned,
+    "invoice listed again": _listed_again,
     "invoice acknowledged": _acknowledged,
     "attachment acknowledged": _attachment_acknowledged,
     f"state file {Kind.TAKEN}": _taken,
@@ -251,6 +272,7 @@ _STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
     "upload cut off": _cut_off,
     "update queued": _queued,
     "update queued again": _queued_again,
+    "update sent": _sent,
     "update accepted": _accepted,
     "update refused": _refused,
     "refusals answered": _answered,
