@@ -95,6 +95,23 @@ def drip(handler: "Handler") -> None:
         handler.wfile.write(b" ")
 
 
+def drip_headers(handler: "Handler") -> None:
+    """Send headers byte by byte that would take for ever."""
+    handler.send_response_only(200)
+    handler.send_header("X-Slow", "")
+    handler.flush_headers()
+    while not handler.hub.stopped.wait(0.01):
+        handler.wfile.write(b"a")
+
+
+def drip_without_length(handler: "Handler") -> None:
+    """Send a body byte by byte of which nobody knows where it ends."""
+    handler.send_response_only(200)
+    handler.end_headers()
+    while not handler.hub.stopped.wait(0.01):
+        handler.wfile.write(b" ")
+
+
 def garbage(handler: "Handler") -> None:
     """Answer something that is no HTTP."""
     handler.wfile.write(b"\x16\x03\x01 this is no HTTP\r\n\r\n")

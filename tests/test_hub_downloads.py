@@ -21,6 +21,7 @@ from tests.hub_server import (
     HubServer,
     Reply,
     drip,
+    drip_without_length,
     error_reply,
     file_reply,
     hang,
@@ -92,8 +93,17 @@ def broken_gzip(handler: Handler) -> None:
         cut_at_the_end,
         broken_gzip,
         drip,
+        drip_without_length,
     ],
-    ids=["one byte short", "no byte", "far short", "no last chunk", "broken gzip", "a drip"],
+    ids=[
+        "one byte short",
+        "no byte",
+        "far short",
+        "no last chunk",
+        "broken gzip",
+        "a drip",
+        "a drip without an end",
+    ],
 )
 def test_a_file_that_does_not_come_whole_leaves_nothing(
     hub: HubServer, target: Path, reply: Reply | ACTION, monkeypatch: pytest.MonkeyPatch

@@ -18,6 +18,8 @@ from tests.hub_server import (
     HubServer,
     Reply,
     drip,
+    drip_headers,
+    drip_without_length,
     garbage,
     hang,
     hang_up,
@@ -39,7 +41,7 @@ def hub() -> Iterator[HubServer]:
 
 @pytest.fixture
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give a whole body a second or less, and its beginning the whole timeout."""
+    """Give a whole call half a second or less, and each read of it the whole timeout."""
     monkeypatch.setattr(wire, "PATIENCE", 0.02)
 
 
@@ -54,6 +56,8 @@ BAD_ENDS = [
     pytest.param(garbage, 20, id="no HTTP"),
     pytest.param(hang, 1, id="silence"),
     pytest.param(drip, 20, id="a drip"),
+    pytest.param(drip_headers, 20, id="headers that drip"),
+    pytest.param(drip_without_length, 20, id="a drip without an end"),
     pytest.param(Reply(body=INVOICE.body, sent=5), 20, id="cut short"),
     pytest.param(Reply(body=INVOICE.body, headers={"Content-Encoding": "gzip"}), 20, id="no gzip"),
 ]
@@ -224,7 +228,37 @@ def test_a_closed_client_says_so(hub: HubServer) -> None:
     assert hub.requests == []
 
 
-@pytest.mark.parametrize("kind", [hang, drip])
+@pytest.mark.parametrize("kind", [drip, drip_headers, drip_without_length])
+def test_an_answer_that_drips_is_given_up_and_its_line_is_of_use_again(
+    hub: HubServer, kind: ACTION
+) -> None:
+    hub.says(kind, INVOICE)
+    with client_of(hub, timeout=0.5, max_connections=1) as client:
+        with pytest.raises(HubAwayError, match="comes too slowly"):
+            client.invoice(ONE)
+        assert client.invoice(ONE).state is State.ACCEPTED
+
+
+def test_a_large_answer_may_take_longer_than_a_small_one(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "SLOWEST", 1)
+    padding = len(INVOICE.body) + 60
+
+    def slowly(handler: Handler) -> None:
+        handler.send_response_only(200)
+        handler.send_header("Content-Length", str(padding))
+        handler.end_headers()
+        for byte in INVOICE.body.rjust(padding):
+            handler.wfile.write(bytes([byte]))
+            handler.hub.stopped.wait(0.03)  # far beyond two timeouts in all
+
+    hub.says(slowly)
+    with client_of(hub, timeout=0.5) as client:
+        assert client.invoice(ONE).state is State.ACCEPTED
+
+
+@pytest.mark.parametrize("kind", [hang, drip, drip_headers, drip_without_length])
 def test_closing_ends_a_call_under_way_in_another_thread(hub: HubServer, kind: ACTION) -> None:
     arrived = Event()
 

@@ -4,12 +4,18 @@ httpcore's own pool must not be shared by threads: looking for an idle connectio
 close another that was just given out, and the call on it hangs until its timeout, or fails
 (httpcore 1.0.9, encode/httpcore#1110). For a write that is an unclear answer out of nothing. So a
 line here is an httpx client of its own with one connection, and threads take turns.
+
+httpx bounds each read by the timeout, but not how many there are: an answer that drips, in its
+headers or its body, would hold a thread for ever. So each call has a deadline, and while there are
+calls one thread looks now and then for those beyond theirs, and ends them.
 """
 
+import math
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from threading import Condition
+from threading import Condition, Event, Thread
 from typing import Any
 
 import httpx
@@ -24,6 +30,10 @@ class Line:
 
     def __init__(self, http: httpx.Client) -> None:
         self.http = http
+        self.deadline = math.inf
+        """When the call under way is ended, by the monotonic clock."""
+        self.ended: str | None = None
+        """Why the call under way was ended from here, if it was: what came may not be the whole."""
         self._socket: socket.socket | None = None
 
     def send(self, request: httpx.Request) -> httpx.Response:
@@ -31,8 +41,9 @@ class Line:
         request.extensions["trace"] = self._note_socket
         return self.http.send(request, stream=True)
 
-    def interrupt(self) -> None:
+    def interrupt(self, why: str) -> None:
         """End the call under way in another thread: closing a socket would not wake it."""
+        self.ended = why
         if self._socket is not None:
             with suppress(OSError):  # it is closed already
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # beneath TLS
@@ -45,14 +56,21 @@ class Line:
 class Lines:
     """The lines of one account; calls wait their turn for a free one."""
 
-    def __init__(self, make: Callable[[], httpx.Client], *, most: int, patience: float) -> None:
-        """Take how to make an httpx client, how many at most, and how many seconds to wait."""
+    def __init__(
+        self, make: Callable[[], httpx.Client], *, most: int, patience: float, look_every: float
+    ) -> None:
+        """Take how to make an httpx client, how many at most, and how many seconds to wait.
+
+        `look_every`: how many seconds a call can be beyond its deadline before that is seen.
+        """
         self._make = make
         self._most = most
         self._patience = patience
+        self._look_every = look_every
         self._all: list[Line] = []
         self._free: list[Line] = []
-        self._closed = False
+        self._is_watched = False
+        self._closing = Event()
         self._changed = Condition()
 
     @contextmanager
@@ -66,18 +84,18 @@ class Lines:
 
     def check_open(self) -> None:
         """Raise NoLineError after `close`."""
-        if self._closed:
+        if self._closing.is_set():
             raise NoLineError("the client was closed")
 
     def close(self) -> None:
         """Close the free lines and end the calls on the others, whose threads close them."""
         with self._changed:
-            self._closed = True
+            self._closing.set()
             for line in self._all:
                 if line in self._free:
                     line.http.close()
                 else:
-                    line.interrupt()
+                    line.interrupt("the client was closed")
             self._changed.notify_all()
 
     def _take(self) -> Line:
@@ -86,17 +104,37 @@ class Lines:
             self.check_open()
             if not is_ready:
                 raise NoLineError("all connections are busy (hub.max_connections)")
-            if self._free:
-                return self._free.pop()
-            self._all.append(line := Line(self._make()))
+            line = self._free.pop() if self._free else self._one_more()
+            line.deadline, line.ended = math.inf, None
+            if not self._is_watched:
+                Thread(target=self._watch, name="hub deadlines", daemon=True).start()
+                self._is_watched = True
             return line
 
+    def _one_more(self) -> Line:
+        line = Line(self._make())
+        self._all.append(line)
+        return line
+
+    def _watch(self) -> None:
+        """End calls beyond their deadline, until none is under way."""
+        while not self._closing.wait(self._look_every):
+            with self._changed:
+                busy = [line for line in self._all if line not in self._free]
+                if not busy:
+                    self._is_watched = False
+                    return
+                now = time.monotonic()
+                for line in busy:
+                    if line.deadline < now:
+                        line.interrupt("the answer comes too slowly")
+
     def _is_ready(self) -> bool:
-        return self._closed or bool(self._free) or len(self._all) < self._most
+        return self._closing.is_set() or bool(self._free) or len(self._all) < self._most
 
     def _give_back(self, line: Line) -> None:
         with self._changed:
-            if self._closed:
+            if self._closing.is_set():
                 line.http.close()
             self._free.append(line)
             self._changed.notify()

@@ -3,9 +3,9 @@
 httpx stays behind this module; its errors become ours here, in `_ours`. A kept-alive connection
 that the hub had closed meanwhile is noticed only when it is used: what reads is sent once more,
 what writes is not, because nobody can tell whether it arrived. Every read has the timeout of the
-settings and the whole body ten times that, so that an answer that drips cannot hold a thread for
-ever (headers that drip are bounded by their size only). The Authorization header is set on the
-request and nowhere else: httpx logs URLs only.
+settings; the whole call, headers and body, has twice that, and what a body of its size takes on the
+slowest line, so that an answer that drips cannot hold a thread for ever. The Authorization header
+is set on the request and nowhere else: httpx logs URLs only.
 """
 
 import ssl
@@ -34,8 +34,11 @@ log = structlog.get_logger()
 LONGEST_ANSWER = 16 * 2**20
 """Bytes of a JSON answer; 500 rows need less than a hundredth of it."""
 
-PATIENCE = 10
-"""How many timeouts a whole body may take."""
+PATIENCE = 2
+"""How many timeouts a call may take before its body counts."""
+
+SLOWEST = 10_000
+"""Bytes a second; so much longer may a call take for each byte of its body that has come."""
 
 SAME_CLOCK = timedelta(seconds=5)
 """Offsets that differ by less are the same news: `Date` has a resolution of a second."""
@@ -149,11 +152,21 @@ class Wire:
         with (
             self._ours(call),
             self._lines.one() as line,
+            self._in_time(line, call),
             closing(self._open(line, call, offset)) as response,
         ):
             self._note_clock(response)
-            deadline = time.monotonic() + PATIENCE * self._settings.timeout
-            return take(response, _chunks(call, response, limit=limit, deadline=deadline))
+            return take(response, _chunks(line, call, response, limit=limit))
+
+    @contextmanager
+    def _in_time(self, line: Line, call: Call) -> Iterator[None]:
+        line.deadline = time.monotonic() + PATIENCE * self._settings.timeout
+        try:
+            yield
+        except _STALE as error:
+            if line.ended is not None:
+                raise unsure(call, line.ended) from error
+            raise
 
     def _open(self, line: Line, call: Call, offset: timedelta) -> httpx.Response:
         try:
@@ -161,7 +174,9 @@ class Wire:
         except _STALE:
             if call.writes:
                 raise
-        self._lines.check_open()
+            self._lines.check_open()
+            if line.ended is not None:
+                raise
         return line.send(self._request(line, call, offset))
 
     def _request(self, line: Line, call: Call, offset: timedelta) -> httpx.Request:
@@ -230,7 +245,12 @@ def _lines(settings: HubSettings) -> Lines:
             },
         )
 
-    return Lines(make, most=settings.max_connections, patience=settings.timeout)
+    return Lines(
+        make,
+        most=settings.max_connections,
+        patience=settings.timeout,
+        look_every=PATIENCE * settings.timeout / 8,
+    )
 
 
 def _authorities(scheme: str) -> ssl.SSLContext:
@@ -240,18 +260,17 @@ def _authorities(scheme: str) -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # nobody: not needed, and slow to load
 
 
-def _chunks(
-    call: Call, response: httpx.Response, *, limit: int, deadline: float
-) -> Iterator[bytes]:
+def _chunks(line: Line, call: Call, response: httpx.Response, *, limit: int) -> Iterator[bytes]:
     """Yield the body, and fail unless it comes whole, in time, and within `limit` bytes."""
     size = 0
     for chunk in response.iter_bytes():
+        line.deadline += len(chunk) / SLOWEST
         size += len(chunk)
         if size > limit:
             raise unsure(call, f"the answer is larger than {limit} bytes")
-        if time.monotonic() > deadline:
-            raise unsure(call, "the answer comes too slowly")
         yield chunk
+    if line.ended is not None:  # to a body without a length that looks like its end
+        raise unsure(call, line.ended)
     promised = response.headers.get("content-length", "")
     is_counted = promised.isdigit() and "transfer-encoding" not in response.headers
     if is_counted and response.num_bytes_downloaded != int(promised):
