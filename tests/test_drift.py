@@ -73,6 +73,8 @@ def test_a_field_that_nobody_knows_is_drift_wherever_it_stands() -> None:
         (Operation.PENDING_ATTACHMENTS, {"adjunts": [{"idFactura": 1}]}, "adjunts.idAdjunt"),
         (Operation.INVOICE, {"id": "1"}, "estat"),
         (Operation.HISTORY, {"estats": [{"codiEstat": "1000"}]}, "estats.estat"),
+        (Operation.PENDING_INVOICES, {"mesFactures": False, "factures": None}, "factures"),
+        (Operation.PENDING_INVOICES, {"mesFactures": False}, "factures"),
     ],
 )
 def test_a_field_that_is_needed_and_missing_is_drift(

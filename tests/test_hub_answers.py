@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from bridge.errors import HubAwayError, InvoiceError
 from bridge.hub import HubClient, UnclearAnswerError, answers, fields
-from bridge.model import Attachment, Entity, HubId, PendingInvoice, State, StateUpdate
+from bridge.model import Attachment, DriftKind, Entity, HubId, PendingInvoice, State, StateUpdate
 from tests.hub_server import HubServer, Reply, json_reply
 
 ONE = HubId("1")
@@ -244,10 +244,19 @@ def test_rows_of_which_none_can_be_read_are_no_empty_list(
         client.pending_attachments()
 
 
-def test_an_empty_list_and_a_null_one_are_empty(hub: HubServer, client: HubClient) -> None:
-    hub.says(json_reply({"factures": []}), json_reply({"factures": None, "mesFactures": False}))
+def test_an_empty_list_is_empty(hub: HubServer, client: HubClient) -> None:
+    hub.says(json_reply({"factures": [], "mesFactures": False}))
     assert client.pending_invoices().rows == ()
-    assert client.pending_invoices().rows == ()
+
+
+@pytest.mark.parametrize("answer", [{"mesFactures": False, "factures": None}, {"factures": None}])
+def test_a_null_list_is_no_empty_list(
+    hub: HubServer, client: HubClient, answer: dict[str, object]
+) -> None:
+    hub.says(json_reply(answer))
+    with pytest.raises(HubAwayError, match="it has no 'factures'"):
+        client.pending_invoices()
+    assert DriftKind.MISSING_FIELD in {drift.kind for drift in client.take_drift()}
 
 
 @pytest.mark.parametrize("odd", [None, {}, "no", [None, 3, {"nom": "x"}]])

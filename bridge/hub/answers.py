@@ -75,11 +75,9 @@ def is_capped(answer: Row, name: str, more: str) -> bool:
 
 
 def _list(answer: Row, name: str) -> list[object]:
-    if name not in answer:
-        raise NotAnAnswerError(f"it has no {name!r}")
-    rows = answer[name]
+    rows = answer.get(name)
     if rows is None:
-        return []
+        raise NotAnAnswerError(f"it has no {name!r}")
     if not isinstance(rows, list):
         raise NotAnAnswerError(f"its {name!r} is no list")
     return rows

@@ -2,8 +2,9 @@
 
 Answers are read with tolerance (`answers.py`), so nothing breaks when the hub gets a new field, a
 new state or a new error code; here somebody is told. Any field may be missing by the contract
-(hub-rest-api, "Operations"): only those are reported that the bridge cannot do without. What is
-counted comes from outside: names are cut, and there are only so many of them.
+(hub-rest-api, "Operations"): only those are reported that the bridge cannot do without, among them
+the list itself where a list was asked for. What is counted comes from outside: names are cut, and
+there are only so many of them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -51,16 +52,20 @@ _INVOICE = _shape(
 SHAPES: Mapping[Operation, Shape] = {
     Operation.PENDING_INVOICES: _shape(
         "mesFactures",
+        needed="factures",
         factures=_shape("id nif oficinaComptable organGestor unitatTramitadora", needed="id"),
     ),
     Operation.INVOICE: _INVOICE,
     Operation.PATCH: _INVOICE,
-    Operation.HISTORY: _shape("", estats=_shape(f"{_STATED} codiEstat", needed="estat")),
+    Operation.HISTORY: _shape(
+        "", needed="estats", estats=_shape(f"{_STATED} codiEstat", needed="estat")
+    ),
     Operation.PENDING_ATTACHMENTS: _shape(
         "mesAdjunts",
+        needed="adjunts",
         adjunts=_shape("idAdjunt idFactura nom", needed="idAdjunt idFactura"),
     ),
-    Operation.ENTITIES: _shape("", ens=_shape("nif nom ine10", needed="nif")),
+    Operation.ENTITIES: _shape("", needed="ens", ens=_shape("nif nom ine10", needed="nif")),
 }
 """The answers that are objects (hub-rest-api, "Operations")."""
 
@@ -85,7 +90,8 @@ def _differences(row: Row, shape: Shape, path: str = "") -> Iterator[tuple[Drift
     for name in row.keys() - shape.known:
         yield DriftKind.UNKNOWN_FIELD, path + name
     for name in shape.needed:
-        if text(row, name) is None:
+        is_there = isinstance(row.get(name), list) if name in shape.lists else text(row, name)
+        if not is_there:
             yield DriftKind.MISSING_FIELD, path + name
     word = text(row, "estat") if "estat" in shape.known else None
     if word is not None and state(word) is None:
