@@ -357,6 +357,9 @@ def _postpone(account: Account, update: Update, error: BridgeError) -> None:
     wait = delay(update.attempts + 1, initial=push.retry_initial, most=push.retry_max)
     if isinstance(error, HubAwayError) and error.retry_after:
         wait = max(wait, timedelta(seconds=error.retry_after))
+    if isinstance(error, UnclearAnswerError) and error.timed_out:
+        # The hub may still be at it: it gets as long again before it is asked and sent once more.
+        wait = max(wait, timedelta(seconds=account.settings.hub.timeout))
     with account.ledger.write() as connection:
         unclear = updates.unclear_since(connection, update.id) is not None
         updates.postpone(

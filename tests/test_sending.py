@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from bridge.errors import AccountError, HubAwayError
 from bridge.ledger import schema
 from bridge.model import DeliveryState, State, StateUpdate, UpdateStatus
 from bridge.sending import send
+from bridge.settings import Settings
 from bridge.taking import take_in
 from tests.accounts import (
     Office,
@@ -322,6 +324,31 @@ def test_a_hub_that_hangs_has_exactly_one_effect(open_account: Offices, *, appli
         failing(office.push)
     assert told(office, hub_id) == ["ANNOTATED"]
     assert not office.open_updates()
+
+
+def test_an_update_that_timed_out_waits_as_long_again(open_account: Offices) -> None:
+    """What the hub applies late is found then, and not sent a second time."""
+    office = open_account(hub={"timeout": 0.5})
+    office = replace(office, account=replace(office.account, settings=patient(office)))
+    (hub_id,) = office.served()
+    office.sandbox.book.faults.fail("hang", operation="update", seconds=60)
+    office.drop("a.XML", state_file(annotated(hub_id)))
+    failing(office.push)
+    office.clock.pass_by(seconds=30)  # past any other wait
+    office.push(only_due=True)
+    assert office.patches() == ["ANNOTATED"]
+    office.sandbox.book.set_state(hub_id, StateUpdate(state=State.ANNOTATED, register_number="R-1"))
+    office.clock.pass_by(seconds=60)
+    office.push(only_due=True)
+    assert office.patches() == ["ANNOTATED"]
+    assert not office.open_updates()
+
+
+def patient(office: Office) -> Settings:
+    """Settings by which a call that timed out took a minute."""
+    settings = office.account.settings
+    hub = settings.hub.model_copy(update={"timeout": 60.0})
+    return settings.model_copy(update={"hub": hub})
 
 
 def test_what_was_applied_is_told_from_what_was_true_before(office: Office) -> None:

@@ -226,7 +226,8 @@ class HubPausedError(HubUnreachableError):
 class UnclearAnswerError(HubAwayError):
     """A write was sent, or may have been, and no definite answer came: ask before repeating it.
 
-    `code` and `text` are the hub's, where it gave any.
+    `code` and `text` are the hub's, where it gave any. `timed_out`: nothing came, so that the hub
+    may still be at it.
     """
 
     def __init__(
@@ -237,11 +238,13 @@ class UnclearAnswerError(HubAwayError):
         hub_id: HubId | None = None,
         code: int | None = None,
         text: str = "",
+        timed_out: bool = False,
     ) -> None:
         super().__init__(message, retry_after=retry_after)
         self.hub_id = hub_id
         self.code = code
         self.text = text
+        self.timed_out = timed_out
 
 
 ERRORS: Mapping[int, type[HubAnswerError]] = {

@@ -61,13 +61,17 @@ def failure(call: Call, answer: Answer) -> BridgeError:
     return error
 
 
-def unsure(call: Call, why: str) -> HubAwayError:
-    """Return the error for a call that was sent and got no answer that could be relied on."""
+def unsure(call: Call, why: str, *, timed_out: bool = False) -> HubAwayError:
+    """Return the error for a call that was sent and got no answer that could be relied on.
+
+    `timed_out`: the hub did not answer in time, and may still be at it.
+    """
     if call.writes:
         return UnclearAnswerError(
             f"{call.what}: {why}: the hub may have taken it or not; it is asked before this is "
             "sent again",
             hub_id=call.hub_id,
+            timed_out=timed_out,
         )
     return HubAwayError(f"{call.what}: {why}: it is tried again")
 
@@ -114,7 +118,7 @@ def _stranger(call: Call, answer: Answer) -> BridgeError:
         why += ": check hub.base_url"
     elif status in _KEY_NOT_TAKEN and not call.writes:
         return AccountError(f"{call.what}: {why}: {HubAccountError.next_step}")
-    return unsure(call, why)
+    return unsure(call, why, timed_out=status == HTTPStatus.GATEWAY_TIMEOUT)
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

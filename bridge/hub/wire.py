@@ -200,7 +200,11 @@ class Wire:
                 "check the network, the proxy and hub.base_url; it is tried again"
             ) from error
         except httpx.HTTPError as error:
-            raise unsure(call, f"the hub did not answer: {self._reason(error)}") from error
+            raise unsure(
+                call,
+                f"the hub did not answer: {self._reason(error)}",
+                timed_out=isinstance(error, httpx.TimeoutException),
+            ) from error
 
     def _reason(self, error: Exception) -> str:
         if isinstance(error, httpx.TimeoutException):
