@@ -26,6 +26,7 @@ REMEMBERED = (
     schema.placed_file,
     schema.state_file,
     schema.state_update,
+    schema.attempt,
     schema.event,
 )
 

@@ -1,26 +1,40 @@
 """`verify`: whatever was changed, removed or put in, in ledger, journal or archive, is found."""
 
+import hashlib
+import os
 import re
 import sqlite3
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from bridge import verifying
-from bridge.ledger import accounts, summary
+from bridge.acknowledge import acknowledge
+from bridge.ledger import accounts, deliveries, events, summary
+from bridge.ledger.archive_removals import REMOVED
+from bridge.model import Digest
 from bridge.sandbox.server import Sandbox
 from bridge.verifying import Checked
-from tests.accounts import Office, annotated, said, state_file
+from tests.accounts import Office, annotated, failing, paid, said, state_file
 from tests.gateway import install
 
 
 @pytest.fixture
 def busy(office: Office) -> Office:
     """An account in which something of everything happened."""
-    one, two = office.served(2)
+    one, two, three = office.served(3)
+    rich = office.add()[0]
+    office.sandbox.book.add_attachment(rich, "a.pdf", b"%PDF-1.4 a")
+    office.pull()
+    office.sandbox.book.faults.fail("reset", operation="update", state="ANNOTATED")
     office.collect(one)
     office.drop("1.XML", state_file(annotated(one), said(two, "CANCELED")))
+    office.push()
+    office.drop("2.XML", state_file(paid(one), said(three, "RECEIVED")))
     office.push()
     return office
 
@@ -92,11 +106,102 @@ def test_events_cut_off_at_the_end_are_known_to_the_journal(busy: Office) -> Non
         "UPDATE delivery SET digest = 'x'",
         "DELETE FROM delivery",
         "UPDATE state_file SET digest = 'x'",
+        "UPDATE state_file SET name = 'other.XML'",
+        "UPDATE delivery SET amount = '1.00'",
+        "UPDATE delivery SET collected_at = '2020-01-01 00:00:00' WHERE collected_at IS NOT NULL",
+        "UPDATE delivery SET acknowledged_at = '2020-01-01 00:00:00'",
+        "UPDATE delivery SET acknowledged_at = NULL WHERE acknowledged_at IS NOT NULL",
+        "UPDATE state_update SET paid_on = '2020-01-01' WHERE state = 'PAID'",
+        "UPDATE state_update SET refusal_reason = 'no' WHERE status = 'refused'",
+        "UPDATE state_update SET settled_at = '2020-01-01 00:00:00'",
+        "UPDATE state_update SET hub_id = 'another' WHERE state = 'PAID'",
+        "DELETE FROM attachment",
+        "UPDATE attachment SET original_name = 'b.pdf'",
+        "UPDATE attachment SET digest = (SELECT digest FROM delivery LIMIT 1)",
+        "UPDATE placed_file SET digest = (SELECT digest FROM state_file LIMIT 1)",
+        "UPDATE attempt SET answer = 'not sent'",
+        "UPDATE attempt SET answer = NULL",
+        "UPDATE attempt SET sent = '{}'",
+        "UPDATE attempt SET at = '2020-01-01 00:00:00'",
+        "DELETE FROM attempt WHERE answer = 'taken'",
+        "INSERT INTO attempt (update_id, at, answer) SELECT id, queued_at, 'no' FROM state_update",
     ],
 )
 def test_a_row_that_no_event_tells_of_is_found(busy: Office, statement: str) -> None:
     change(busy, statement)
     assert "ledger" in faults(busy)
+
+
+def test_what_no_event_tells_of_may_be_so(busy: Office) -> None:
+    """An attempt that did not end, an attachment that is only listed, a try that failed."""
+    change(
+        busy,
+        "INSERT INTO attempt (update_id, at, sent)"
+        " SELECT update_id, '2020-01-01 00:00:00', sent FROM attempt LIMIT 1",
+    )
+    change(busy, "UPDATE delivery SET attempts = 3, trouble = 'slow'")
+    rich = busy.add()[0]
+    busy.sandbox.book.add_attachment(rich, "b.pdf", b"%PDF-1.4 b")
+    busy.sandbox.book.faults.fail(operation="attachment", times=None)
+    failing(busy.pull)
+    assert faults(busy) == set()
+
+
+def test_an_invoice_that_is_acknowledged_once_more_is_in_order(office: Office) -> None:
+    (hub_id,) = office.served()
+    office.collect(hub_id)
+    office.pull()
+    account, now = office.account, office.clock()
+    with account.ledger.write() as connection:  # as after a hub that only said yes
+        deliveries.acknowledged(connection, "town", hub_id, at=now)
+        events.record(connection, "town", "invoice acknowledged", at=now, hub_id=hub_id)
+    office.clock.pass_by(minutes=11)
+    office.pull()
+    assert office.delivery(hub_id).state == "collected"
+    assert faults(office) == set()
+    acknowledge(account, only_due=False)
+    assert office.delivery(hub_id).state == "acknowledged"
+    assert faults(office) == set()
+
+
+def test_a_bridge_at_work_is_no_reason_for_an_alarm(office: Office) -> None:
+    office.served(2)
+    ledger, stop = office.account.ledger, threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            with ledger.write() as connection:
+                events.record(connection, "town", "noise", at=office.clock())
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        try:
+            found = [faults(office) for _ in range(3)]
+        finally:
+            stop.set()
+        working.result()
+    assert found == [set()] * 3
+
+
+def test_a_file_that_retention_removes_meanwhile_is_not_missed(busy: Office) -> None:
+    """It goes while `verify` reads another file, an early one that comes from a pipe."""
+    content = next(
+        content
+        for content in map(str.encode, map(str, count()))
+        if hashlib.sha256(content).hexdigest().startswith("00")
+    )
+    pipe = busy.account.mailbox.archive.path(Digest(hashlib.sha256(content).hexdigest()))
+    pipe.parent.mkdir(exist_ok=True)
+    gone = next(path for path in archived(busy) if path.parent != pipe.parent)
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(faults, busy)
+        with pipe.open("wb") as being_read:
+            with busy.account.ledger.write() as connection:
+                events.record(connection, "town", REMOVED, at=busy.clock(), digest=gone.name)
+            gone.unlink()
+            being_read.write(content)
+    assert found.result() == set()
 
 
 def test_a_changed_journal_is_found(busy: Office) -> None:
