@@ -24,6 +24,7 @@ from bridge.backoff import delay
 from bridge.chain import Detail
 from bridge.collecting import look_for_collected
 from bridge.crew import work
+from bridge.emptied import count_unlisted
 from bridge.errors import BridgeError
 from bridge.feeds import Listing, RestFeed
 from bridge.fetching import (
@@ -146,6 +147,7 @@ class Inbound:
 
     def _note_listing(self, listing: Listing, capped: Sequence[str]) -> Sequence[HubId]:
         account, now = self.account, self.account.clock()
+        unlisted = count_unlisted(account, listing)
         with account.ledger.write() as connection:
             new = deliveries.see(connection, account.name, FEED, listing.invoices, at=now)
             listed = {row.hub_id: row for row in listing.invoices}
@@ -166,7 +168,9 @@ class Inbound:
                 events.record(
                     connection, account.name, "invoice listed again", at=now, hub_id=hub_id
                 )
-            accounts.note_poll(connection, account.name, at=now, capped_slices=capped)
+            accounts.note_poll(
+                connection, account.name, at=now, capped_slices=capped, unlisted=unlisted
+            )
         return new
 
     def _note_attachments(self, rows: Sequence[PendingAttachment]) -> None:

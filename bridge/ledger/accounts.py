@@ -15,10 +15,18 @@ def _set(connection: Connection, name: str, **values: object) -> None:
 
 
 def note_poll(
-    connection: Connection, name: str, *, at: datetime, capped_slices: Sequence[str]
+    connection: Connection,
+    name: str,
+    *,
+    at: datetime,
+    capped_slices: Sequence[str],
+    unlisted: int = 0,
 ) -> None:
-    """A listing of the pending invoices succeeded; one with capped slices is counted."""
-    _set(connection, name, last_poll=at, capped_slices=list(capped_slices))
+    """A listing of the pending invoices succeeded; one with capped slices is counted.
+
+    `unlisted` is how many invoices it lacked, being empty.
+    """
+    _set(connection, name, last_poll=at, capped_slices=list(capped_slices), unlisted=unlisted)
     if capped_slices:
         connection.execute(
             update(account)

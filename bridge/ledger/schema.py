@@ -58,6 +58,7 @@ account = Table(
     Column("mailbox_folders", JSON),  # which folders they were that files were put into
     Column("last_poll", UtcDateTime),  # the last listing that succeeded
     Column("capped_slices", JSON, nullable=False, default=list),
+    Column("unlisted", Integer, nullable=False, default=0),  # that an empty list lacked
     Column("hub_reachable", Integer),  # null: never asked
     Column("hub_asked_at", UtcDateTime),
     Column("clock_offset_seconds", Float),

@@ -72,6 +72,7 @@ def _account(status: Status, account: AccountStatus) -> Document:
         "last_poll": _plain(account.row.last_poll),
         "capped_slices": list(account.row.capped_slices),
         "capped_listings": account.row.capped_listings,
+        "unlisted": account.row.unlisted,
         "verified_through": _plain(account.row.verified_through),
         "trouble": account.row.trouble or account.mailbox_trouble,
         "blame": _plain(blaming.of_account(account)),

@@ -158,6 +158,18 @@ def _capped(_: Status, account: AccountStatus) -> Finding | None:
     )
 
 
+def _emptied(_: Status, account: AccountStatus) -> Finding | None:
+    if not account.row.unlisted:
+        return None
+    number = counted(account.row.unlisted, "invoice")
+    return Finding(
+        account=account.name,
+        what=f"The hub lists nothing, though it must still have {number} pending",
+        advice="Nothing was done about it; what waits at the hub may be missing here. Look "
+        "whether issuer and base_url are still the right ones, and tell the AOC",
+    )
+
+
 def _held_back(_: Status, account: AccountStatus) -> Finding | None:
     if not account.held_back:
         return None
@@ -266,6 +278,7 @@ ACCOUNT_RULES: tuple[Callable[[Status, AccountStatus], Finding | None], ...] = (
     _standing_still,
     _mailbox,
     _not_asked,
+    _emptied,
     _capped,
     _held_back,
     _refused,

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("mailbox_folders", sa.JSON, nullable=True),
         sa.Column("last_poll", sa.DateTime(timezone=True), nullable=True),
         sa.Column("capped_slices", sa.JSON, nullable=False),
+        sa.Column("unlisted", sa.Integer, nullable=False),
         sa.Column("hub_reachable", sa.Integer, nullable=True),
         sa.Column("hub_asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("clock_offset_seconds", sa.Float, nullable=True),
