@@ -9,8 +9,9 @@ Every error names its fault (`bridge/errors.py`), and what goes on follows from 
     our disk or ledger        everything that needs it stops until it is mended
 
 The ledger keeps trouble as the sentence that was said at the time; `heard` finds the hub's code and
-the HTTP status in it again. Each kind has a sentence for the clerk, and where the AOC's support can
-help there is one for them, with all the ids that they need and no secret.
+the HTTP status in it again, `got_no_answer` that nothing definite came. Each kind has a sentence
+for the clerk, and where the AOC's support can help there is one for them, with all the ids that
+they need and no secret.
 """
 
 import re
@@ -66,6 +67,12 @@ _SUPPORTED = frozenset({Fault.HUB_AWAY, Fault.ACCOUNT, Fault.INVOICE})
 
 _CODE = re.compile(r"the hub answered ([0-9]{1,9})\b")
 _STATUS = re.compile(r"\bHTTP ([1-5][0-9]{2})\b")
+_AWAY = re.compile(
+    r"^nothing is sent to the hub for |: the hub is busy: |: the hub at \S+ cannot be reached: "
+    r"|: HTTP 429, too many requests|: HTTP 503 without the hub's error code"
+)
+"""What says of all calls that they cannot be made now."""
+_NO_ANSWER = re.compile(r"[:;] (it is tried again|it is asked before this is sent again)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +114,17 @@ def heard(trouble: str) -> Heard:
 
 def fault_of(trouble: str, *, otherwise: Fault) -> Fault:
     """Return whose fault a trouble is, by the hub's code; `otherwise` where it tells nothing."""
+    if _AWAY.search(trouble):
+        return Fault.HUB_AWAY
     by_hub = heard(trouble)
     if by_hub.code is not None and by_hub.code in FAULTS:
         return FAULTS[by_hub.code]
     return Fault.ACCOUNT if by_hub.http_status in _NOT_LET_IN else otherwise
+
+
+def got_no_answer(trouble: str) -> bool:
+    """Tell whether a call got no answer that says anything of the invoice it was about."""
+    return _NO_ANSWER.search(trouble) is not None
 
 
 def blame(

@@ -104,6 +104,7 @@ def _noted(account: Account) -> Iterator[None]:
     except (AccountError, LocalError) as error:
         with account.ledger.write() as connection:
             accounts.note_trouble(connection, account.name, str(error), at=account.clock())
+            accounts.note_clock(connection, account.name, account.hub.clock_offset)
         raise
 
 

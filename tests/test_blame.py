@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bridge import status
-from bridge.blame import FAULTS, Caller, Fault, blame, fault_of, heard, said
+from bridge.blame import FAULTS, Caller, Fault, blame, fault_of, got_no_answer, heard, said
 from bridge.errors import (
     AccountError,
     BridgeError,
@@ -17,8 +17,17 @@ from bridge.errors import (
     SettingsError,
     StorageError,
 )
-from bridge.hub.errors import ERRORS, HubListError, HubUnreachableError, UnclearAnswerError
+from bridge.hub import calls
+from bridge.hub.errors import (
+    ERRORS,
+    HubListError,
+    HubPausedError,
+    HubUnreachableError,
+    UnclearAnswerError,
+)
+from bridge.hub.verdict import Answer, failure, unsure
 from bridge.mailbox import MARK
+from bridge.model import HubId
 from bridge.rounds import pull_round, push_round
 from tests.accounts import Office, Offices, annotated, failing, state_file
 from tests.accounts import said as asked
@@ -143,7 +152,7 @@ def test_a_refused_update_says_who_must_act(office: Office, state: str, fault: s
 
 def test_an_update_that_waits_says_why_and_what_comes_next(office: Office) -> None:
     (hub_id,) = office.served()
-    office.sandbox.book.faults.fail(operation="update", html=True, times=None)
+    office.sandbox.book.faults.fail("reset", operation="update", times=None)
     office.drop("a.XML", state_file(annotated(hub_id)))
     failing(office.push)
     (row,) = in_json(office)["waiting"]
@@ -151,6 +160,60 @@ def test_an_update_that_waits_says_why_and_what_comes_next(office: Office) -> No
     assert row["next_try"] is not None
     assert row["blame"]["fault"] == "invoice"
     assert row["blame"]["support"] in in_words(office)
+
+
+def test_what_got_no_answer_is_the_hubs_trouble_while_it_answers_nobody(office: Office) -> None:
+    (hub_id,) = office.served()
+    office.sandbox.book.faults.fail("reset", operation="update", times=None)
+    office.drop("a.XML", state_file(annotated(hub_id)))
+    failing(office.push)
+    assert in_json(office)["waiting"][0]["blame"]["fault"] == "invoice"
+    office.sandbox.stop()
+    failing(lambda: pull_round(office.inbound, only_due=False))
+    (row,) = in_json(office)["waiting"]
+    assert row["blame"]["fault"] == "hub-away"
+    assert Fault.INVOICE.clerk not in in_words(office)
+    assert row["blame"]["clerk"] in life_in_words(office, str(row["update_id"]))
+
+
+def test_a_definite_no_stays_the_invoices_while_the_hub_is_away(office: Office) -> None:
+    office.add()
+    office.sandbox.book.faults.fail(operation="facturae", code=9999, times=None)
+    office.pull()
+    office.sandbox.stop()
+    failing(lambda: pull_round(office.inbound, only_due=False))
+    (row,) = in_json(office)["held_back"]
+    assert row["blame"]["fault"] == "invoice"
+
+
+READ, WRITE = calls.invoice(HubId("1")), calls.drop_pending_attachment("1")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        failure(READ, Answer(status=429, body=b"")),
+        failure(WRITE, Answer(status=429, body=b"")),
+        failure(READ, Answer(status=503, body=b"")),
+        failure(WRITE, Answer(status=503, body=b"<html>")),
+        failure(READ, Answer(status=503, body=b'{"codiError": 8888, "descripcioError": "no"}')),
+        HubPausedError("nothing is sent to the hub for 3 s more: the hub answered 9999 x"),
+    ],
+    ids=str,
+)
+def test_a_hub_that_asks_for_peace_is_away_whatever_it_was_asked(error: BridgeError) -> None:
+    assert error.fault is Fault.HUB_AWAY
+    assert fault_of(str(error), otherwise=Fault.INVOICE) is Fault.HUB_AWAY
+
+
+@pytest.mark.parametrize("call", [READ, WRITE])
+def test_every_answer_that_says_nothing_is_known_again_by_its_words(call: calls.Call) -> None:
+    for status_code in (200, 400, 500, 502):
+        error = failure(call, Answer(status=status_code, body=b"<html>"))
+        assert isinstance(error, HubAwayError)
+        assert got_no_answer(str(error))
+    assert got_no_answer(str(unsure(call, "the hub did not answer")))
+    assert not got_no_answer(str(InvoiceError("it is empty; if it stays so, ask the AOC")))
 
 
 # -- what follows from it --------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from bridge.model import FeedName, HubId, PendingInvoice
 from bridge.naming import Folder
 from bridge.rounds import pull_round
 from bridge.settings import Settings
+from bridge.status import facts
 from bridge.status.page import MOST_ITEMS
 from bridge.status.words import safe, size, span
 from bridge.taking import note_cut_off
@@ -237,6 +238,59 @@ def test_updates_that_wait_for_long_are_told_with_the_reason(office: Office) -> 
     text = in_words(office)
     assert "1 state update could not be sent yet, the oldest for 2 h" in text
     assert f"ANNOTATED for invoice {hub_id}, for 2 h" in text
+
+
+def test_an_update_behind_another_of_its_invoice_says_which_and_until_when(office: Office) -> None:
+    one, other = office.served(2)
+    office.sandbox.book.faults.fail("reset", operation="update", times=None)
+    office.drop("x.xml", state_file(annotated(one), said(one, "ACCEPTED"), annotated(other)))
+    failing(office.push)
+    first, behind, apart = in_json(office)["waiting"]
+    assert behind["reason"] == f"waits for update {first['update_id']}"
+    assert behind["next_try"] == first["next_try"] is not None
+    assert behind["blame"] is None
+    assert "waits for update" not in apart["reason"]
+    lived = status.life(office.account.ledger, str(behind["update_id"]), now=office.clock())
+    assert lived is not None
+    assert f"waits for update {first['update_id']}" in status.as_text(lived)
+    assert "next try" in status.as_text(lived)
+
+
+def test_while_the_hub_is_away_no_next_try_lies_in_the_past(office: Office) -> None:
+    (hub_id,) = office.served()
+    office.sandbox.book.faults.fail("reset", operation="update", times=None)
+    office.drop("x.xml", state_file(annotated(hub_id)))
+    failing(office.push)
+    office.sandbox.stop()
+    failing(lambda: pull_round(office.inbound, only_due=False))
+    (row,) = in_json(office)["waiting"]
+    assert row["next_try"] is not None
+    office.clock.pass_by(hours=2)
+    (row,) = in_json(office)["waiting"]
+    assert row["next_try"] is None
+    lived = status.life(office.account.ledger, str(row["update_id"]), now=office.clock())
+    assert lived is not None
+    assert "next try" not in status.as_text(lived)
+
+
+def test_the_clock_is_known_from_a_hub_that_does_not_let_us_in(office: Office) -> None:
+    office.sandbox.book.faults.fail(code=1012, times=None)
+    failing(lambda: pull_round(office.inbound, only_due=False))
+    (account,) = look(office).accounts
+    assert account.row.trouble is not None
+    assert account.row.clock_offset_seconds is not None
+
+
+def test_a_disk_that_cannot_be_written_stops_every_account(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull_round(office.inbound, only_due=False)
+    monkeypatch.setattr(facts, "FULL", 1 << 62)
+    account = in_json(office)
+    assert account["trouble"] == "The disk is full"
+    assert account["blame"]["fault"] == "local"
+    assert status.as_json(look(office))["hub"]["reachable"] is None  # type: ignore[index]
+    assert in_words(office).count("The disk is full") == 1
 
 
 def test_writes_found_applied_after_an_unclear_answer_are_counted(office: Office) -> None:

@@ -44,11 +44,14 @@ def note_hub(
     clock_offset: timedelta | None,
 ) -> None:
     """The hub answered, or it did not."""
-    offset = None if clock_offset is None else clock_offset.total_seconds()
-    values = {"hub_reachable": int(reachable), "hub_asked_at": at}
+    _set(connection, name, hub_reachable=int(reachable), hub_asked_at=at)
+    note_clock(connection, name, clock_offset)
+
+
+def note_clock(connection: Connection, name: str, offset: timedelta | None) -> None:
+    """The hub's clock was so far ahead of ours when it last told; None: it has not told."""
     if offset is not None:
-        values["clock_offset_seconds"] = offset
-    _set(connection, name, **values)
+        _set(connection, name, clock_offset_seconds=offset.total_seconds())
 
 
 def note_trouble(connection: Connection, name: str, trouble: str | None, *, at: datetime) -> None:

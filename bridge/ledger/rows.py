@@ -17,9 +17,9 @@ def answers(connection: Connection, kind: type[T], rows: Select[Any]) -> list[T]
 
 
 def fill(kind: type[T], row: RowMapping | Mapping[str, Any]) -> T:
-    """Return a dataclass with the columns that it names."""
+    """Return a dataclass with the columns that it names; what is no column keeps its default."""
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    return kind(**{name: row[name] for name in names})
+    return kind(**{name: row[name] for name in names if name in row})
 
 
 def updates_with_file(*more: ColumnElement[Any]) -> Select[Any]:

@@ -117,6 +117,8 @@ class Waiting:
     attempts: int
     trouble: str | None
     next_attempt_at: datetime | None
+    waits_for: int | None = None
+    """The update of the same invoice that goes first, where the status has looked for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """How the bridge is: looked up in ledger and mailbox, said to scripts and to people.
 
 facts       what is to be known, as frozen values: `look`
+turns       which update waits for which, and until when
 blaming     whose fault a trouble is
 findings    which of it needs a look, by rules
 page        the same in words, for the terminal and the web

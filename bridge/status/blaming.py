@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from bridge.blame import Blame, Caller, Fault, blame
+from bridge.blame import Blame, Caller, Fault, blame, got_no_answer
 from bridge.ledger.summary import HeldBack, HeldBackAttachment, Refused, Waiting
 from bridge.status.facts import AccountStatus
 
@@ -22,8 +22,8 @@ def of_account(account: AccountStatus) -> Blame | None:
         return blame(
             row.trouble, otherwise=Fault.LOCAL, caller=account.caller, since=row.trouble_since
         )
-    if account.mailbox_trouble is not None:
-        return blame(account.mailbox_trouble, otherwise=Fault.LOCAL, caller=account.caller)
+    if account.trouble is not None:
+        return blame(account.trouble, otherwise=Fault.LOCAL, caller=account.caller)
     return of_hub_away(account) if row.hub_reachable is False else None
 
 
@@ -33,21 +33,29 @@ def of_hub_away(account: AccountStatus) -> Blame:
     return blame("", otherwise=Fault.HUB_AWAY, caller=account.caller, since=at)
 
 
-def of_held_back(caller: Caller, row: HeldBack | HeldBackAttachment) -> Blame:
+def of_held_back(account: AccountStatus, row: HeldBack | HeldBackAttachment) -> Blame:
     """Return whose fault it is that an invoice or attachment waits."""
-    return of_invoice(caller, row.trouble, hub_id=row.hub_id, since=row.seen_at)
+    return of_one(
+        account.caller,
+        row.trouble,
+        hub_away=account.hub_away,
+        hub_id=row.hub_id,
+        since=row.seen_at,
+    )
 
 
-def of_invoice(caller: Caller, trouble: str, *, hub_id: str, since: datetime) -> Blame:
-    """Return whose fault the trouble of one invoice is."""
-    return blame(trouble, otherwise=Fault.INVOICE, caller=caller, hub_id=hub_id, since=since)
-
-
-def of_waiting(caller: Caller, row: Waiting) -> Blame | None:
+def of_waiting(account: AccountStatus, row: Waiting) -> Blame | None:
     """Return whose fault it is that an update waits; None while it only waits for its turn."""
-    if row.trouble is None:
+    if row.trouble is None or row.waits_for is not None:
         return None
-    return of_update(caller, row.trouble, hub_id=row.hub_id, update_id=row.id, since=row.queued_at)
+    return of_one(
+        account.caller,
+        row.trouble,
+        hub_away=account.hub_away,
+        hub_id=row.hub_id,
+        update_id=row.id,
+        since=row.queued_at,
+    )
 
 
 def of_refused(caller: Caller, row: Refused) -> Blame:
@@ -62,13 +70,24 @@ def of_refused(caller: Caller, row: Refused) -> Blame:
     )
 
 
-def of_update(
-    caller: Caller, trouble: str, *, hub_id: str | None, update_id: int, since: datetime
+def of_one(
+    caller: Caller,
+    trouble: str,
+    *,
+    hub_away: bool,
+    hub_id: str | None,
+    since: datetime,
+    update_id: int | None = None,
 ) -> Blame:
-    """Return whose fault the trouble of an update is."""
+    """Return whose fault the trouble of one invoice or update is.
+
+    `hub_away`: the hub gives the account no answer now. What got none is the hub's trouble then,
+    and the invoice's as soon as the hub answers for the others.
+    """
+    is_of_hub = hub_away and got_no_answer(trouble)
     return blame(
         trouble,
-        otherwise=Fault.INVOICE,
+        otherwise=Fault.HUB_AWAY if is_of_hub else Fault.INVOICE,
         caller=caller,
         hub_id=hub_id,
         update_id=update_id,

@@ -63,7 +63,7 @@ def _account(status: Status, account: AccountStatus) -> Document:
                 "since": _plain(row.queued_at),
                 "reason": row.trouble,
                 "next_try": _plain(row.next_attempt_at),
-                "blame": _plain(blaming.of_waiting(caller, row)),
+                "blame": _plain(blaming.of_waiting(account, row)),
             }
             for row in account.waiting
         ],
@@ -74,7 +74,7 @@ def _account(status: Status, account: AccountStatus) -> Document:
         "capped_listings": account.row.capped_listings,
         "unlisted": account.row.unlisted,
         "verified_through": _plain(account.row.verified_through),
-        "trouble": account.row.trouble or account.mailbox_trouble,
+        "trouble": account.trouble,
         "blame": _plain(blaming.of_account(account)),
         "held_back": [_held_back(account, row) for row in account.held_back],
         "not_acknowledged": [_held_back(account, row) for row in account.not_acknowledged],
@@ -91,7 +91,7 @@ def _held_back(account: AccountStatus, row: HeldBack) -> Document:
         "hub_id": row.hub_id,
         "reason": row.trouble,
         "next_try": _plain(row.next_attempt_at),
-        "blame": _plain(blaming.of_held_back(account.caller, row)),
+        "blame": _plain(blaming.of_held_back(account, row)),
     }
 
 

@@ -6,7 +6,7 @@ The hub is never asked and no secret is read: a status must be had when nothing 
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from bridge.mailbox import Mailbox
 from bridge.model import DeliveryState, UpdateStatus
 from bridge.naming import Folder, parse_profile
 from bridge.settings import AccountSettings, Settings, read_profile
+from bridge.status.turns import in_line, still_to_come
 from bridge.taking import LeftLying, left_lying
 
 CUT_OFF_SHOWN = timedelta(days=1)
@@ -53,6 +54,7 @@ class AccountStatus:
     shadow: str
     row: AccountRow
     mailbox_trouble: str | None
+    disk_trouble: str | None
     deliveries: Mapping[DeliveryState, int]
     uncollected: tuple[Uncollected, ...]
     held_back: tuple[HeldBack, ...]
@@ -70,6 +72,16 @@ class AccountStatus:
     """State files that lie in `statin` for long."""
     cut_off: tuple[CutOff, ...]
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the account stands still; None where it does not, or where the hub is away."""
+        return self.row.trouble or self.mailbox_trouble or self.disk_trouble
+
+    @property
+    def hub_away(self) -> bool:
+        """Whether the hub did not answer the account's last try."""
+        return self.row.hub_reachable is False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
@@ -85,10 +97,15 @@ class Status:
 
     @property
     def hub_reachable(self) -> bool | None:
-        """Whether every account's last try reached the hub; None if it was never asked."""
+        """Whether every account's last try reached the hub; None if that is not known.
+
+        It is not if the hub was never asked, or is not because of this machine's disk.
+        """
         answers = [account.row.hub_reachable for account in self.accounts]
         if False in answers:
             return False
+        if self.disk_trouble is not None:
+            return None
         return True if True in answers else None
 
     @property
@@ -118,22 +135,30 @@ class Status:
 
 def look(settings: Settings, ledger: Ledger, *, now: datetime) -> Status:
     """Return how everything is now; raises LedgerError, or SettingsError for a naming profile."""
+    disk_trouble = _disk_trouble(settings.data_dir)
     with ledger.read() as connection:
-        accounts = tuple(_account(settings, own, connection, now) for own in settings.account)
+        accounts = tuple(
+            _without_stale_tries(_account(settings, own, connection, now, disk_trouble), now)
+            for own in settings.account
+        )
         components = tuple(summary.components(connection))
     return Status(
         at=now,
         accounts=accounts,
         components=components,
         disk_free_bytes=_free(settings.data_dir),
-        disk_trouble=_disk_trouble(settings.data_dir),
+        disk_trouble=disk_trouble,
         poll_interval=settings.pull.interval,
         uncollected_after=settings.alerts.uncollected_after,
     )
 
 
 def _account(
-    settings: Settings, own: AccountSettings, connection: Connection, now: datetime
+    settings: Settings,
+    own: AccountSettings,
+    connection: Connection,
+    now: datetime,
+    disk_trouble: str | None,
 ) -> AccountStatus:
     name = own.name
     row = summary.of_account(connection, name)
@@ -145,6 +170,7 @@ def _account(
         shadow=own.shadow,
         row=row,
         mailbox_trouble=mailbox_trouble,
+        disk_trouble=disk_trouble,
         deliveries=summary.deliveries_by_state(connection, name, serving=own.serve),
         uncollected=tuple(summary.uncollected(connection, name)),
         held_back=tuple(summary.held_back(connection, name)),
@@ -153,12 +179,24 @@ def _account(
         without_receipt=tuple(summary.without_receipt(connection, name, since=now - RECENT)),
         updates=summary.updates_by_status(connection, name),
         refused=tuple(summary.refused(connection, name)),
-        waiting=tuple(summary.waiting(connection, name)),
+        waiting=in_line(summary.waiting(connection, name)),
         found_applied=summary.found_applied(connection, name),
         drift=tuple(drift.of_account(connection, name)),
         unrecognised_files=lying.unrecognised,
         not_taken=lying.not_taken,
         cut_off=tuple(summary.cut_off(connection, name, since=now - CUT_OFF_SHOWN)),
+    )
+
+
+def _without_stale_tries(account: AccountStatus, now: datetime) -> AccountStatus:
+    if account.trouble is None and not account.hub_away:
+        return account
+    return replace(
+        account,
+        waiting=still_to_come(account.waiting, now=now),
+        held_back=still_to_come(account.held_back, now=now),
+        held_back_attachments=still_to_come(account.held_back_attachments, now=now),
+        not_acknowledged=still_to_come(account.not_acknowledged, now=now),
     )
 
 

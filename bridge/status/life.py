@@ -1,12 +1,13 @@
 """The whole life of one invoice, or of one state update, from the ledger."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
 from bridge.blame import Blame, Caller
-from bridge.ledger import Ledger, histories
+from bridge.ledger import Ledger, histories, summary
 from bridge.ledger.histories import (
     AttachmentRow,
     AttemptRow,
@@ -16,6 +17,7 @@ from bridge.ledger.histories import (
     UpdateRow,
 )
 from bridge.status import blaming
+from bridge.status.turns import OPEN, still_to_come, waits_for
 
 _MOST_DIGITS = 18
 
@@ -59,7 +61,11 @@ class Life:
 
 
 def life(
-    ledger: Ledger, some_id: str, *, callers: Mapping[str, Caller] | None = None
+    ledger: Ledger,
+    some_id: str,
+    *,
+    callers: Mapping[str, Caller] | None = None,
+    now: datetime | None = None,
 ) -> Life | None:
     """Return the life of the invoice of this hub id and of the update of this id.
 
@@ -67,7 +73,7 @@ def life(
     blamed. None when the ledger knows neither; raises LedgerError.
     """
     with ledger.read() as connection:
-        reader = _Reader(connection, callers or {})
+        reader = _Reader(connection, callers or {}, now or datetime.now(UTC))
         invoice = reader.invoice(some_id)
         update = reader.update(some_id)
     if invoice is None and update is None:
@@ -78,9 +84,12 @@ def life(
 class _Reader:
     """Puts lives together from the ledger."""
 
-    def __init__(self, connection: Connection, callers: Mapping[str, Caller]) -> None:
+    def __init__(
+        self, connection: Connection, callers: Mapping[str, Caller], now: datetime
+    ) -> None:
         self._connection = connection
         self._callers = callers
+        self._now = now
 
     def invoice(self, hub_id: str) -> InvoiceLife | None:
         connection = self._connection
@@ -110,9 +119,14 @@ class _Reader:
 
     def _whole(self, row: UpdateRow) -> UpdateLife:
         attempts = histories.attempts(self._connection, row.id)
+        ahead = self._ahead_of(row)
+        if ahead is not None:
+            row = replace(row, trouble=waits_for(ahead.id), next_attempt_at=ahead.next_attempt_at)
+        if self._is_stopped(row.account):
+            (row,) = still_to_come([row], now=self._now)
         return UpdateLife(
             row=row,
-            blame=self._of_update(row, attempts),
+            blame=None if ahead is not None else self._of_update(row, attempts),
             attempts=tuple(attempts),
             events=tuple(histories.events_of_update(self._connection, row)),
         )
@@ -121,7 +135,13 @@ class _Reader:
         caller = self._callers.get(row.account)
         if caller is None or row.trouble is None:
             return None
-        return blaming.of_invoice(caller, row.trouble, hub_id=row.hub_id, since=row.seen_at)
+        return blaming.of_one(
+            caller,
+            row.trouble,
+            hub_away=self._hub_away(row.account),
+            hub_id=row.hub_id,
+            since=row.seen_at,
+        )
 
     def _of_update(self, row: UpdateRow, attempts: Sequence[AttemptRow]) -> Blame | None:
         caller = self._callers.get(row.account)
@@ -139,6 +159,28 @@ class _Reader:
             )
         if row.trouble is None:
             return None
-        return blaming.of_update(
-            caller, row.trouble, hub_id=row.hub_id, update_id=row.id, since=since
+        return blaming.of_one(
+            caller,
+            row.trouble,
+            hub_away=self._hub_away(row.account),
+            hub_id=row.hub_id,
+            update_id=row.id,
+            since=since,
         )
+
+    def _hub_away(self, account: str) -> bool:
+        return summary.of_account(self._connection, account).hub_reachable is False
+
+    def _is_stopped(self, account: str) -> bool:
+        return self._hub_away(account) or (
+            summary.of_account(self._connection, account).trouble is not None
+        )
+
+    def _ahead_of(self, row: UpdateRow) -> UpdateRow | None:
+        """Return the update of the same invoice that goes first."""
+        if row.hub_id is None or row.status not in OPEN:
+            return None
+        rows = histories.updates(self._connection, hub_id=row.hub_id)
+        mine = (it for it in rows if it.account == row.account and it.status in OPEN)
+        first = next(mine, row)
+        return None if first.id == row.id else first

@@ -148,7 +148,7 @@ def _not_collected(status: Status, account: AccountStatus) -> str:
 def _listings(status: Status, account: AccountStatus) -> Iterator[Listing]:
     lately = status.refused_lately(account)
     say, caller = _Sayer(status), account.caller
-    held_back = partial(blaming.of_held_back, caller)
+    held_back = partial(blaming.of_held_back, account)
     yield _listing("Held back", account.held_back, say.held_back, blame=held_back)
     yield _listing(
         "Refused state updates",
@@ -161,7 +161,7 @@ def _listings(status: Status, account: AccountStatus) -> Iterator[Listing]:
         "State updates that wait",
         account.waiting,
         say.waiting,
-        blame=partial(blaming.of_waiting, caller),
+        blame=partial(blaming.of_waiting, account),
     )
     yield _listing(
         f"Not collected for more than {span(status.uncollected_after)}",
@@ -262,7 +262,7 @@ def _machine(status: Status) -> Section:
     return Section(title="This machine", facts=tuple(_machine_facts(status)))
 
 
-_REACHABLE = {None: "not asked yet", True: "answers", False: "does not answer"}
+_REACHABLE = {None: "not asked", True: "answers", False: "does not answer"}
 
 
 def _machine_facts(status: Status) -> Iterator[Fact]:
