@@ -287,6 +287,20 @@ def test_a_commit_that_fails_is_told_to_all(ledger: Ledger, pool: ThreadPoolExec
     with pytest.raises(LedgerError, match="undone with another part: not authorized"):
         other.result()
     assert kinds(ledger) == list(ledger.journal("town").lines()) == []
+    with ledger.read() as connection:
+        assert events.last(connection, "town") == (0, chain.FIRST)
+
+
+def test_a_commit_that_finds_no_transaction_is_told_to_all(
+    ledger: Ledger, pool: ThreadPoolExecutor
+) -> None:
+    other = leave_open(pool, ledger, first)
+    with pytest.raises(LedgerError, match="no transaction"), ledger.write() as connection:  # noqa: PT012
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("SAVEPOINT part")
+    with pytest.raises(LedgerError, match="undone with another part: cannot commit"):
+        other.result()
+    assert kinds(ledger) == list(ledger.journal("town").lines()) == []
 
 
 def test_a_connection_lost_by_an_interrupt_is_an_error_of_the_ledger_to_others(
