@@ -16,6 +16,7 @@ from bridge.acknowledge import acknowledge
 from bridge.answering import answer
 from bridge.collecting import look_for_collected
 from bridge.crew import deadline_in
+from bridge.durable import BusyError
 from bridge.errors import HubAwayError
 from bridge.hub import HubUnreachableError
 from bridge.ledger.placed_files import Kind
@@ -92,6 +93,15 @@ def hub_round(account: Account, *, only_due: bool, patience: float | None = None
 
 
 def acknowledge_round(account: Account, *, patience: float | None = None) -> int:
-    """Acknowledge what is due after a round of inbound, as `hub_round`; return how many."""
-    with account.mailbox.turn("hub"):
-        return acknowledge(account, only_due=True, until=deadline_in(patience))
+    """Acknowledge what is due after a round of inbound, as `hub_round`; return how many.
+
+    With a `patience` nothing is waited for: whoever has the turn now acknowledges too, and the
+    next poll must not wait until all updates of others are sent.
+    """
+    try:
+        with account.mailbox.turn("hub", wait=600 if patience is None else 0):
+            return acknowledge(account, only_due=True, until=deadline_in(patience))
+    except BusyError:
+        if patience is None:
+            raise
+        return 0

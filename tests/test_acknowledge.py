@@ -17,6 +17,15 @@ def stored(open_account: Offices) -> Office:
 # -- when ---------------------------------------------------------------------------------------
 
 
+def test_a_poll_does_not_wait_until_all_updates_are_sent(office: Office) -> None:
+    (hub_id,) = office.served()
+    office.collect(hub_id)
+    office.pull()
+    with office.account.mailbox.turn("hub"):  # as while updates are sent
+        assert acknowledge_round(office.account, patience=30) == 0
+    assert acknowledge_round(office.account, patience=30) == 1
+
+
 def test_collected_waits_for_the_software(office: Office) -> None:
     (hub_id,) = office.served()
     office.push()
