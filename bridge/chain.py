@@ -71,7 +71,7 @@ def parse(line: str) -> Link:
         found = json.loads(line)
         found["at"] = datetime.fromisoformat(found["at"])
         return Link(**found)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise BrokenChainError(f"this line is no event: {line[:80]!r}") from error
 
 
