@@ -230,10 +230,11 @@ def test_a_closed_client_says_so(hub: HubServer) -> None:
 
 @pytest.mark.parametrize("kind", [drip, drip_headers, drip_without_length])
 def test_an_answer_that_drips_is_given_up_and_its_line_is_of_use_again(
-    hub: HubServer, kind: ACTION
+    hub: HubServer, kind: ACTION, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(wire, "PATIENCE", 0.1)
     hub.says(kind, INVOICE)
-    with client_of(hub, timeout=0.5, max_connections=1) as client:
+    with client_of(hub, max_connections=1) as client:
         with pytest.raises(HubAwayError, match="comes too slowly"):
             client.invoice(ONE)
         assert client.invoice(ONE).state is State.ACCEPTED
@@ -242,6 +243,7 @@ def test_an_answer_that_drips_is_given_up_and_its_line_is_of_use_again(
 def test_a_large_answer_may_take_longer_than_a_small_one(
     hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(wire, "PATIENCE", 0.1)
     monkeypatch.setattr(wire, "SLOWEST", 1)
     padding = len(INVOICE.body) + 60
 
@@ -251,10 +253,10 @@ def test_a_large_answer_may_take_longer_than_a_small_one(
         handler.end_headers()
         for byte in INVOICE.body.rjust(padding):
             handler.wfile.write(bytes([byte]))
-            handler.hub.stopped.wait(0.03)  # far beyond two timeouts in all
+            handler.hub.stopped.wait(0.03)  # beyond what a call without a body may take
 
     hub.says(slowly)
-    with client_of(hub, timeout=0.5) as client:
+    with client_of(hub) as client:
         assert client.invoice(ONE).state is State.ACCEPTED
 
 
