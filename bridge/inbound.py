@@ -117,7 +117,7 @@ class Inbound:
             # What came with a learned invoice is told by the listing before this one.
             self._note_attachments(enclosed.rows)
             new = self._note_listing(listing, capped)
-            self._recall(listing)
+            recall(account, {row.hub_id for row in listing.invoices})
             due = account.clock() if only_due else None
             placed, troubles = self._bring_all(due)
             troubles += self._bring_all_late(due)
@@ -136,14 +136,7 @@ class Inbound:
         """
         if is_owed(self.account):
             with self.account.mailbox.turn("inbound"):
-                self._recall(self.feed.pending())
-
-    def _recall(self, listing: Listing) -> None:
-        if listing.capped_slices:
-            if is_owed(self.account):
-                log.warning("not asked what a restored backup forgot: the hub's list is cut off")
-            return
-        recall(self.account, {row.hub_id for row in listing.invoices})
+                recall(self.account, {row.hub_id for row in self.feed.pending().invoices})
 
     def _note_listing(self, listing: Listing, capped: Sequence[str]) -> Sequence[HubId]:
         account, now = self.account, self.account.clock()

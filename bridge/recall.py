@@ -35,8 +35,8 @@ def is_owed(account: Account) -> bool:
 def recall(account: Account, listed: Collection[HubId]) -> int:
     """Take back invoices that were collected in a forgotten time; return how many.
 
-    `listed` is all that the hub has pending. Only what is strange is asked about: as a rule what
-    lies uncollected in the mailbox is still pending. Raises as the hub's calls do; what is owed
+    `listed` is what the hub has pending, as far as it lists it. Only what is strange is asked about:
+    as a rule what lies uncollected in the mailbox is still pending. Raises as the hub's calls do; what is owed
     stays so until all of it was asked.
     """
     with account.ledger.read() as connection:
