@@ -35,9 +35,9 @@ def is_owed(account: Account) -> bool:
 def recall(account: Account, listed: Collection[HubId]) -> int:
     """Take back invoices that were collected in a forgotten time; return how many.
 
-    `listed` is what the hub has pending, as far as it lists it. Only what is strange is asked about:
-    as a rule what lies uncollected in the mailbox is still pending. Raises as the hub's calls do; what is owed
-    stays so until all of it was asked.
+    `listed` is what the hub has pending, as far as it lists it. Only what is strange is asked
+    about: as a rule what lies uncollected in the mailbox is still pending. Raises as the hub's
+    calls do; what is owed stays so until all of it was asked.
     """
     with account.ledger.read() as connection:
         since = accounts.recall_since(connection, account.name)
