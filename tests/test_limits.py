@@ -210,9 +210,8 @@ def test_serve_lives_through_a_disk_that_becomes_read_only(
         waiting.write_bytes(state_file(annotated(first)))
         with disk.read_only(small.folder / "data"):
             new = sandbox.book.add_invoice()
-            wait_until(lambda: trouble(small), "the account stands still")
-            assert "read-only" in trouble(small)
-            assert "The disk is read-only" in page(small)[1]
+            wait_until(lambda: "read-only" in trouble(small), "the account stands still")
+            wait_until(lambda: "The disk is read-only" in page(small)[1], "the page says so")
             assert not served(small, new)
         waiting.rename(waiting.with_suffix(""))
         wait_until(lambda: served(small, new), "the new invoice is there")
