@@ -217,7 +217,11 @@ class Inbound:
             known = attachments.of_invoice(connection, account.name, FEED, delivery.hub_id)
         fetched = self._fetch(delivery, known)
         parts = name_parts(
-            fetched.invoice, fetched.facts, receiver_code=account.own.receiver_code, codes=codes
+            account.mailbox.profile,
+            fetched.invoice,
+            fetched.facts,
+            receiver_code=account.own.receiver_code,
+            codes=codes,
         )
         self._place(delivery, fetched, replace(parts, message_id=message_id))
         log.info("invoice placed", account=account.name, hub_id=delivery.hub_id)
@@ -370,7 +374,13 @@ class Inbound:
         if parts is not None:
             return parts
         invoice = account.hub.invoice(hub_id)
-        return name_parts(invoice, None, receiver_code=account.own.receiver_code, codes=codes)
+        return name_parts(
+            account.mailbox.profile,
+            invoice,
+            None,
+            receiver_code=account.own.receiver_code,
+            codes=codes,
+        )
 
     def _note_trouble(self, delivery: Delivery, error: BridgeError) -> None:
         account, again = self.account, self._next_try(delivery.attempts)
@@ -391,6 +401,7 @@ class Inbound:
 
 
 def name_parts(
+    profile: Profile,
     invoice: Invoice,
     facts: InvoiceFacts | None,
     *,
@@ -406,7 +417,11 @@ def name_parts(
     return NameParts(
         sender=codes.get(plain_nif(supplier), supplier),
         receiver=receiver_code or codes.get(plain_nif(receiver), receiver),
-        reference=invoice.number or (facts.number if facts else None) or "",
+        reference=profile.reference_of(
+            invoice.number,
+            file_number=facts.number if facts else None,
+            series=facts.series if facts else None,
+        ),
         hub_id=invoice.hub_id,
     )
 

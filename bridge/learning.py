@@ -17,8 +17,9 @@ import structlog
 from sqlalchemy import Connection
 
 from bridge.account import Account
-from bridge.durable import storage
+from bridge.durable import storage, write_file
 from bridge.errors import SettingsError
+from bridge.habits import profile_text
 from bridge.ledger import deliveries, events, learned, placed_files
 from bridge.ledger.deliveries import Contents
 from bridge.ledger.learned import Known, Learned, LearnedAttachment, LearnedInvoice
@@ -38,6 +39,9 @@ AT_ONCE = 100
 
 WORKERS = 8
 """Files put into the archive at once: most of the time goes by waiting for the disk."""
+
+PROFILES = "profiles"
+"""The folder in `data_dir` for the naming profiles that were learned, one an account."""
 
 SHIPPED = "efact"
 """The profile that names are tried by besides the account's own."""
@@ -68,6 +72,8 @@ class Lesson:
     disagreeing: Mapping[str, Mapping[str, int]]
     """Of these NIFs files say several codes: how many files say each."""
     names: NamesFound
+    profile_file: Path | None
+    """The naming profile that was written; None where the files show nothing of one."""
     problems: tuple[str, ...]
     """What could not be read or decided, in sentences."""
 
@@ -119,8 +125,29 @@ def learn(account: Account, folder: Path, *, collected: bool) -> Lesson:
             codes=learned.codes(connection, account.name),
             disagreeing=learned.disagreeing_codes(connection, account.name),
             names=past.names,
+            profile_file=_write_profile(account, folder, past.names),
             problems=problems,
         )
+
+
+def _write_profile(account: Account, folder: Path, names: NamesFound) -> Path | None:
+    """Write what the files show into a naming profile of its own; nothing uses it by itself."""
+    if not names.habits:
+        return None
+    path = account.settings.data_dir / PROFILES / f"{account.name}.toml"
+    head = (
+        f"Naming profile of account {account.name}, learned {account.clock():%Y-%m-%d} from the "
+        f"files in {str(folder)!r}.\nWhat no file showed is as in profile {names.profile!r}.\n"
+        "This file is written anew by each `learn`: change a copy, and name that in the settings."
+    )
+    text = profile_text(read_profile(names.profile), names.habits, head=head)
+    parse_profile(text)
+    staged = account.mailbox.staged("learn")
+    write_file(staged, text.encode())
+    with storage(f"naming profile {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged.replace(path)
+    return path
 
 
 def _refuse_wrong(folder: Path, *, own: Path) -> None:

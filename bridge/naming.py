@@ -33,6 +33,7 @@ from bridge.filename import (
     safe_extension,
     unescape_id,
 )
+from bridge.reference import AS_THE_HUB, FORMS, written
 
 __all__ = [
     "Folder",
@@ -105,6 +106,8 @@ class Profile:
     forbidden: frozenset[str]
     replacement: str
     max_bytes: int
+    reference: str
+    """One of `reference.FORMS`, or `AS_THE_HUB`."""
 
     def folder(self, role: Folder) -> str:
         """Return the real name of a folder."""
@@ -135,6 +138,19 @@ class Profile:
     def state_file_name(self, parts: NameParts) -> str:
         """Return the name under which the RCF would write a state file into `statin`."""
         return self._name(Folder.STATIN, parts, self.extensions[Folder.STATIN])
+
+    def reference_of(
+        self, hub_number: str | None, *, file_number: str | None, series: str | None
+    ) -> str:
+        """Return an invoice's reference, of the numbers that the hub and its file give."""
+        if self.reference != AS_THE_HUB and file_number:
+            return written(self.reference, number=file_number, series=series)
+        return hub_number or file_number or ""
+
+    def as_written(self, text: str) -> str:
+        """Return a text with what a name of this profile cannot hold replaced."""
+        unwanted = self.forbidden | self.separators
+        return clean(text, unwanted=unwanted, replacement=self.replacement)
 
     def parse(self, folder: Folder, name: str) -> NameParts | None:
         """Return what a file name tells, or None if it does not follow the folder's pattern.
@@ -177,15 +193,11 @@ class Profile:
         if field == "attachment":
             return f"{value:03d}"
         if field not in _ID_FIELDS:
-            kept = self._clean(value)
+            kept = self.as_written(value)
             return kept if field == "reference" else cut(kept, CODE_BYTES)
         if not value:
             raise InvoiceError(f"invoice {parts.reference!r}: a file name needs its {field}")
         return escape_id(value, also=self.separators)
-
-    def _clean(self, text: str) -> str:
-        unwanted = self.forbidden | self.separators
-        return clean(text, unwanted=unwanted, replacement=self.replacement)
 
     def _presentable(self, name: str) -> str:
         if name[0] in ".~":
@@ -205,6 +217,8 @@ _KEYS: Mapping[str, frozenset[str]] = {
     "extensions": frozenset({"out", "statout", "statin", "statin_accepted"}),
     "characters": frozenset({"max_bytes", "replacement", "forbidden"}),
 }
+
+_OPTIONAL: Mapping[str, frozenset[str]] = {"reference": frozenset({"form"})}
 
 _NEEDED: Mapping[Folder, frozenset[str]] = {
     Folder.OUT: frozenset({"hub_id"}),
@@ -248,6 +262,7 @@ def parse_profile(text: str) -> Profile:
         extensions=MappingProxyType(_extensions(extensions)),
         accepted=accepted,
         separators=separators,
+        reference=_reference(tables.get("reference", {})),
         **_characters(tables["characters"], separators),
     )
     _prove(profile)
@@ -255,9 +270,10 @@ def parse_profile(text: str) -> Profile:
 
 
 def _refuse_wrong_keys(tables: Mapping[str, Any]) -> None:
-    for table in tables.keys() - _KEYS.keys():
+    for table in tables.keys() - _KEYS.keys() - _OPTIONAL.keys():
         raise ProfileError(f"{table}: a naming profile has no such table")
-    for table, keys in _KEYS.items():
+    needed = {**_KEYS, **{table: keys for table, keys in _OPTIONAL.items() if table in tables}}
+    for table, keys in needed.items():
         found = tables.get(table)
         if not isinstance(found, dict):
             raise ProfileError(f"[{table}]: the naming profile needs this table")
@@ -318,6 +334,14 @@ def _characters(values: Mapping[str, Any], separators: frozenset[str]) -> dict[s
     if replacement in unwanted:
         raise ProfileError("characters.replacement: this character is itself forbidden")
     return {"max_bytes": size, "replacement": replacement, "forbidden": frozenset(forbidden)}
+
+
+def _reference(values: Mapping[str, Any]) -> str:
+    form = values.get("form", AS_THE_HUB)
+    if form not in (AS_THE_HUB, *FORMS):
+        known = ", ".join(f'"{known}"' for known in FORMS)
+        raise ProfileError(f'reference.form: one of {known} is wanted, or "" for the hub\'s number')
+    return str(form)
 
 
 def _pieces(role: Folder, text: str) -> list[tuple[str, str | None]]:

@@ -10,11 +10,12 @@ it. With a hub id it was received: what is "in" to the old mailbox is not so to 
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from bridge.habits import Habit, NamedFile, habits
 from bridge.identity import number_forms, plain_nif, plain_number
 from bridge.model import Digest, HubId, InvoiceFacts
 from bridge.naming import Folder, NameParts, Profile
@@ -56,10 +57,8 @@ class NamesFound:
     profile: str
     fitting: int
     total: int
-    endings: Mapping[str, int]
-    """How many of the fitting ones end differently than the profile says; "" for no extension."""
-    folders: Mapping[str, int]
-    """How many invoices and attachments lay in folders that the profile writes differently."""
+    habits: tuple[Habit, ...]
+    """What the files show of the profile's keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +92,8 @@ def weigh(files: Sequence[OldFile], profiles: Mapping[str, Profile]) -> Past:
         if isinstance(file.content, InvoiceFacts)
     ]
     invoices = [it for it in named if it.hub_id or _role(profile, it.file) is not Folder.IN]
-    statements = _Index(
-        said for file in rest if isinstance(file.content, Statements) for said in file.content.said
-    )
+    messages = [file for file in rest if isinstance(file.content, Statements)]
+    statements = _Index(said for file in messages for said in _said(file))
     identified, without, problems = _identify(invoices, statements)
     broken = [file for file in rest if _is_broken_invoice(profile, file)]
     return Past(
@@ -104,7 +102,7 @@ def weigh(files: Sequence[OldFile], profiles: Mapping[str, Profile]) -> Past:
         without_hub_id=without,
         problems=(*problems, *map(_say_broken, broken)),
         issued=len(named) - len(invoices),
-        names=_names_found(profile_name, profile, invoices, attachments),
+        names=_names_found(profile_name, profile, invoices, attachments, messages),
     )
 
 
@@ -227,6 +225,10 @@ class _Index:
         return {hub_id for number, hub_id in said if number in forms}
 
 
+def _said(file: OldFile) -> tuple[Statement, ...]:
+    return file.content.said if isinstance(file.content, Statements) else ()
+
+
 def _file_key(name: str) -> str:
     return re.sub(r"\.(?:xml|xsig)$", "", name.casefold())
 
@@ -301,21 +303,37 @@ def _names_found(
     profile: Profile,
     invoices: Sequence[_Named],
     attachments: Sequence[OldAttachment],
+    messages: Sequence[OldFile],
 ) -> NamesFound:
-    fitting = [invoice.parts for invoice in invoices if invoice.parts]
-    wanted = profile.extensions[Folder.OUT].removeprefix(".")
-    endings = Counter(parts.extension or "" for parts in fitting)
-    paths = [*(it.file.path for it in invoices), *(it.file.path for it in attachments)]
-    folders = Counter(
-        part
-        for path in paths
-        for part in path.parts[:-1]
-        if (role := profile.role_of(part)) and profile.folder(role) != part
-    )
+    files = [
+        *(
+            _named_file(profile, Folder.OUT, it.file, parts=it.parts, facts=it.facts)
+            for it in invoices
+        ),
+        *(_named_file(profile, Folder.ADJOUT, it.file) for it in attachments),
+        *(_message(profile, file) for file in messages),
+    ]
     return NamesFound(
         profile=name,
-        fitting=len(fitting),
+        fitting=sum(it.parts is not None for it in invoices),
         total=len(invoices),
-        endings={ending: count for ending, count in endings.items() if ending != wanted},
-        folders=dict(folders),
+        habits=habits(profile, files),
     )
+
+
+def _message(profile: Profile, file: OldFile) -> NamedFile:
+    """Return a DeliveryFeedback by the folder that it lay in; else the hub is taken to say it."""
+    role = Folder.STATIN if _role(profile, file) is Folder.STATIN else Folder.STATOUT
+    return _named_file(profile, role, file, parts=profile.parse(role, file.name))
+
+
+def _named_file(
+    profile: Profile,
+    role: Folder,
+    file: OldFile,
+    *,
+    parts: NameParts | None = None,
+    facts: InvoiceFacts | None = None,
+) -> NamedFile:
+    folders = (part for part in reversed(file.path.parts[:-1]) if profile.role_of(part))
+    return NamedFile(role=role, folder=next(folders, None), parts=parts, facts=facts)

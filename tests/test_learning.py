@@ -507,3 +507,23 @@ def test_the_command_needs_the_account_where_there_are_several(
     result = gateway.run("learn", str(old.root), "--account", "consell", "--not-collected")
     assert result.code == 0
     assert "consell: 1 invoice (1 new) learned, not counted as collected\n" in result.out
+
+
+def test_the_names_of_the_old_files_become_a_profile_of_their_own(
+    office: Office, old: OldMailbox
+) -> None:
+    old.keeps(*office.add(3))
+    for path in list(old.root.rglob("OUT/*.XML")):
+        path.rename(path.with_suffix(""))
+    written = learn_from(office, old).profile_file
+    assert written is not None
+    assert written.is_relative_to(office.account.settings.data_dir)
+    profile = parse_profile(read_profile(str(written)))
+    assert profile.folder(Folder.OUT) == "OUT"
+    assert profile.extensions[Folder.OUT] == ""
+    assert profile.extensions[Folder.STATOUT] == ".XML"
+
+
+def test_a_folder_without_invoices_makes_no_profile(office: Office, old: OldMailbox) -> None:
+    old.put("notes.txt", b"nothing")
+    assert learn_from(office, old).profile_file is None

@@ -232,8 +232,10 @@ def test_names_are_counted_against_the_profile() -> None:
         old("AdjOut/S@R@F_7@1001@001.pdf", b"%PDF-1.7"),
     ).names
     assert (names.profile, names.fitting, names.total) == ("efact", 3, 4)
-    assert names.endings == {"xsig": 1, "": 1}
-    assert names.folders == {"OUT": 4, "AdjOut": 1}
+    shown = {habit.key: (habit.value, habit.agreeing, habit.total) for habit in names.habits}
+    assert shown["folders.out"] == ("OUT", 4, 4)
+    assert shown["folders.adjout"] == ("AdjOut", 1, 1)
+    assert shown["extensions.out"] == (".XML", 1, 3)
 
 
 def test_names_are_read_by_the_profile_that_they_follow() -> None:

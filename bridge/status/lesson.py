@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
+from bridge.habits import Habit
 from bridge.learning import Lesson
 from bridge.past import NamesFound
 from bridge.status.words import counted, safe
@@ -31,7 +32,16 @@ def lesson_lines(lesson: Lesson) -> Iterator[str]:
             f"files disagree on the codes of {counted(len(lesson.disagreeing), 'more tax id')}, "
             f"none of which is used: {_first(shown, total=len(lesson.disagreeing))}"
         )
-    yield from _names(lesson.names, of_account=lesson.names.profile == lesson.profile)
+    of_account = lesson.names.profile == lesson.profile
+    yield from _names(lesson.names, of_account=of_account)
+    if lesson.profile_file is None:
+        return
+    same = of_account and not any(habit.is_news for habit in lesson.names.habits)
+    yield f"naming profile written: {lesson.profile_file}"
+    if same:
+        yield "it says what the account's profile says: nothing has to be changed"
+    else:
+        yield f'to have the names so, set profile = "{lesson.profile_file}" for this account'
 
 
 def _first(texts: Iterator[str], *, total: int) -> str:
@@ -49,12 +59,19 @@ def _names(names: NamesFound, *, of_account: bool) -> Iterator[str]:
         return
     whose = "" if of_account else ", which is not the account's"
     yield f'names follow profile "{names.profile}"{whose} ({names.fitting} of {names.total})'
-    if names.endings:
-        endings = (
-            f".{safe(ending)} ({times})" if ending else f"no extension ({times})"
-            for ending, times in names.endings.items()
-        )
-        yield f"but end differently: {', '.join(endings)}"
-    if names.folders:
-        folders = (f"{safe(folder)} ({times})" for folder, times in names.folders.items())
-        yield f"but lie in folders written differently: {', '.join(folders)}"
+    for habit in names.habits:
+        yield f"  {_habit(habit)}"
+
+
+def _habit(habit: Habit) -> str:
+    """Say what was found of one key of the profile, and how sure it is."""
+    sure = "" if habit.sure else ", not sure"
+    other = f"; the profile says {_quoted(habit.expected)}" if habit.is_news else ""
+    return (
+        f"{habit.key} = {_quoted(habit.value)} "
+        f"({habit.agreeing} of {counted(habit.total, 'file')}{sure}){other}"
+    )
+
+
+def _quoted(text: str) -> str:
+    return f'"{safe(text)}"'
