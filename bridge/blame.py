@@ -1,4 +1,4 @@
-"""Whose fault: five kinds of trouble, who must act on each, and what happens next.
+"""Whose fault: seven kinds of trouble, who must act on each, and what happens next.
 
 Every error names its fault (`bridge/errors.py`), and what goes on follows from it:
 
@@ -6,6 +6,8 @@ Every error names its fault (`bridge/errors.py`), and what goes on follows from 
     our key or clock          this account stops, nothing is tried in a loop
     this invoice              it is set aside and tried again later, the others go on
     the RCF's file            it is answered in `statout`
+    the old mailbox is away   what needs it waits and is tried again
+    it does not let us in     the account's legacy feed stops, nothing is tried in a loop
     our disk or ledger        everything that needs it stops until it is mended
 
 The ledger keeps trouble as the sentence that was said at the time; `heard` finds the hub's code and
@@ -29,6 +31,8 @@ class Fault(StrEnum):
     ACCOUNT = "account"
     INVOICE = "invoice"
     RCF_FILE = "rcf-file"
+    OLD_MAILBOX_AWAY = "old-mailbox-away"
+    OLD_MAILBOX_REFUSED = "old-mailbox-refused"
     LOCAL = "local"
 
     @property
@@ -47,6 +51,12 @@ _CLERK: Mapping[Fault, str] = {
     "itself, and all others go on: if it stays so, send the line below to the AOC's support",
     Fault.RCF_FILE: "The accounting software asked for something that cannot be done; it was "
     "answered in statout: whoever works with it must correct that there and send it again",
+    Fault.OLD_MAILBOX_AWAY: "The old mailbox is away or out of order; nobody here has to do "
+    "anything: nothing is lost, what needs it waits and is tried again by itself. If it was closed "
+    "for good, take the legacy feed out of the settings",
+    Fault.OLD_MAILBOX_REFUSED: "The old mailbox does not let the bridge in, or not do what it has "
+    "to; whoever set up the bridge must mend the user, the password, the host key or the rights "
+    "there: until then nothing is done at the old mailbox",
     Fault.LOCAL: "This machine cannot store or read what it must; its administrator has to put "
     "that right: until then nothing is fetched or taken, then it goes on by itself",
 }

@@ -19,7 +19,7 @@ from rich.console import Console
 from bridge import __version__, commands, logs
 from bridge import status as status_views
 from bridge.doctor import Verdict
-from bridge.errors import BridgeError, HubAwayError, LedgerError, SettingsError
+from bridge.errors import BridgeError, HubAwayError, LedgerError, OldMailboxAwayError, SettingsError
 from bridge.status.lesson import lesson_lines
 from bridge.status.words import safe
 
@@ -54,7 +54,7 @@ def exit_code(error: BridgeError) -> int:
     """Return the exit code that stands for an error."""
     if isinstance(error, SettingsError):
         return 2
-    if isinstance(error, HubAwayError | LedgerError):
+    if isinstance(error, HubAwayError | OldMailboxAwayError | LedgerError):
         return 3
     return 1
 

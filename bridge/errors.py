@@ -3,8 +3,12 @@
     BridgeError
     ├── RcfFileError      the RCF's file: a person there; the answer goes to `statout`
     ├── InvoiceError      this invoice or update: a person here; the others go on
+    │   └── OldMailboxFileError        one file of the old mailbox
     ├── HubAwayError      the hub or the line: time heals it
+    ├── OldMailboxAwayError            the old mailbox or the line to it: time heals it
     ├── AccountError      our key or our clock: this account stops and shouts
+    │   ├── OldMailboxRefusedError     its password, host key or certificate
+    │   └── OldMailboxUnwritableError  what may be read there and not be written
     └── LocalError        this machine: a person here, before anything else
         ├── SettingsError     a setting or a file that it names
         ├── LedgerError       the ledger cannot be reached
@@ -63,6 +67,28 @@ class AccountError(BridgeError):
     """The hub does not accept this account: its key, its user or this machine's clock."""
 
     fault = Fault.ACCOUNT
+
+
+class OldMailboxFileError(InvoiceError):
+    """One file of the old mailbox that cannot be read, or that is not what it should be."""
+
+
+class OldMailboxAwayError(BridgeError):
+    """The old mailbox cannot be reached, or does not answer as a mailbox; try again later."""
+
+    fault = Fault.OLD_MAILBOX_AWAY
+
+
+class OldMailboxRefusedError(AccountError):
+    """The old mailbox does not let us in, or it is not the one that the settings name."""
+
+    fault = Fault.OLD_MAILBOX_REFUSED
+
+
+class OldMailboxUnwritableError(AccountError):
+    """The old mailbox can be read and not be written to: no right to, or no room."""
+
+    fault = Fault.OLD_MAILBOX_REFUSED
 
 
 class LocalError(BridgeError):

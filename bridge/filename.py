@@ -15,6 +15,8 @@ DEFAULT_EXTENSION = "bin"
 _ID_SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 _NEVER = frozenset("/\\")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³])(?:\..*)?", re.IGNORECASE)
+_NO_TEXT = re.compile("[\udc80-\udcff\uf780-\uf7ff]")
+_OF_BYTES = re.compile("[\uf780-\uf7ff]")
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 
@@ -23,11 +25,35 @@ def readable(name: str) -> str:
 
     `name` is as Python gives it, with what is no text hidden in surrogates.
     """
-    raw = os.fsencode(name)
+    return readable_bytes(os.fsencode(name))
+
+
+def readable_bytes(raw: bytes) -> str:
+    """Return the bytes of a name as text, read as Latin-1 where they are not UTF-8."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         return raw.decode("latin-1")
+
+
+def storable(raw: bytes) -> str:
+    """Return the bytes of a path as text that can be stored; `raw_of` gives them back.
+
+    What is not UTF-8 becomes, byte by byte, U+F780 to U+F7FF: no real name has these (one that
+    has comes back all the same).
+    """
+
+    def of_bytes(match: re.Match[str]) -> str:
+        hidden = match[0].encode("utf-8", "surrogateescape")
+        return "".join(chr(0xF700 + byte) for byte in hidden)
+
+    return _NO_TEXT.sub(of_bytes, raw.decode("utf-8", "surrogateescape"))
+
+
+def raw_of(text: str) -> bytes:
+    """Return the bytes that `storable` was given; plain text becomes UTF-8."""
+    hidden = _OF_BYTES.sub(lambda match: chr(0xDC00 + ord(match[0]) - 0xF700), text)
+    return hidden.encode("utf-8", "surrogateescape")
 
 
 def clean(text: str, *, unwanted: frozenset[str], replacement: str) -> str:

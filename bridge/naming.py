@@ -15,7 +15,7 @@ Sources of the shipped profile: legacy-ftp, "Folders" and "File names".
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -119,6 +119,11 @@ class Profile:
         return next(
             (role for role, name in self.folders.items() if name.casefold() == wanted), None
         )
+
+    def role_in(self, folders: Sequence[str]) -> Folder | None:
+        """Return what the innermost of these nested folders that is one of ours is for."""
+        roles = (self.role_of(folder) for folder in reversed(folders))
+        return next(filter(None, roles), None)
 
     def invoice_name(self, parts: NameParts) -> str:
         """Return the name of an invoice in `out`; `hub_id` is needed.

@@ -1,8 +1,11 @@
 """A folder of old mailbox files, read: any depth, no link followed, nothing changed.
 
-What cannot be read is told with its reason, never passed over in silence: it may be an invoice.
+`learn` reads such a folder whole; the legacy feed of a `file://` address walks it with the same
+steps. What cannot be read is told with its reason, never passed over in silence: it may be an
+invoice.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -27,16 +30,26 @@ class Unread:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnDisk:
+    """A file that was found and not looked into yet."""
+
+    path: Path
+    """Below the folder that was read."""
+    size: int
+    modified: datetime
+
+
 def read_folder(folder: Path) -> Iterator[OldFile | Unread]:
     """Yield every file below a folder with what it is, in the same order each time."""
-    for found in _walk(folder):
-        yield found if isinstance(found, Unread) else _look(folder, found)
+    for found in walk(folder):
+        yield found if isinstance(found, Unread) else _look(folder, found.path)
 
 
 def read_again(folder: Path, file: OldFile) -> bytes:
     """Return the bytes of a file; raises StorageError if it is no longer what it was."""
     try:
-        content, _ = _read(folder / file.path)
+        content, _ = read_file(folder / file.path)
     except OSError as error:
         raise StorageError(f"{folder / file.path}: {error.strerror or error}") from error
     if _digest(content) != file.digest:
@@ -47,8 +60,8 @@ def read_again(folder: Path, file: OldFile) -> bytes:
     return content
 
 
-def _walk(folder: Path) -> Iterator[Path | Unread]:
-    """Yield the files, their paths below the folder, and what is no file or cannot be listed."""
+def walk(folder: Path) -> Iterator[OnDisk | Unread]:
+    """Yield the files below a folder, and what is no file or cannot be listed."""
     waiting = [Path()]
     while waiting:
         below = waiting.pop()
@@ -65,12 +78,22 @@ def _walk(folder: Path) -> Iterator[Path | Unread]:
             elif entry.is_dir(follow_symlinks=False):
                 waiting.append(path)
             else:
-                yield path
+                yield _found(path, entry)
+
+
+def _found(path: Path, entry: os.DirEntry[str]) -> OnDisk | Unread:
+    try:
+        about = entry.stat(follow_symlinks=False)
+    except OSError as error:
+        return Unread(path=path, reason=error.strerror or str(error))
+    return OnDisk(
+        path=path, size=about.st_size, modified=datetime.fromtimestamp(about.st_mtime, UTC)
+    )
 
 
 def _look(folder: Path, path: Path) -> OldFile | Unread:
     try:
-        content, modified = _read(folder / path)
+        content, modified = read_file(folder / path)
     except OSError as error:
         return Unread(path=path, reason=error.strerror or str(error))
     return OldFile(
@@ -82,16 +105,24 @@ def _look(folder: Path, path: Path) -> OldFile | Unread:
     )
 
 
-def _read(path: Path) -> tuple[bytes, datetime]:
-    """Return a file's bytes and its time; a pipe is not waited for."""
+def read_file(path: Path) -> tuple[bytes, datetime]:
+    """Return a file's bytes and its time; a pipe is not waited for.
+
+    Raises OSError, with the number EFBIG for a file that is larger than what is read.
+    """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags), "rb") as file:
         about = os.fstat(file.fileno())
         if not stat.S_ISREG(about.st_mode):
-            raise OSError("no regular file")
+            raise OSError(errno.EINVAL, "no regular file")
         if about.st_size > MAX_BYTES:
-            raise OSError(f"{about.st_size:,} bytes, and more than {MAX_BYTES:,} are not read")
+            raise OSError(errno.EFBIG, too_large(about.st_size))
         return file.read(MAX_BYTES), datetime.fromtimestamp(about.st_mtime, UTC)
+
+
+def too_large(size: int) -> str:
+    """Say that a file of this size is not read."""
+    return f"{size:,} bytes, and more than {MAX_BYTES:,} are not read"
 
 
 def _digest(content: bytes) -> Digest:

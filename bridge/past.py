@@ -117,8 +117,7 @@ def _followed(files: Sequence[OldFile], profiles: Mapping[str, Profile]) -> tupl
 
 def _role(profile: Profile, file: OldFile) -> Folder | None:
     """Return what the nearest folder is for whose name tells it."""
-    roles = (profile.role_of(part) for part in reversed(file.path.parts[:-1]))
-    return next((role for role in roles if role), None)
+    return profile.role_in(file.path.parts[:-1])
 
 
 def _attachment(profile: Profile, file: OldFile) -> OldAttachment | None:

@@ -1,0 +1,77 @@
+"""An old mailbox by its settings: to be read, or, made apart from that, to be written to."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bridge.errors import SettingsError
+from bridge.feeds.legacy.address import Address, parse_address
+from bridge.feeds.legacy.folder import FolderLine, WritableFolderLine
+from bridge.feeds.legacy.lines import PATIENCE, Line, Patience, WritableLine
+from bridge.feeds.legacy.reader import OldMailboxReader
+from bridge.feeds.legacy.sftp import SftpLine, WritableSftpLine
+from bridge.feeds.legacy.writer import OldMailboxWriter
+from bridge.naming import Profile
+from bridge.settings import LegacySettings, read_secret_file
+
+
+@contextmanager
+def open_reader(
+    legacy: LegacySettings, profile: Profile, *, patience: Patience = PATIENCE
+) -> Iterator[OldMailboxReader]:
+    """Open an old mailbox for reading: what comes of it has no way to write.
+
+    Raises SettingsError for a password file that cannot be used, OldMailboxAwayError,
+    OldMailboxRefusedError.
+    """
+    reader = OldMailboxReader(_line(legacy, patience), profile)
+    with _connected(reader):
+        yield reader
+
+
+@contextmanager
+def open_writer(
+    legacy: LegacySettings, profile: Profile, *, patience: Patience = PATIENCE
+) -> Iterator[OldMailboxWriter]:
+    """Open an old mailbox for reading and writing: for a serving feed, or a move."""
+    writer = OldMailboxWriter(_writable_line(legacy, patience), profile)
+    with _connected(writer):
+        yield writer
+
+
+@contextmanager
+def _connected(mailbox: OldMailboxReader) -> Iterator[None]:
+    try:
+        mailbox.connect()
+        yield
+    finally:
+        mailbox.close()
+
+
+def _line(legacy: LegacySettings, patience: Patience) -> Line:
+    address = parse_address(legacy.url)
+    if address.scheme == "file":
+        return FolderLine(address.path)
+    password = _password(legacy)
+    if address.scheme == "sftp":
+        return SftpLine(address, host_key=legacy.host_key, password=password, patience=patience)
+    raise _not_yet(address)
+
+
+def _writable_line(legacy: LegacySettings, patience: Patience) -> WritableLine:
+    address = parse_address(legacy.url)
+    if address.scheme == "file":
+        return WritableFolderLine(address.path)
+    password = _password(legacy)
+    if address.scheme == "sftp":
+        return WritableSftpLine(
+            address, host_key=legacy.host_key, password=password, patience=patience
+        )
+    raise _not_yet(address)
+
+
+def _not_yet(address: Address) -> SettingsError:
+    return SettingsError(f"{address.url}: this version cannot use FTP as the old mailbox yet")
+
+
+def _password(legacy: LegacySettings) -> str:
+    return "" if legacy.password_file is None else read_secret_file(legacy.password_file)

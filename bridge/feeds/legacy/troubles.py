@@ -1,0 +1,87 @@
+"""Foreign errors of an old mailbox become ours here, and nowhere else.
+
+A server that says no of one file spoils that file only; whatever ends a connection may be healed
+by the next one. Where something was to be written, a no means that the mailbox cannot be written
+to.
+"""
+
+import errno
+import ftplib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import paramiko
+from paramiko.sftp import SFTPError
+
+from bridge.errors import (
+    BridgeError,
+    OldMailboxAwayError,
+    OldMailboxRefusedError,
+    OldMailboxUnwritableError,
+)
+from bridge.feeds.legacy.entries import FileTroubleError, Why
+
+NO_SUCH_FILE = 2
+"""The status of SFTP that is sure; what else is one failure or another."""
+
+_BROKEN = (OSError, EOFError, ValueError, paramiko.SSHException, SFTPError, ftplib.Error)
+
+
+class BrokenLineError(OldMailboxAwayError):
+    """The connection broke; another one may do."""
+
+
+class SftpStatusError(OSError):
+    """What an SFTP server answered instead of doing as it was told."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(None, text or f"status {code}")
+        self.code = code
+
+
+@contextmanager
+def network(where: str, what: str, *, writing: bool = False) -> Iterator[None]:
+    """Turn what paramiko, ftplib and sockets raise into our errors."""
+    try:
+        yield
+    except BridgeError:
+        raise
+    except SftpStatusError as error:
+        gone = error.code == NO_SUCH_FILE
+        raise _said_no(where, what, _text(error), gone=gone, writing=writing) from error
+    except ftplib.error_perm as error:
+        if str(error).startswith("530"):
+            raise OldMailboxRefusedError(f"{where}: {what}: {error}") from error
+        raise _said_no(where, what, str(error), gone=False, writing=writing) from error
+    except TimeoutError as error:
+        raise OldMailboxAwayError(f"{where}: {what}: no answer in time") from error
+    except _BROKEN as error:
+        raise BrokenLineError(f"{where}: {what}: {_text(error)}") from error
+
+
+@contextmanager
+def on_disk(where: str, what: str, *, writing: bool = False) -> Iterator[None]:
+    """Turn the operating system's errors about a file or folder into ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise FileTroubleError(_text(error), why=Why.TOO_LARGE) from error
+        gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise _said_no(where, what, _text(error), gone=gone, writing=writing) from error
+
+
+def _said_no(where: str, what: str, text: str, *, gone: bool, writing: bool) -> BridgeError:
+    if gone:
+        return FileTroubleError(f"{where}: {what}: it is not there any more", why=Why.GONE)
+    if writing:
+        return OldMailboxUnwritableError(
+            f"{where}: {what}: {text}; the user needs the right to write there, and the disk room"
+        )
+    return FileTroubleError(f"{where}: {what}: {text}", why=Why.UNREADABLE)
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, EOFError):
+        return "the connection ended"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
