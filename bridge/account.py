@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bridge.hub import Circuit, HubClient
 from bridge.ledger import Ledger
@@ -41,6 +41,12 @@ class Account:
     def name(self) -> str:
         """The account's name in the settings."""
         return self.own.name
+
+    @property
+    def longest_gap(self) -> timedelta:
+        """How far apart two listings of a feed may be and still leave no gap between them."""
+        settings = self.settings
+        return timedelta(seconds=max(settings.reconcile.max_gap, 3 * settings.pull.interval))
 
 
 def open_account(

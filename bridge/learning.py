@@ -195,7 +195,7 @@ def _say_lying(hub_id: HubId, where: str) -> str:
 def _differing(past: Past, known: Mapping[HubId, Known]) -> Iterator[str]:
     for invoice in past.invoices:
         before = known.get(invoice.hub_id)
-        if before is not None and before.digest != invoice.file.digest:
+        if before is not None and before.digest not in (None, invoice.file.digest):
             yield (
                 f"{invoice.file.path}: another file, which differs, was learned before as invoice "
                 f"{invoice.hub_id}: the earlier one stays"

@@ -8,6 +8,7 @@ may be a hundred thousand of them.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from pathlib import PurePath
 
 from bridge import feedback
@@ -37,6 +38,8 @@ class Statements:
     """A file that is a DeliveryFeedback."""
 
     said: tuple[Statement, ...]
+    answered: tuple[HubId, ...] = ()
+    """Invoices of refused state files, empty where the hub did not know; none in what is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,17 @@ EMPTY = Broken("the file is empty")
 
 Content = InvoiceFacts | Statements | Broken | None
 """What a file is; None for anything else, an attachment perhaps."""
+
+
+class FileKind(StrEnum):
+    """What a file of the old mailbox is; ISSUED: the platform's own, on its way to the hub."""
+
+    INVOICE = "invoice"
+    ATTACHMENT = "attachment"
+    STATE = "state"
+    ANSWER = "answer"
+    ISSUED = "issued"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +86,8 @@ def what_it_is(content: bytes) -> Content:
     except FacturaeError:
         pass
     try:
-        return Statements(tuple(_statements(feedback.read(content).entries)))
+        entries = feedback.read(content).entries
+        return Statements(tuple(_statements(entries)), answered=tuple(_answered(entries)))
     except RcfFileError:
         pass
     if not content.strip():
@@ -84,6 +99,26 @@ def what_it_is(content: bytes) -> Content:
     except FacturaeError as error:
         return Broken(str(error))
     return None
+
+
+def receipts(content: bytes) -> dict[HubId, bytes]:
+    """Return the receipts that a state message holds, by invoice; none in what is no message."""
+    try:
+        entries = feedback.read(content).entries
+    except RcfFileError:
+        return {}
+    found: dict[HubId, bytes] = {}
+    for entry in entries:
+        for state in entry.invoice.feedbacks if entry.invoice else ():
+            if state.acknowledgment and entry.hub and entry.hub.hub_id:
+                found.setdefault(HubId(entry.hub.hub_id), state.acknowledgment)
+    return found
+
+
+def _answered(entries: Iterable[StatusFeedback]) -> Iterable[HubId]:
+    for entry in entries:
+        if entry.hub is not None and entry.hub.status == "REJECTED":
+            yield HubId(entry.hub.hub_id)
 
 
 def _statements(entries: Iterable[StatusFeedback]) -> Iterable[Statement]:

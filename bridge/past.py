@@ -67,6 +67,8 @@ class Past:
 
     invoices: tuple[OldInvoice, ...]
     """Each hub id once."""
+    copies: tuple[tuple[OldFile, HubId], ...]
+    """Further files that are called by a hub id that an invoice has already."""
     attachments: tuple[OldAttachment, ...]
     without_hub_id: tuple[OldFile, ...]
     problems: tuple[str, ...]
@@ -83,7 +85,7 @@ def weigh(files: Sequence[OldFile], profiles: Mapping[str, Profile]) -> Past:
     """
     profile_name, profile = _followed(files, profiles)
     received = [file for file in files if _role(profile, file) is not Folder.ADJIN]
-    attachments = [found for file in received if (found := _attachment(profile, file))]
+    attachments = [found for file in received if (found := attachment_of(profile, file))]
     enclosed = {found.file.path for found in attachments}
     rest = [file for file in received if file.path not in enclosed]
     named = [
@@ -94,10 +96,12 @@ def weigh(files: Sequence[OldFile], profiles: Mapping[str, Profile]) -> Past:
     invoices = [it for it in named if it.hub_id or _role(profile, it.file) is not Folder.IN]
     messages = [file for file in rest if isinstance(file.content, Statements)]
     statements = _Index(said for file in messages for said in _said(file))
-    identified, without, problems = _identify(invoices, statements)
+    by_id, problems = _by_name(invoices, statements)
+    identified, without = _identify(by_id, invoices, statements)
     broken = [file for file in rest if _is_broken_invoice(profile, file)]
     return Past(
         invoices=tuple(identified),
+        copies=tuple((it.file, hub_id) for hub_id, named in by_id.items() for it in named[1:]),
         attachments=_once(attachments),
         without_hub_id=without,
         problems=(*problems, *map(_say_broken, broken)),
@@ -120,7 +124,7 @@ def _role(profile: Profile, file: OldFile) -> Folder | None:
     return profile.role_in(file.path.parts[:-1])
 
 
-def _attachment(profile: Profile, file: OldFile) -> OldAttachment | None:
+def attachment_of(profile: Profile, file: OldFile) -> OldAttachment | None:
     """Return the attachment that a file is by its name, even if it is a Facturae itself."""
     role = _role(profile, file)
     if role not in {Folder.ADJOUT, None}:
@@ -131,6 +135,13 @@ def _attachment(profile: Profile, file: OldFile) -> OldAttachment | None:
     if not 1 <= parts.attachment <= MOST_ATTACHMENTS:
         return None
     return OldAttachment(file=file, hub_id=HubId(str(parts.hub_id)), position=parts.attachment)
+
+
+def hub_id_in_name(profile: Profile, name: str) -> HubId | None:
+    """Return the hub id that the name of an invoice tells, whatever the file holds."""
+    parts = profile.parse(Folder.OUT, name)
+    known = parts is not None and _is_hub_id(parts.hub_id)
+    return HubId(str(parts.hub_id)) if parts and known else None
 
 
 def _once(attachments: Iterable[OldAttachment]) -> tuple[OldAttachment, ...]:
@@ -232,10 +243,10 @@ def _file_key(name: str) -> str:
     return re.sub(r"\.(?:xml|xsig)$", "", name.casefold())
 
 
-def _identify(
+def _by_name(
     invoices: Sequence[_Named], statements: _Index
-) -> tuple[list[OldInvoice], tuple[OldFile, ...], list[str]]:
-    """Return the invoices by their hub ids, those that have none, and what could not be decided."""
+) -> tuple[dict[HubId, list[_Named]], list[str]]:
+    """Return the invoices by the hub ids in their names, and what could not be decided."""
     problems: list[str] = []
     by_id: dict[HubId, list[_Named]] = defaultdict(list)
     for invoice in invoices:
@@ -253,6 +264,13 @@ def _identify(
                 f"{found[0].file.path} and {other.file.path} are both called invoice {hub_id} but "
                 "differ: the first one is taken"
             )
+    return by_id, problems
+
+
+def _identify(
+    by_id: Mapping[HubId, Sequence[_Named]], invoices: Sequence[_Named], statements: _Index
+) -> tuple[list[OldInvoice], tuple[OldFile, ...]]:
+    """Return the invoices by their hub ids, and those that have none."""
     # The same bytes under a name that tells the hub id are a copy.
     known = {invoice.file.digest for found in by_id.values() for invoice in found}
     nameless = [it for it in invoices if it.hub_id is None and it.file.digest not in known]
@@ -270,7 +288,7 @@ def _identify(
         )
         for hub_id, invoice in firsts.items()
     ]
-    return identified, tuple(without.values()), problems
+    return identified, tuple(without.values())
 
 
 def _say_contradicted(invoice: _Named, others: Iterable[HubId]) -> str:

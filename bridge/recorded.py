@@ -10,6 +10,28 @@ from datetime import date, datetime
 from bridge.model import Digest, FeedName, HubId, StateRecord
 
 
+def in_order(hub_id: HubId) -> tuple[str, HubId]:
+    """Return what sorts hub ids: those of digits as numbers, before all others."""
+    if hub_id.isascii() and hub_id.isdigit():
+        number = hub_id.lstrip("0")
+        return f"{len(number):03}{number}", hub_id
+    return f"~{hub_id}", hub_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A time in which a feed was listed without a gap; what lies between two spans is one."""
+
+    feed: FeedName
+    since: datetime
+    """The first listing."""
+    until: datetime
+    """The last one."""
+    listings: int
+    said: str | None = None
+    """Why the listings after it failed, where they did."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedAttachment:
     """An attachment as one feed gave it."""
@@ -30,6 +52,8 @@ class Recorded:
     hub_id: HubId
     digest: Digest | None = None
     """Of the Facturae file; None: it was listed and has not been fetched."""
+    canonical: Digest | None = None
+    """Of its canonical XML (C14N 1.0 without comments); None where it cannot be read."""
     unreadable: str | None = None
     """Why the file cannot be read as a Facturae, in words."""
     others: tuple[Digest, ...] = ()
@@ -56,6 +80,5 @@ class Recorded:
     first_seen_at: datetime | None = None
     """None where nobody knows: files of a folder that were found there."""
     last_seen_at: datetime | None = None
-    """Of a folder, the time of the file."""
     gone_at: datetime | None = None
     """When the feed no longer showed it: somebody has fetched it there."""

@@ -173,7 +173,7 @@ def test_a_delivery_walks_from_seen_to_acknowledged(ledger: Ledger) -> None:
     walked.append(state(ledger, ONE))
     for step in (
         lambda c: deliveries.placed(c, "town", FeedName.REST, ONE, at=NOW),
-        lambda c: deliveries.collected(c, "town", ONE, at=NOW),
+        lambda c: deliveries.collected(c, "town", FeedName.REST, ONE, at=NOW),
         lambda c: deliveries.acknowledged(c, "town", ONE, at=NOW),
     ):
         with ledger.write() as connection:
@@ -190,7 +190,7 @@ def test_an_acknowledgement_before_the_collection_waits_for_it(ledger: Ledger) -
         deliveries.acknowledged(connection, "town", ONE, at=NOW)
     assert state(ledger, ONE) is DeliveryState.PLACED
     with ledger.write() as connection:
-        deliveries.collected(connection, "town", ONE, at=NOW)
+        deliveries.collected(connection, "town", FeedName.REST, ONE, at=NOW)
     assert state(ledger, ONE) is DeliveryState.ACKNOWLEDGED
 
 
@@ -198,7 +198,7 @@ def test_what_one_feed_delivered_and_was_collected_counts_for_both(ledger: Ledge
     see(ledger, "1", feed=FeedName.LEGACY)
     fetch(ledger, ONE)
     with ledger.write() as connection:
-        deliveries.collected(connection, "town", ONE, at=NOW)
+        deliveries.collected(connection, "town", FeedName.LEGACY, ONE, at=NOW)
         assert deliveries.collected_before(connection, "town", ONE)
         assert not deliveries.collected_before(connection, "other", ONE)
 

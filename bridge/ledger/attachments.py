@@ -17,6 +17,7 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -54,6 +55,7 @@ _ACKNOWLEDGED = _ROW.values(
 _AT = bindparam("at", type_=attachment.c.placed_at.type)
 _THIS = and_(
     attachment.c.account == bindparam("of_account"),
+    attachment.c.feed == bindparam("of_feed"),
     attachment.c.hub_id == bindparam("of_hub_id"),
     attachment.c.attachment_id == bindparam("of_attachment_id"),
 )
@@ -73,7 +75,11 @@ _COLLECTED = (
 )
 _ADD = insert(attachment)
 _LAST_POSITION = select(func.max(attachment.c.position)).where(
-    attachment.c.account == bindparam("account"), attachment.c.hub_id == bindparam("hub_id")
+    attachment.c.account == bindparam("account"),
+    attachment.c.hub_id == bindparam("hub_id"),
+    # What the software had through the other feed; what that one was only seen to have has no
+    # name in the mailbox.
+    or_(attachment.c.feed == bindparam("feed"), attachment.c.placed_at.is_not(None)),
 )
 _OF_INVOICE = (
     select(attachment)
@@ -116,7 +122,7 @@ def see(
     new = [found for found in attachments if found.attachment_id not in known]
     if not new:
         return rows
-    first = _last_position(connection, account, hub_id) + 1
+    first = _last_position(connection, account, feed, hub_id) + 1
     values = [
         {
             "account": account,
@@ -160,8 +166,8 @@ def remember(
     return next(row for row in rows if row.attachment_id == found.attachment_id)
 
 
-def _last_position(connection: Connection, account: str, hub_id: HubId) -> int:
-    row = {"account": account, "hub_id": hub_id}
+def _last_position(connection: Connection, account: str, feed: FeedName, hub_id: HubId) -> int:
+    row = {"account": account, "feed": feed, "hub_id": hub_id}
     return connection.execute(_LAST_POSITION, row).scalar() or 0
 
 
@@ -203,7 +209,9 @@ def of_acknowledged_invoices(
     So is an invoice that was never on it: the RCF had it through another feed, and annotated it.
     """
     listed = select(delivery.c.hub_id).where(
-        delivery.c.account == account, delivery.c.acknowledged_at.is_(None)
+        delivery.c.account == account,
+        delivery.c.feed == FeedName.REST,
+        delivery.c.acknowledged_at.is_(None),
     )
     wanted = unacknowledged(attachment, account, once=DeliveryState.COLLECTED, due=due)
     return failed_last(_select(connection, wanted & attachment.c.hub_id.not_in(listed)))
@@ -222,19 +230,31 @@ def had_before(connection: Connection, row_id: int, *, at: datetime) -> None:
 
 
 def placed(
-    connection: Connection, account: str, hub_id: HubId, attachment_id: str, *, at: datetime
+    connection: Connection,
+    account: str,
+    feed: FeedName,
+    hub_id: HubId,
+    attachment_id: str,
+    *,
+    at: datetime,
 ) -> None:
     """The attachment stands in the mailbox."""
-    row = {"of_account": account, "of_hub_id": hub_id, "of_attachment_id": attachment_id}
-    connection.execute(_PLACED, {**row, "at": at})
+    row = {"of_account": account, "of_feed": feed, "of_hub_id": hub_id}
+    connection.execute(_PLACED, {**row, "of_attachment_id": attachment_id, "at": at})
 
 
 def collected(
-    connection: Connection, account: str, hub_id: HubId, attachment_id: str, *, at: datetime
+    connection: Connection,
+    account: str,
+    feed: FeedName,
+    hub_id: HubId,
+    attachment_id: str,
+    *,
+    at: datetime,
 ) -> None:
     """The software deleted the attachment from the mailbox: it has it."""
-    row = {"of_account": account, "of_hub_id": hub_id, "of_attachment_id": attachment_id}
-    connection.execute(_COLLECTED, {**row, "at": at})
+    row = {"of_account": account, "of_feed": feed, "of_hub_id": hub_id}
+    connection.execute(_COLLECTED, {**row, "of_attachment_id": attachment_id, "at": at})
 
 
 def acknowledged(connection: Connection, row_id: int, *, at: datetime) -> None:

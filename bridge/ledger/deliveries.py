@@ -61,11 +61,13 @@ class Contents:
     receiver_nif: str | None = None
     registration_number: str | None = None
     registered_at: datetime | None = None
-    digest: Digest
-    """Of the Facturae file."""
+    digest: Digest | None = None
+    """Of the Facturae file; None where only a message of the old mailbox tells of it so far."""
     receipt_digest: Digest | None = None
     receipt_trouble: str | None = None
     """Why it goes without its receipt."""
+    unreadable: str | None = None
+    """Why the file is no readable Facturae."""
 
 
 def contents_of(
@@ -141,7 +143,13 @@ _AT = bindparam("at", type_=delivery.c.placed_at.type)
 _THIS = (delivery.c.account == bindparam("of_account")) & (
     delivery.c.hub_id == bindparam("of_hub_id")
 )
-_KNOWN = select(delivery).where(_THIS).order_by(delivery.c.id).limit(1)
+_KNOWN = (
+    select(delivery)
+    .where(_THIS)
+    # What only a shadow feed shows tells nothing of what the software has or is about to get.
+    .order_by(delivery.c.placed_at.is_(None), delivery.c.recorded_at.is_not(None), delivery.c.id)
+    .limit(1)
+)
 _HAD_BEFORE = (
     update(delivery)
     .where(delivery.c.id == bindparam("row"))
@@ -154,7 +162,12 @@ _HAD_BEFORE = (
 )
 _COLLECTED = (
     update(delivery)
-    .where(_THIS, delivery.c.collected_at.is_(None), delivery.c.fetched_at.is_not(None))
+    .where(
+        _THIS,
+        delivery.c.feed == bindparam("of_feed"),
+        delivery.c.collected_at.is_(None),
+        delivery.c.fetched_at.is_not(None),
+    )
     .values(
         placed_at=func.coalesce(delivery.c.placed_at, _AT),
         collected_at=_AT,
@@ -221,7 +234,7 @@ def of_feed(connection: Connection, account: str, feed: FeedName, hub_id: HubId)
 
 
 def known(connection: Connection, account: str, hub_id: HubId) -> Delivery | None:
-    """Return the delivery of this invoice, if the ledger has one."""
+    """Return the delivery of this invoice, the one for the mailbox first, if there is one."""
     row = connection.execute(_KNOWN, {"of_account": account, "of_hub_id": hub_id}).first()
     return None if row is None else _delivery(row)
 
@@ -247,10 +260,12 @@ def had_before(connection: Connection, delivery_id: int, *, at: datetime) -> Non
     connection.execute(_HAD_BEFORE, {"row": delivery_id, "at": at})
 
 
-def collected(connection: Connection, account: str, hub_id: HubId, *, at: datetime) -> None:
-    """The software deleted the invoice from the mailbox: it has it."""
-    row = {"of_account": account, "of_hub_id": hub_id, "at": at}
-    connection.execute(_COLLECTED, row)
+def collected(
+    connection: Connection, account: str, feed: FeedName, hub_id: HubId, *, at: datetime
+) -> None:
+    """The software deleted the invoice of this feed from the mailbox: it has it."""
+    row = {"of_account": account, "of_feed": feed, "of_hub_id": hub_id}
+    connection.execute(_COLLECTED, {**row, "at": at})
 
 
 def acknowledged(connection: Connection, account: str, hub_id: HubId, *, at: datetime) -> None:

@@ -22,6 +22,7 @@ from bridge.ledger.schema import (
     delivery,
     metadata,
     placed_file,
+    recorded_file,
     state_file,
     state_update,
 )
@@ -50,7 +51,12 @@ class _Kind:
 _TRIES = frozenset({"attempts", "next_attempt_at", "trouble"})
 _ID = frozenset({"id"})
 _KINDS = (
-    _Kind(noun="invoice", table=delivery, key=("feed", "hub_id"), untold=_ID | _TRIES),
+    _Kind(
+        noun="invoice",
+        table=delivery,
+        key=("feed", "hub_id"),
+        untold=_ID | _TRIES | {"unreadable", "last_seen_at"},
+    ),
     _Kind(
         noun="attachment",
         table=attachment,
@@ -59,6 +65,13 @@ _KINDS = (
         only=attachment.c.fetched_at.is_not(None),  # its first event
     ),
     _Kind(noun="file", table=placed_file, key=("folder", "name"), untold=_ID),
+    _Kind(
+        noun="file of the old mailbox",
+        table=recorded_file,
+        key=("path", "first_seen_at"),
+        untold=_ID | _TRIES | {"modified_at", "size", "last_seen_at"},
+        only=recorded_file.c.kind.is_not(None),  # its first event
+    ),
     _Kind(noun="state file", table=state_file, key=("id",), untold=frozenset({"left_at"})),
     _Kind(noun="update", table=state_update, key=("id",), untold=_TRIES),
     _Kind(
@@ -155,6 +168,7 @@ def digests(connection: Connection, account: str) -> set[Digest]:
         delivery.c.receipt_digest,
         attachment.c.digest,
         placed_file.c.digest,
+        recorded_file.c.digest,
         state_file.c.digest,
     )
     parts = [

@@ -51,7 +51,8 @@ class LearnedAttachment:
 class Known:
     """What the ledger knows already of a learned invoice."""
 
-    digest: Digest
+    digest: Digest | None
+    """None: only a message of the old mailbox told of it so far."""
     collected: bool
 
 

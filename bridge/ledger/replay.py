@@ -18,12 +18,15 @@ from bridge.ledger import (
     events,
     learned,
     placed_files,
+    recorded_files,
+    recordings,
     state_files,
     steps,
     updates,
 )
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.placed_files import PlacedFile
+from bridge.ledger.recordings import Recording
 from bridge.ledger.state_files import Kind
 from bridge.ledger.updates import Outcome
 from bridge.model import Attachment, Digest, FeedName, HubId, PendingInvoice, Refusal
@@ -252,12 +255,58 @@ def _folders_recognised(connection: Connection, link: Link) -> None:
     accounts.set_mailbox_folders(connection, link.account, dict(_detail(link)["folders"]))
 
 
+def _delivery_recorded(connection: Connection, link: Link) -> None:
+    detail = _detail(link)
+    told = Recording(
+        feed=FeedName(detail["feed"]),
+        hub_id=_invoice_id(link),
+        contents=deliveries.from_detail(detail["contents"]),
+        name=detail["name"],
+        accounting_office=detail["accounting_office"],
+    )
+    recordings.write(connection, link.account, told, at=link.at)
+
+
+def _delivery_gone(connection: Connection, link: Link) -> None:
+    feed = FeedName(_detail(link)["feed"])
+    recordings.is_gone(connection, link.account, feed, _invoice_id(link), at=link.at)
+
+
+def _delivery_back(connection: Connection, link: Link) -> None:
+    feed = FeedName(_detail(link)["feed"])
+    recordings.is_back(connection, link.account, feed, _invoice_id(link))
+
+
+def _attachment_recorded(connection: Connection, link: Link) -> None:
+    detail = _detail(link)
+    row = _remembered(connection, link, detail, FeedName(detail["feed"]))
+    digest, name = Digest(detail["digest"]), detail["name"]
+    attachments.fetched(connection, row.id, digest=digest, name=name, at=link.at)
+
+
+def _file_recorded(connection: Connection, link: Link) -> None:
+    told = recorded_files.from_detail(_detail(link))
+    recorded_files.tell(connection, link.account, told, _hub_id(link))
+
+
+def _file_gone(connection: Connection, link: Link) -> None:
+    detail = _detail(link)
+    first, gone = map(datetime.fromisoformat, (detail["first_seen_at"], detail["gone_at"]))
+    recorded_files.tell_gone(connection, link.account, detail["path"], first, at=gone)
+
+
 _STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
     events.MAILBOX_MADE: _mailbox_made,
     events.FOLDERS_RECOGNISED: _folders_recognised,
     "invoice seen": _seen,
     "invoice fetched": _invoice_fetched,
     "attachment fetched": _attachments_fetched,
+    recordings.RECORDED: _delivery_recorded,
+    recordings.GONE: _delivery_gone,
+    recordings.BACK: _delivery_back,
+    recordings.ATTACHMENT_RECORDED: _attachment_recorded,
+    recorded_files.RECORDED: _file_recorded,
+    recorded_files.GONE: _file_gone,
     **{f"{kind} placed": _placed for kind in placed_files.Kind},
     **{f"{kind} collected": _collected for kind in placed_files.Kind},
     "invoice left out: collected before": _left_out,

@@ -45,6 +45,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+IN_ORDER = (
+    "CASE WHEN hub_id GLOB '*[^0-9]*' THEN '~' || hub_id "
+    "ELSE printf('%03d', length(ltrim(hub_id, '0'))) || ltrim(hub_id, '0') END"
+)
+"""Sorts hub ids of digits as numbers, before all others: SQL for `bridge.recorded.in_order`."""
+
 metadata = MetaData()
 
 account = Table(
@@ -101,6 +107,10 @@ delivery = Table(
     Column("next_attempt_at", UtcDateTime),
     Column("trouble", Text),  # why the next step has not come yet
     Column("receipt_trouble", Text),  # why it was placed without its receipt
+    Column("unreadable", Text),  # why its file is no readable Facturae
+    Column("recorded_at", UtcDateTime),  # when it was first recorded by listening to its feed
+    Column("last_seen_at", UtcDateTime),  # the last listing that showed it; null: the newest does
+    Column("gone_at", UtcDateTime),  # when a second listing in a row did not show it
     UniqueConstraint("account", "feed", "hub_id"),
     Index("delivery_by_state", "account", "state"),
     Index("delivery_by_invoice", "account", "hub_id"),
@@ -111,6 +121,7 @@ delivery = Table(
         sqlite_where=text("acknowledged_at IS NULL"),
     ),
     Index("delivery_by_date", "account", "issue_date"),
+    Index("delivery_in_order", "account", "feed", text(IN_ORDER), "hub_id"),
     sqlite_autoincrement=True,
 )
 
@@ -169,6 +180,63 @@ placed_file = Table(
     UniqueConstraint("account", "folder", "name"),
     Index("placed_file_by_state", "account", "state", "folder"),
     sqlite_autoincrement=True,
+)
+
+recorded_file = Table(
+    "recorded_file",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("path", Text, nullable=False),  # below the old mailbox; stands for exactly one file
+    Column("name", Text, nullable=False),  # for people
+    Column("folder", Text),  # what the folder that it lies in is for
+    Column("size", Integer),
+    Column("modified_at", UtcDateTime),  # as the listing said
+    Column("digest", Text),  # null: it could not be read yet
+    Column("kind", Text),  # null: not recognised yet
+    Column("hub_id", Text),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime),  # the last listing that showed it; null: the newest does
+    Column("gone_at", UtcDateTime),  # a second listing in a row did not show it, or other bytes
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", UtcDateTime),
+    Column("trouble", Text),  # why it could not be read
+    Index(
+        "recorded_file_there",
+        "account",
+        "path",
+        unique=True,
+        sqlite_where=text("gone_at IS NULL"),
+    ),
+    Index("recorded_file_by_invoice", "account", "hub_id"),
+    Index("recorded_file_by_kind", "account", "kind"),
+    sqlite_autoincrement=True,
+)
+
+recorded_span = Table(
+    "recorded_span",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("listings", Integer, nullable=False),
+    Column("said", Text),  # why the listings after it failed, as far as they did
+    Index("recorded_span_by_feed", "account", "feed", "until"),
+    sqlite_autoincrement=True,
+)
+
+recorded_feed = Table(
+    "recorded_feed",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("feed", Text, primary_key=True),
+    Column("last_listing_at", UtcDateTime),  # the last one that succeeded
+    Column("capped_slices", JSON, nullable=False, default=list),
+    Column("vanished", Integer, nullable=False, default=0),  # all that were there, all at once
+    Column("trouble", Text),  # why it is not recorded at present
+    Column("trouble_since", UtcDateTime),
 )
 
 message_number = Table(

@@ -18,8 +18,10 @@ def placed(
     for file in files:
         if file.kind is Kind.INVOICE and file.hub_id and file.feed:
             deliveries.placed(connection, account, file.feed, file.hub_id, at=at)
-        if file.kind is Kind.ATTACHMENT and file.hub_id and file.attachment_id:
-            attachments.placed(connection, account, file.hub_id, file.attachment_id, at=at)
+        if file.kind is Kind.ATTACHMENT and file.hub_id and file.attachment_id and file.feed:
+            attachments.placed(
+                connection, account, file.feed, file.hub_id, file.attachment_id, at=at
+            )
 
 
 def collected(
@@ -28,8 +30,10 @@ def collected(
     """The software deleted the files; return those of which it was not known yet."""
     new = placed_files.collected(connection, files, at=at)
     for file in new:
-        if file.kind is Kind.INVOICE and file.hub_id:
-            deliveries.collected(connection, account, file.hub_id, at=at)
-        if file.kind is Kind.ATTACHMENT and file.hub_id and file.attachment_id:
-            attachments.collected(connection, account, file.hub_id, file.attachment_id, at=at)
+        if file.kind is Kind.INVOICE and file.hub_id and file.feed:
+            deliveries.collected(connection, account, file.feed, file.hub_id, at=at)
+        if file.kind is Kind.ATTACHMENT and file.hub_id and file.attachment_id and file.feed:
+            attachments.collected(
+                connection, account, file.feed, file.hub_id, file.attachment_id, at=at
+            )
     return new

@@ -141,3 +141,4 @@ class ReconcileSettings(Section):
     grace: Seconds = 24 * 3600
     min_invoices: Annotated[int, Field(ge=0)] = 1
     min_days: Annotated[float, Field(ge=0)] = 0
+    max_gap: Seconds = 3600

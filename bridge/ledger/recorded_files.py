@@ -1,0 +1,327 @@
+"""Every file that the old mailbox showed, with its bytes in the archive.
+
+A row begins when a file was read and archived, and gets its kind once all files of that look are
+read: then the event `file recorded` tells of it. Other bytes under the same path are a further
+row. A file that could not be read has a row without a digest until it can.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, update
+
+from bridge.chain import Value
+from bridge.ledger import events
+from bridge.ledger.deliveries import batched
+from bridge.ledger.schema import recorded_file
+from bridge.model import Digest, HubId
+from bridge.naming import Folder
+from bridge.old_file import FileKind
+
+RECORDED = "file recorded"
+GONE = "file gone"
+"""The kinds of the events."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A file as a listing showed it."""
+
+    path: str
+    name: str
+    folder: Folder | None
+    size: int | None
+    modified_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedFile(Shown):
+    """A file as it was recorded."""
+
+    id: int
+    digest: Digest | None
+    kind: FileKind | None
+    hub_id: HubId | None
+    first_seen_at: datetime
+    last_seen_at: datetime | None
+    gone_at: datetime | None
+    attempts: int
+    next_attempt_at: datetime | None
+    trouble: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A recorded file as its event tells it."""
+
+    path: str
+    name: str
+    folder: Folder | None
+    size: int | None
+    digest: Digest
+    kind: FileKind
+    first_seen_at: datetime
+
+
+_TOLD = TypeAdapter(Told)
+
+
+def as_detail(told: Told) -> dict[str, Value]:
+    """Return a recorded file as its event tells it."""
+    detail: dict[str, Value] = _TOLD.dump_python(told, mode="json")
+    return detail
+
+
+def from_detail(detail: Mapping[str, Value]) -> Told:
+    """Return the recorded file of which an event tells."""
+    return _TOLD.validate_python(detail)
+
+
+def there(connection: Connection, account: str) -> dict[str, RecordedFile]:
+    """Return the files that are still there, as far as is known, by path."""
+    rows = select(recorded_file).where(_mine(account), recorded_file.c.gone_at.is_(None))
+    return {file.path: file for file in _files(connection, rows)}
+
+
+def unsettled(connection: Connection, account: str) -> list[RecordedFile]:
+    """Return the files that were read and that nobody could attribute so far, oldest first."""
+    kind = recorded_file.c.kind
+    open_ones = kind.is_(None) | (kind == FileKind.UNKNOWN)
+    read = recorded_file.c.digest.is_not(None)
+    rows = select(recorded_file).where(_mine(account), open_ones, read)
+    return list(_files(connection, rows.order_by(recorded_file.c.id)))
+
+
+def messages_of(connection: Connection, account: str, hub_ids: Iterable[HubId]) -> set[Digest]:
+    """Return the state messages of these invoices."""
+    found: set[Digest] = set()
+    for some in batched(list(hub_ids)):
+        rows = select(recorded_file.c.digest).where(
+            _mine(account),
+            recorded_file.c.hub_id.in_(some),
+            recorded_file.c.kind == FileKind.STATE,
+        )
+        found.update(map(Digest, connection.scalars(rows)))
+    return found
+
+
+def unrecognised(connection: Connection, account: str) -> list[str]:
+    """Return the names of files that are there and that nobody could attribute."""
+    rows = select(recorded_file.c.path).where(
+        _mine(account),
+        recorded_file.c.kind == FileKind.UNKNOWN,
+        recorded_file.c.gone_at.is_(None),
+    )
+    return list(connection.scalars(rows.order_by(recorded_file.c.path)))
+
+
+def unread(connection: Connection, account: str) -> list[tuple[str, str]]:
+    """Return the paths of files that could not be read, and why."""
+    rows = select(recorded_file.c.path, recorded_file.c.trouble).where(
+        _mine(account),
+        recorded_file.c.gone_at.is_(None),
+        recorded_file.c.trouble.is_not(None),
+    )
+    return [(row.path, row.trouble) for row in connection.execute(rows.order_by("path"))]
+
+
+def counted(connection: Connection, account: str) -> int:
+    """Return how many files are there, as far as is known."""
+    rows = select(func.count()).where(_mine(account), recorded_file.c.gone_at.is_(None))
+    return connection.scalar(rows) or 0
+
+
+def add(
+    connection: Connection, account: str, shown: Shown, digest: Digest, *, at: datetime
+) -> None:
+    """A file was read, and its bytes are in the archive; it takes the place of an unread one."""
+    unread_one = recorded_file.c.digest.is_(None) & (recorded_file.c.path == shown.path)
+    connection.execute(delete(recorded_file).where(_mine(account), unread_one))
+    connection.execute(
+        insert(recorded_file).values(
+            account=account, digest=digest, first_seen_at=at, **_columns(shown)
+        )
+    )
+
+
+def touched(connection: Connection, file: RecordedFile, shown: Shown) -> None:
+    """A file was read once more and has the same bytes: only its time is another."""
+    _set(connection, [file.id], modified_at=shown.modified_at, size=shown.size)
+
+
+def recognise(
+    connection: Connection,
+    account: str,
+    file: RecordedFile,
+    *,
+    kind: FileKind,
+    hub_id: HubId | None,
+    at: datetime,
+) -> None:
+    """It is known now what a file is, or that nobody can tell; its event says so."""
+    assert file.digest is not None
+    _set(connection, [file.id], kind=kind, hub_id=hub_id)
+    told = Told(
+        path=file.path,
+        name=file.name,
+        folder=file.folder,
+        size=file.size,
+        digest=file.digest,
+        kind=kind,
+        first_seen_at=file.first_seen_at,
+    )
+    events.record(connection, account, RECORDED, at=at, hub_id=hub_id, also=as_detail(told))
+
+
+def record_gone(connection: Connection, account: str, file: RecordedFile, *, at: datetime) -> None:
+    """Have an event tell that a file is gone."""
+    gone_at = file.gone_at or at
+    events.record(
+        connection,
+        account,
+        GONE,
+        at=at,
+        hub_id=file.hub_id,
+        path=file.path,
+        first_seen_at=file.first_seen_at.isoformat(),
+        gone_at=gone_at.isoformat(),
+    )
+
+
+def shows(connection: Connection, account: str, hub_id: HubId) -> bool:
+    """Tell whether the old mailbox still shows a file of this invoice."""
+    rows = select(recorded_file.c.id).where(
+        _mine(account),
+        recorded_file.c.hub_id == hub_id,
+        recorded_file.c.kind == FileKind.INVOICE,
+        recorded_file.c.gone_at.is_(None),
+    )
+    return connection.execute(rows.limit(1)).first() is not None
+
+
+def tell(connection: Connection, account: str, told: Told, hub_id: HubId | None) -> None:
+    """Write down a file of which an event tells, or what it was recognised as since."""
+    known = connection.scalar(
+        select(recorded_file.c.id).where(
+            _mine(account),
+            recorded_file.c.path == told.path,
+            recorded_file.c.first_seen_at == told.first_seen_at,
+        )
+    )
+    if known is not None:
+        _set(connection, [known], kind=told.kind, hub_id=hub_id)
+        return
+    values = {
+        "path": told.path,
+        "name": told.name,
+        "folder": told.folder,
+        "size": told.size,
+        "digest": told.digest,
+        "kind": told.kind,
+        "first_seen_at": told.first_seen_at,
+    }
+    connection.execute(insert(recorded_file).values(account=account, hub_id=hub_id, **values))
+
+
+def failed(
+    connection: Connection,
+    account: str,
+    shown: Shown,
+    known: RecordedFile | None,
+    *,
+    trouble: str,
+    next_attempt_at: datetime,
+    at: datetime,
+) -> None:
+    """A file could not be read; it is tried again at that time."""
+    values = {"trouble": trouble, "next_attempt_at": next_attempt_at}
+    if known is None:
+        connection.execute(
+            insert(recorded_file).values(
+                account=account, first_seen_at=at, attempts=1, **_columns(shown), **values
+            )
+        )
+    else:
+        _set(connection, [known.id], attempts=known.attempts + 1, **values)
+
+
+def missed(connection: Connection, files: Iterable[RecordedFile], *, last: datetime) -> None:
+    """The newest listing does not show these; the one before, at that time, did."""
+    _set(connection, [file.id for file in files], last_seen_at=last)
+
+
+def shown_again(connection: Connection, files: Iterable[RecordedFile]) -> None:
+    """The newest listing shows what the one before did not."""
+    _set(connection, [file.id for file in files], last_seen_at=None)
+
+
+def gone(connection: Connection, file_id: int, *, at: datetime) -> None:
+    """The file is no longer there, or has other bytes."""
+    _set(connection, [file_id], gone_at=at)
+
+
+def tell_gone(
+    connection: Connection, account: str, path: str, first_seen_at: datetime, *, at: datetime
+) -> None:
+    """Write down what an event tells: that a file is gone."""
+    connection.execute(
+        update(recorded_file)
+        .where(
+            _mine(account),
+            recorded_file.c.path == path,
+            recorded_file.c.first_seen_at == first_seen_at,
+        )
+        .values(gone_at=at)
+    )
+
+
+def forget(connection: Connection, file: RecordedFile) -> None:
+    """A file that was never read is no longer there: there is nothing to keep of it."""
+    connection.execute(delete(recorded_file).where(recorded_file.c.id == file.id))
+
+
+def _mine(account: str) -> ColumnElement[bool]:
+    return recorded_file.c.account == account
+
+
+def _columns(shown: Shown) -> dict[str, object]:
+    return {
+        "path": shown.path,
+        "name": shown.name,
+        "folder": shown.folder,
+        "size": shown.size,
+        "modified_at": shown.modified_at,
+    }
+
+
+def _set(connection: Connection, ids: list[int], **values: object) -> None:
+    for start in range(0, len(ids), 500):
+        these = recorded_file.c.id.in_(ids[start : start + 500])
+        connection.execute(update(recorded_file).where(these).values(**values))
+
+
+def _files(connection: Connection, rows: Select[Any]) -> Iterator[RecordedFile]:
+    return map(_file, connection.execute(rows))
+
+
+def _file(row: Row[Any]) -> RecordedFile:
+    return RecordedFile(
+        id=row.id,
+        path=row.path,
+        name=row.name,
+        folder=None if row.folder is None else Folder(row.folder),
+        size=row.size,
+        modified_at=row.modified_at,
+        digest=row.digest,
+        kind=None if row.kind is None else FileKind(row.kind),
+        hub_id=row.hub_id,
+        first_seen_at=row.first_seen_at,
+        last_seen_at=row.last_seen_at,
+        gone_at=row.gone_at,
+        attempts=row.attempts,
+        next_attempt_at=row.next_attempt_at,
+        trouble=row.trouble,
+    )

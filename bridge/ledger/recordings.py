@@ -1,0 +1,340 @@
+"""Deliveries as they were recorded by listening to a feed, and both sides of a comparison.
+
+A shadow feed's deliveries go from `seen` to `fetched` and no further. What is known of one may
+grow (its message comes before it or after it): each time the event `delivery recorded` tells all
+of it. `last_seen_at` is set by the first listing that lacks a delivery, `gone_at` by a second one
+in a row.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select, text, update
+from sqlalchemy.dialects.sqlite import insert
+
+from bridge.ledger import attachments, events, spans
+from bridge.ledger.attachments import AttachmentRow
+from bridge.ledger.deliveries import Contents, as_detail, batched
+from bridge.ledger.schema import IN_ORDER, attachment, delivery, recorded_file
+from bridge.ledger.walk import state_of
+from bridge.model import DeliveryState, Digest, FeedName, HubId
+from bridge.old_file import FileKind
+from bridge.recorded import Recorded, RecordedAttachment
+
+RECORDED = "delivery recorded"
+GONE = "delivery gone"
+BACK = "delivery back"
+ATTACHMENT_RECORDED = "attachment recorded"
+"""The kinds of the events."""
+
+_AT_ONCE = 500
+"""Deliveries of which attachments and other files are looked up together."""
+
+_CONTENTS = tuple(field.name for field in fields(Contents))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """What a feed showed of one invoice, as far as is known by now."""
+
+    feed: FeedName
+    hub_id: HubId
+    contents: Contents
+    name: str | None = None
+    """In `out`: the feed's own, or what the bridge would call it."""
+    accounting_office: str | None = None
+    heard: bool = True
+    """False: it was only learned from old files, and the feed has not shown it yet."""
+
+
+def record(connection: Connection, account: str, told: Recording, *, at: datetime) -> None:
+    """Write down what is known of a delivery, and the event that tells it; safe to repeat."""
+    write(connection, account, told, at=at)
+    events.record(
+        connection,
+        account,
+        RECORDED,
+        at=at,
+        hub_id=told.hub_id,
+        feed=told.feed,
+        name=told.name,
+        accounting_office=told.accounting_office,
+        contents=as_detail(told.contents),
+    )
+
+
+def write(connection: Connection, account: str, told: Recording, *, at: datetime) -> None:
+    """Write down what is known of a delivery."""
+    row = {"account": account, "feed": told.feed, "hub_id": told.hub_id}
+    first = {"state": DeliveryState.SEEN, "seen_at": at}
+    connection.execute(insert(delivery).on_conflict_do_nothing(), row | first)
+    whole = told.contents.digest is not None
+    values: dict[str, Any] = asdict(told.contents)
+    if told.accounting_office is not None:
+        values["accounting_office"] = told.accounting_office
+    if whole:
+        values["fetched_at"] = func.coalesce(delivery.c.fetched_at, at)
+    connection.execute(
+        update(delivery)
+        .where(_this(account, told.feed), delivery.c.hub_id == told.hub_id)
+        .values(
+            name=told.name,
+            recorded_at=func.coalesce(delivery.c.recorded_at, at),
+            attempts=0,
+            next_attempt_at=None,
+            trouble=None,
+            state=state_of(delivery, reached=["fetched_at"] if whole else []),
+            **values,
+        )
+    )
+
+
+def record_attachment(
+    connection: Connection,
+    account: str,
+    feed: FeedName,
+    row: AttachmentRow,
+    *,
+    digest: Digest,
+    name: str,
+    at: datetime,
+) -> None:
+    """The bytes of an attachment of a recorded delivery are in the archive."""
+    attachments.fetched(connection, row.id, digest=digest, name=name, at=at)
+    events.record(
+        connection,
+        account,
+        ATTACHMENT_RECORDED,
+        at=at,
+        hub_id=row.hub_id,
+        feed=feed,
+        attachment_id=row.attachment_id,
+        position=row.position,
+        original_name=row.original_name,
+        name=name,
+        digest=digest,
+    )
+
+
+def known(
+    connection: Connection, account: str, feed: FeedName, hub_ids: Collection[HubId]
+) -> dict[HubId, Recording]:
+    """Return what is known already of these invoices, as this feed gave them."""
+    found: dict[HubId, Recording] = {}
+    for some in batched(list(hub_ids)):
+        rows = select(delivery).where(_this(account, feed), delivery.c.hub_id.in_(some))
+        for row in connection.execute(rows):
+            contents = Contents(**{name: row._mapping[name] for name in _CONTENTS})
+            found[HubId(row.hub_id)] = Recording(
+                feed=feed,
+                hub_id=HubId(row.hub_id),
+                contents=contents,
+                name=row.name,
+                accounting_office=row.accounting_office,
+                heard=row.recorded_at is not None,
+            )
+    return found
+
+
+def announced(connection: Connection, account: str, feed: FeedName) -> list[HubId]:
+    """Return the invoices of which a message told and whose file has not come."""
+    rows = select(delivery.c.hub_id).where(
+        _this(account, feed),
+        delivery.c.state == DeliveryState.SEEN,
+        delivery.c.digest.is_(None),
+    )
+    return list(map(HubId, connection.scalars(rows)))
+
+
+def not_shown(
+    connection: Connection,
+    account: str,
+    feed: FeedName,
+    shown: Collection[HubId],
+    *,
+    last: datetime,
+    at: datetime,
+) -> list[HubId]:
+    """The newest listing shows only these invoices: note which it lacks, for the second time too.
+
+    `last` is when the listing before it was. Returns those that are gone for sure now, with an
+    event for each.
+    """
+    rows = select(delivery.c.hub_id, delivery.c.last_seen_at).where(
+        _this(account, feed), delivery.c.recorded_at.is_not(None), delivery.c.gone_at.is_(None)
+    )
+    before = {HubId(row.hub_id): row.last_seen_at for row in connection.execute(rows)}
+    wanted = set(shown)
+    missing = [hub_id for hub_id, seen in before.items() if hub_id not in wanted and seen is None]
+    again = [hub_id for hub_id, seen in before.items() if hub_id in wanted and seen is not None]
+    gone = [hub_id for hub_id, seen in before.items() if hub_id not in wanted and seen is not None]
+    _set(connection, account, feed, missing, last_seen_at=last)
+    _set(connection, account, feed, again, last_seen_at=None)
+    for hub_id in gone:
+        lose(connection, account, feed, hub_id, at=at)
+    return gone
+
+
+def lose(
+    connection: Connection, account: str, feed: FeedName, hub_id: HubId, *, at: datetime
+) -> None:
+    """The feed no longer shows the invoice, for sure."""
+    is_gone(connection, account, feed, hub_id, at=at)
+    events.record(connection, account, GONE, at=at, hub_id=hub_id, feed=feed)
+
+
+def find_again(
+    connection: Connection, account: str, feed: FeedName, shown: Collection[HubId], *, at: datetime
+) -> None:
+    """The feed shows these invoices: some of them may have been gone."""
+    rows = select(delivery.c.hub_id).where(_this(account, feed), delivery.c.gone_at.is_not(None))
+    gone = set(map(HubId, connection.scalars(rows)))
+    for hub_id in shown:
+        if hub_id in gone:
+            is_back(connection, account, feed, hub_id)
+            events.record(connection, account, BACK, at=at, hub_id=hub_id, feed=feed)
+
+
+def is_gone(
+    connection: Connection, account: str, feed: FeedName, hub_id: HubId, *, at: datetime
+) -> None:
+    """The feed no longer shows the invoice."""
+    last = spans.of_feed(connection, account, feed).last_listing_at
+    seen = func.coalesce(delivery.c.last_seen_at, last)
+    _set(connection, account, feed, [hub_id], gone_at=at, last_seen_at=seen)
+
+
+def is_back(connection: Connection, account: str, feed: FeedName, hub_id: HubId) -> None:
+    """The feed shows the invoice again."""
+    _set(connection, account, feed, [hub_id], gone_at=None, last_seen_at=None)
+
+
+def spoiled(connection: Connection, delivery_id: int, why: str) -> None:
+    """The file of a delivery is no readable Facturae; it may be fetched again."""
+    connection.execute(update(delivery).where(delivery.c.id == delivery_id).values(unreadable=why))
+
+
+def counted(connection: Connection, account: str, feed: FeedName) -> dict[DeliveryState, int]:
+    """Return how many deliveries of a feed were seen and not fetched, and how many fetched."""
+    fetched = case((delivery.c.digest.is_(None), DeliveryState.SEEN), else_=DeliveryState.FETCHED)
+    rows = select(fetched, func.count()).where(_is_recorded(account, feed)).group_by(fetched)
+    found = {DeliveryState(state): count for state, count in connection.execute(rows)}
+    return {it: found.get(it, 0) for it in (DeliveryState.SEEN, DeliveryState.FETCHED)}
+
+
+def sides(
+    connection: Connection,
+    account: str,
+    feed: FeedName,
+    *,
+    hub_ids: Collection[HubId] | None = None,
+) -> Iterator[Recorded]:
+    """Yield all that a feed delivered, or these invoices of it, as `recorded.in_order` sorts them.
+
+    Memory stays flat. What was only learned of the old mailbox is no part of it: it lies before
+    the time in which both feeds were listened to.
+    """
+    shown_at = spans.of_feed(connection, account, feed).last_listing_at
+    rows = select(delivery).where(_is_recorded(account, feed))
+    if hub_ids is not None:
+        rows = rows.where(delivery.c.hub_id.in_(list(hub_ids)))
+    rows = rows.order_by(text(IN_ORDER), delivery.c.hub_id)
+    found = iter(connection.execute(rows.execution_options(yield_per=1000)))
+    while some := list(islice(found, _AT_ONCE)):
+        ids = [row.hub_id for row in some]
+        enclosed = _attachments(connection, account, feed, ids)
+        others = _others(connection, account, ids) if feed is FeedName.LEGACY else {}
+        for row in some:
+            yield _recorded(row, enclosed, others, shown_at)
+
+
+def _recorded(
+    row: Row[Any],
+    enclosed: dict[str, list[RecordedAttachment]],
+    others: dict[str, set[str]],
+    shown_at: datetime | None,
+) -> Recorded:
+    return Recorded(
+        feed=FeedName(row.feed),
+        hub_id=HubId(row.hub_id),
+        digest=row.digest,
+        unreadable=row.unreadable,
+        others=tuple(Digest(it) for it in sorted(others.get(row.hub_id, set()) - {row.digest})),
+        name=row.name,
+        number=row.number or row.file_number,
+        series=row.file_series,
+        supplier_nif=row.supplier_nif,
+        receiver_nif=row.receiver_nif or row.nif,
+        accounting_office=row.accounting_office,
+        issue_date=row.issue_date,
+        amount=row.amount,
+        registration_number=row.registration_number,
+        registered_at=row.registered_at,
+        receipt=row.receipt_digest,
+        attachments=tuple(enclosed.get(row.hub_id, ())),
+        first_seen_at=row.recorded_at or row.seen_at,
+        last_seen_at=row.last_seen_at or shown_at,
+        gone_at=row.gone_at,
+    )
+
+
+def _attachments(
+    connection: Connection, account: str, feed: FeedName, hub_ids: Sequence[str]
+) -> dict[str, list[RecordedAttachment]]:
+    rows = (
+        select(
+            attachment.c.hub_id,
+            attachment.c.original_name,
+            attachment.c.position,
+            attachment.c.digest,
+        )
+        .where(
+            attachment.c.account == account,
+            attachment.c.feed == feed,
+            attachment.c.hub_id.in_(hub_ids),
+        )
+        .order_by(attachment.c.hub_id, attachment.c.position)
+    )
+    found: dict[str, list[RecordedAttachment]] = {}
+    for row in connection.execute(rows):
+        found.setdefault(row.hub_id, []).append(
+            RecordedAttachment(name=row.original_name, position=row.position, digest=row.digest)
+        )
+    return found
+
+
+def _others(connection: Connection, account: str, hub_ids: Sequence[str]) -> dict[str, set[str]]:
+    rows = select(recorded_file.c.hub_id, recorded_file.c.digest).where(
+        recorded_file.c.account == account,
+        recorded_file.c.hub_id.in_(hub_ids),
+        recorded_file.c.kind == FileKind.INVOICE,
+    )
+    found: dict[str, set[str]] = {}
+    for hub_id, digest in connection.execute(rows):
+        found.setdefault(hub_id, set()).add(digest)
+    return found
+
+
+def _this(account: str, feed: FeedName) -> ColumnElement[bool]:
+    return (delivery.c.account == account) & (delivery.c.feed == feed)
+
+
+def _is_recorded(account: str, feed: FeedName) -> ColumnElement[bool]:
+    """Tell what a feed delivered: all of the REST feed, and of the other what was not learned."""
+    listened = or_(delivery.c.feed == FeedName.REST, delivery.c.recorded_at.is_not(None))
+    return _this(account, feed) & listened
+
+
+def _set(
+    connection: Connection,
+    account: str,
+    feed: FeedName,
+    hub_ids: Iterable[HubId],
+    **values: object,
+) -> None:
+    for some in batched(list(hub_ids)):
+        these = _this(account, feed) & delivery.c.hub_id.in_(some)
+        connection.execute(update(delivery).where(these).values(**values))
