@@ -12,7 +12,7 @@ PYTHON ?=
 # `make test ARGS="-k naming"` hands more to pytest, demo or bench.
 ARGS ?=
 
-.PHONY: help demo test check bench constraints clean
+.PHONY: help demo test check bench messages constraints clean
 .DEFAULT_GOAL := help
 
 help:  ## say what can be made
@@ -60,6 +60,9 @@ $(DEVELOP): $(RUN)
 	@echo "Installing the tools and tests into $(VENV) …"
 	@$(PIP) install -c constraints.txt -e '.[ftps]' --group test --group check
 	@touch $@
+
+messages: $(DEVELOP)  ## carry new sentences into the catalogues of reconcile/locale
+	@$(BIN)/python -m tests.catalogues
 
 # The versions that were tried together, from the newest that pyproject.toml allows. Python 3.12
 # and newer need pyasyncore and pyasynchat; they are named here so that 3.11 pins them as well.

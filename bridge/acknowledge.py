@@ -15,7 +15,7 @@ import structlog
 
 from bridge.account import Account
 from bridge.backoff import delay
-from bridge.crew import work
+from bridge.crew import work, workers_for
 from bridge.errors import BridgeError, HubAwayError, InvoiceError
 from bridge.hub import HubClient, HubRefusalError, UnclearAnswerError
 from bridge.hub.errors import NoHistoryError, UnknownAttachmentError, UnknownInvoiceError
@@ -69,7 +69,7 @@ def acknowledge(account: Account, *, only_due: bool, until: float | None = None)
     work(
         invoices,
         one_invoice,
-        workers=account.settings.hub.max_connections,
+        workers=workers_for(account.settings.hub.max_connections),
         failed=lambda row, error: _note_trouble(account, row, error),
         stopping=account.stopping,
         until=until,
@@ -77,7 +77,7 @@ def acknowledge(account: Account, *, only_due: bool, until: float | None = None)
     work(
         enclosed,
         one_attachment,
-        workers=account.settings.hub.max_connections,
+        workers=workers_for(account.settings.hub.max_connections),
         failed=lambda row, error: _note_attachment_trouble(account, row, error),
         stopping=account.stopping,
         until=until,

@@ -20,6 +20,14 @@ MOST_IN_A_ROW = 5
 T = TypeVar("T")
 
 
+def workers_for(connections: int) -> int:
+    """Return how many workers keep so many connections busy.
+
+    While one of two waits for the disk or the ledger, the other has its connection.
+    """
+    return 2 * connections
+
+
 def deadline_in(seconds: float | None) -> float | None:
     """Return the time so many seconds from now for `work(until=…)`; None for no limit."""
     return None if seconds is None else time.monotonic() + seconds

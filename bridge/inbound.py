@@ -23,7 +23,7 @@ from bridge.account import Account
 from bridge.backoff import delay
 from bridge.chain import Detail
 from bridge.collecting import look_for_collected
-from bridge.crew import work
+from bridge.crew import work, workers_for
 from bridge.emptied import count_unlisted
 from bridge.errors import BridgeError
 from bridge.feeds import Listing, RestFeed
@@ -203,7 +203,7 @@ class Inbound:
         problems = work(
             waiting,
             lambda delivery: self._bring(delivery, message_id=numbers[delivery], codes=codes),
-            workers=account.settings.hub.max_connections,
+            workers=workers_for(account.settings.hub.max_connections),
             failed=self._note_trouble,
             stopping=account.stopping,
         )
@@ -340,7 +340,7 @@ class Inbound:
         problems = work(
             late,
             self._bring_late,
-            workers=account.settings.hub.max_connections,
+            workers=workers_for(account.settings.hub.max_connections),
             failed=self._note_late_trouble,
             stopping=account.stopping,
         )

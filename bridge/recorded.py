@@ -52,8 +52,6 @@ class Recorded:
     hub_id: HubId
     digest: Digest | None = None
     """Of the Facturae file; None: it was listed and has not been fetched."""
-    canonical: Digest | None = None
-    """Of its canonical XML (C14N 1.0 without comments); None where it cannot be read."""
     unreadable: str | None = None
     """Why the file cannot be read as a Facturae, in words."""
     others: tuple[Digest, ...] = ()
@@ -80,5 +78,6 @@ class Recorded:
     first_seen_at: datetime | None = None
     """None where nobody knows: files of a folder that were found there."""
     last_seen_at: datetime | None = None
+    """Of a folder, the time of the file."""
     gone_at: datetime | None = None
     """When the feed no longer showed it: somebody has fetched it there."""

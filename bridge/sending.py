@@ -17,7 +17,7 @@ from bridge.account import Account
 from bridge.acknowledge import as_shown, shown, tell_delivered
 from bridge.backoff import delay
 from bridge.chain import Value
-from bridge.crew import may_begin, work
+from bridge.crew import may_begin, work, workers_for
 from bridge.errors import AccountError, BridgeError, HubAwayError, InvoiceError, LocalError
 from bridge.hub import HubRefusalError, HubUnreachableError, UnclearAnswerError
 from bridge.hub.errors import NotUpdatableError, UnknownInvoiceError
@@ -73,7 +73,7 @@ def send(account: Account, *, only_due: bool, until: float | None = None) -> Sen
             # Failed last, and long ones after short ones: none takes the whole turn.
             sorted(queues.values(), key=lambda queue: (queue[0].attempts, len(queue))),
             lambda queue: _send_in_order(account, queue, unclear, until=until),
-            workers=account.settings.hub.max_connections,
+            workers=workers_for(account.settings.hub.max_connections),
             failed=_note_nothing,
             stopping=account.stopping,
             until=until,

@@ -177,11 +177,16 @@ def test_a_call_that_found_no_free_connection_was_not_sent(hub: HubServer) -> No
     arrived = Event()
 
     def keep_busy(handler: Handler) -> None:
+        handler.send_response_only(200)
+        handler.send_header("Content-Length", "1000000")
+        handler.end_headers()
+        handler.wfile.write(b" " * 500_000)  # for so much of a body there is time
         arrived.set()
-        drip(handler)
+        while not handler.hub.stopped.wait(0.01):
+            handler.wfile.write(b" ")
 
     hub.says(keep_busy)
-    with client_of(hub, timeout=1, max_connections=1) as client, ThreadPoolExecutor(1) as pool:
+    with client_of(hub, timeout=0.3, max_connections=1) as client, ThreadPoolExecutor(1) as pool:
         slow = pool.submit(client.entities)
         arrived.wait()
         with pytest.raises(HubUnreachableError, match=r"hub\.max_connections"):

@@ -252,7 +252,7 @@ def _lines(settings: HubSettings) -> Lines:
     return Lines(
         make,
         most=settings.max_connections,
-        patience=settings.timeout,
+        patience=(PATIENCE + 1) * settings.timeout,  # whoever has a line gives it back in time
         look_every=PATIENCE * settings.timeout / 8,
     )
 

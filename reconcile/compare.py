@@ -1,0 +1,341 @@
+"""Two sides of one invoice, and how they compare: the outcome and the differences.
+
+The outcome is a table (`RULES`), tried from the top: the first that fits counts (`Outcome` has the
+same order). What makes an invoice `different` is the file itself, and those of the `Detail`s around
+it that the settings count as blockers; the others are told and change nothing.
+
+A side whose file could not be fetched counts as not there for the grace time, and as unreadable
+from then on: that it was listed is no proof of what would have come.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bridge.errors import BridgeError
+from bridge.facturae import FacturaeError
+from bridge.feedback import MADRID
+from bridge.model import Digest, FeedName, HubId
+from bridge.recorded import Recorded, RecordedAttachment
+from reconcile.model import Difference, Outcome, Row
+from reconcile.moments import lag_of, since
+from reconcile.pairs import Pair
+from reconcile.xml_facts import compare_files
+
+MOST_XML_DIFFERENCES = 200
+"""Rows that show their XML difference: a report over a million invoices must stay small."""
+
+Content = Callable[[Digest], bytes]
+"""Gives a file's bytes; raises one of our errors where they are not to be had."""
+
+
+class Detail(StrEnum):
+    """What comes beside an invoice's file, as the settings call it."""
+
+    ATTACHMENTS = "attachments"
+    REGISTRATION_NUMBER = "registration-number"
+    REGISTRATION_DATE = "registration-date"
+    RECEIPT = "receipt"
+
+
+@dataclass(slots=True, kw_only=True)
+class Terms:
+    """By what a comparison goes."""
+
+    now: datetime
+    grace: timedelta
+    content: Content
+    counting: frozenset[Detail] = frozenset({Detail.ATTACHMENTS, Detail.REGISTRATION_NUMBER})
+    """The details that make an invoice `different`."""
+    was_in_flight: frozenset[HubId] = frozenset()
+    """What an earlier report had in flight."""
+    xml_differences: int = field(default=MOST_XML_DIFFERENCES)
+    """How many more rows may show their XML difference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One pair, looked at closely."""
+
+    pair: Pair
+    settled: bool
+    """The grace time is over."""
+    problem: str
+    """Why a file cannot be read."""
+    same_bytes: bool
+    differences: tuple[Difference, ...]
+    """What makes it different."""
+    remarks: tuple[Difference, ...]
+    """What is told beside."""
+    xml: tuple[str, ...] = ()
+
+    def has(self, feed: FeedName) -> bool:
+        """Tell whether this feed delivered the invoice, its file included."""
+        return _delivered(_side(self.pair, feed))
+
+
+RULES: tuple[tuple[Outcome, Callable[[Case], bool]], ...] = (
+    (Outcome.UNREADABLE, lambda case: bool(case.problem)),
+    (Outcome.DUPLICATE, lambda case: bool(case.pair.twins) or _given_twice(case.pair)),
+    (Outcome.ONLY_LEGACY, lambda case: case.settled and not case.has(FeedName.REST)),
+    (Outcome.ONLY_REST, lambda case: case.settled and not case.has(FeedName.LEGACY)),
+    (Outcome.IN_FLIGHT, lambda case: not (case.has(FeedName.REST) and case.has(FeedName.LEGACY))),
+    (Outcome.DIFFERENT, lambda case: bool(case.differences)),
+    (Outcome.EQUIVALENT, lambda case: not case.same_bytes),
+    (Outcome.IDENTICAL, lambda case: True),
+)
+"""The outcomes, and when each fits; the first that does counts."""
+
+
+def compare(pair: Pair, terms: Terms) -> Row:
+    """Return how the two sides of an invoice compare."""
+    case = _case(pair, terms)
+    outcome = next(outcome for outcome, fits in RULES if fits(case))
+    return _row(case, outcome, was_in_flight=pair.hub_id in terms.was_in_flight)
+
+
+# -- looking closely -----------------------------------------------------------------------------
+
+
+def _case(pair: Pair, terms: Terms) -> Case:
+    settled = _settled(pair, terms)
+    legacy, rest = pair.legacy, pair.rest
+    problem = _problem(pair, settled=settled)
+    if problem or not (_delivered(legacy) and _delivered(rest)):
+        return _unequal(pair, settled=settled, problem=problem)
+    assert legacy is not None
+    assert rest is not None
+    details = [
+        (detail, difference)
+        for detail, tell in _DETAILS.items()
+        for difference in tell(pair, legacy, rest, settled)
+    ]
+    counting = [difference for detail, difference in details if detail in terms.counting]
+    remarks = tuple(difference for detail, difference in details if detail not in terms.counting)
+    if legacy.digest == rest.digest:
+        return Case(
+            pair=pair,
+            settled=settled,
+            problem="",
+            same_bytes=True,
+            differences=tuple(counting),
+            remarks=remarks,
+        )
+    return _read_both(pair, terms, settled=settled, counting=counting, remarks=remarks)
+
+
+def _unequal(pair: Pair, *, settled: bool, problem: str) -> Case:
+    return Case(
+        pair=pair, settled=settled, problem=problem, same_bytes=False, differences=(), remarks=()
+    )
+
+
+def _read_both(
+    pair: Pair,
+    terms: Terms,
+    *,
+    settled: bool,
+    counting: list[Difference],
+    remarks: tuple[Difference, ...],
+) -> Case:
+    contents = {}
+    for side in (pair.legacy, pair.rest):
+        assert side is not None
+        assert side.digest is not None
+        try:
+            contents[side.feed] = terms.content(side.digest)
+        except BridgeError as error:
+            return _unequal(pair, settled=settled, problem=f"{side.feed}: {error}")
+    try:
+        found = compare_files(
+            contents[FeedName.LEGACY],
+            contents[FeedName.REST],
+            with_xml=terms.xml_differences > 0,
+        )
+    except FacturaeError as error:
+        return _unequal(pair, settled=settled, problem=str(error))
+    terms.xml_differences -= bool(found.xml)
+    return Case(
+        pair=pair,
+        settled=settled,
+        problem="",
+        same_bytes=False,
+        differences=(*found.differences, *counting),
+        remarks=remarks,
+        xml=found.xml,
+    )
+
+
+def _settled(pair: Pair, terms: Terms) -> bool:
+    """Tell whether the grace time is over since the bridge first saw the invoice."""
+    known = [since(side, now=terms.now) for side in (pair.legacy, pair.rest) if side]
+    return terms.now - min(known) >= terms.grace
+
+
+def _problem(pair: Pair, *, settled: bool) -> str:
+    for side in (pair.legacy, pair.rest):
+        if side is None:
+            continue
+        if side.unreadable:
+            return f"{side.feed}: {side.unreadable}"
+        if settled and side.digest is None:
+            return pair.note or f"{side.feed}: it is listed, and its file has not been fetched"
+    return ""
+
+
+def _delivered(side: Recorded | None) -> bool:
+    return side is not None and side.digest is not None
+
+
+def _side(pair: Pair, feed: FeedName) -> Recorded | None:
+    return pair.legacy if feed is FeedName.LEGACY else pair.rest
+
+
+def _given_twice(pair: Pair) -> bool:
+    """Tell whether one feed gave several files under this hub id."""
+    return any(side.others for side in (pair.legacy, pair.rest) if side)
+
+
+# -- what comes beside the file ------------------------------------------------------------------
+
+
+def _attachments(
+    pair: Pair, legacy: Recorded, rest: Recorded, settled: bool
+) -> Iterator[Difference]:
+    """Compare attachments by their bytes, in any order; names differ by nature.
+
+    One that is missing on one side may still be on its way for the grace time. Asked for a single
+    invoice, REST lists only those that are still to be fetched: then nothing is missing there.
+    """
+    ours, theirs = _without_equal(legacy.attachments, rest.attachments)
+    if len(legacy.attachments) != len(rest.attachments):
+        if not settled or (pair.asked_by_id and len(ours) > len(theirs)):
+            return
+        yield Difference(
+            field="attachments",
+            legacy=str(len(legacy.attachments)),
+            rest=str(len(rest.attachments)),
+        )
+    for number in range(max(len(ours), len(theirs))):
+        one = ours[number] if number < len(ours) else None
+        other = theirs[number] if number < len(theirs) else None
+        position = next(it.position for it in (one, other) if it is not None)
+        yield Difference(
+            field=f"attachment {position or number + 1}",
+            legacy=_attached(one),
+            rest=_attached(other),
+        )
+
+
+def _without_equal(
+    legacy: tuple[RecordedAttachment, ...], rest: tuple[RecordedAttachment, ...]
+) -> tuple[list[RecordedAttachment], list[RecordedAttachment]]:
+    """Return the attachments that have no equal on the other side; unfetched ones fit any."""
+    common = Counter(it.digest for it in legacy) & Counter(it.digest for it in rest)
+    return _beyond(legacy, common), _beyond(rest, common)
+
+
+def _beyond(
+    attachments: tuple[RecordedAttachment, ...], common: Counter[Digest | None]
+) -> list[RecordedAttachment]:
+    left = common.copy()
+    found = []
+    for attachment in attachments:
+        if left[attachment.digest] > 0:
+            left[attachment.digest] -= 1
+        else:
+            found.append(attachment)
+    return found
+
+
+def _attached(attachment: RecordedAttachment | None) -> str | None:
+    if attachment is None:
+        return None
+    said = f"sha256 {attachment.digest}" if attachment.digest else "not fetched"
+    return f"{attachment.name} ({said})"
+
+
+def _registration_number(
+    _pair: Pair, legacy: Recorded, rest: Recorded, _settled: bool
+) -> Iterator[Difference]:
+    yield from _unlike("registration_number", legacy.registration_number, rest.registration_number)
+
+
+def _registration_date(
+    _pair: Pair, legacy: Recorded, rest: Recorded, _settled: bool
+) -> Iterator[Difference]:
+    one, other = legacy.registered_at, rest.registered_at
+    if one and other:
+        form = _day if _is_day(one) or _is_day(other) else _second
+        yield from _unlike("registered_at", form(one), form(other))
+
+
+def _is_day(moment: datetime) -> bool:
+    """Tell whether a time is a date alone, as some messages give it."""
+    local = moment.astimezone(MADRID)
+    return (local.hour, local.minute, local.second) == (0, 0, 0)
+
+
+def _day(moment: datetime) -> str:
+    return moment.astimezone(MADRID).date().isoformat()
+
+
+def _second(moment: datetime) -> str:
+    return moment.astimezone(MADRID).isoformat(timespec="seconds")
+
+
+def _receipt(_pair: Pair, legacy: Recorded, rest: Recorded, _settled: bool) -> Iterator[Difference]:
+    yield from _unlike("receipt", legacy.receipt, rest.receipt)
+
+
+def _unlike(name: str, legacy: str | None, rest: str | None) -> Iterator[Difference]:
+    """Yield a difference where both sides say something, and not the same."""
+    if legacy and rest and legacy.strip() != rest.strip():
+        yield Difference(field=name, legacy=legacy, rest=rest)
+
+
+_DETAILS: Mapping[Detail, Callable[[Pair, Recorded, Recorded, bool], Iterator[Difference]]] = {
+    Detail.ATTACHMENTS: _attachments,
+    Detail.REGISTRATION_NUMBER: _registration_number,
+    Detail.REGISTRATION_DATE: _registration_date,
+    Detail.RECEIPT: _receipt,
+}
+
+
+# -- the row -------------------------------------------------------------------------------------
+
+
+def _row(case: Case, outcome: Outcome, *, was_in_flight: bool) -> Row:
+    pair, one = case.pair, case.pair.one
+    legacy, rest = pair.legacy, pair.rest
+    spare = legacy if one is rest else None
+    return Row(
+        hub_id=pair.hub_id,
+        outcome=outcome,
+        number=one.number or (spare.number if spare else None),
+        series=one.series or (spare.series if spare else None),
+        supplier_nif=one.supplier_nif or (spare.supplier_nif if spare else None),
+        receiver_nif=one.receiver_nif or (spare.receiver_nif if spare else None),
+        issue_date=one.issue_date or (spare.issue_date if spare else None),
+        amount=one.amount or (spare.amount if spare else None),
+        differences=(*case.differences, *case.remarks),
+        lag_seconds=lag_of(pair),
+        duplicate_of=pair.twins,
+        names=names_of(pair),
+        legacy_digest=legacy.digest if legacy else None,
+        rest_digest=rest.digest if rest else None,
+        legacy_first_seen=legacy.first_seen_at if legacy else None,
+        rest_first_seen=rest.first_seen_at if rest else None,
+        note=case.problem or pair.note,
+        was_in_flight=was_in_flight and outcome is not Outcome.IN_FLIGHT,
+        xml_difference=case.xml,
+    )
+
+
+def names_of(pair: Pair) -> tuple[str, str] | None:
+    """Return the names in `out` where both are known and differ."""
+    names = [side.name if side else None for side in (pair.legacy, pair.rest)]
+    legacy, rest = names
+    return (legacy, rest) if legacy and rest and legacy != rest else None

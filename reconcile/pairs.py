@@ -1,0 +1,85 @@
+"""Bringing the two sides together: pairs by hub id, and one invoice under several hub ids."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from bridge.identity import plain_nif, plain_number
+from bridge.model import HubId, State
+from bridge.recorded import Recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One invoice as both feeds gave it; at least one did."""
+
+    hub_id: HubId
+    legacy: Recorded | None = None
+    rest: Recorded | None = None
+    twins: tuple[HubId, ...] = ()
+    """Other hub ids of the same invoice, of which none was rejected."""
+    note: str = ""
+    """What a second look found, where that explains something."""
+    asked_by_id: bool = False
+    """REST was asked for this invoice alone: then it does not say what attachments there were."""
+
+    @property
+    def one(self) -> Recorded:
+        """The side that there is; REST where there are both."""
+        found = self.rest or self.legacy
+        assert found is not None, f"invoice {self.hub_id} is on neither side"
+        return found
+
+
+def in_order(hub_id: str) -> tuple[int, int, str]:
+    """Return what hub ids are sorted by: as numbers where they are, before all others."""
+    if hub_id.isascii() and hub_id.isdigit():
+        return (0, int(hub_id), hub_id)
+    return (1, 0, hub_id)
+
+
+def pair_up(legacy: Mapping[HubId, Recorded], rest: Mapping[HubId, Recorded]) -> list[Pair]:
+    """Return every invoice of either side, by hub id."""
+    return [
+        Pair(hub_id=hub_id, legacy=legacy.get(hub_id), rest=rest.get(hub_id))
+        for hub_id in sorted({**legacy, **rest}, key=in_order)
+    ]
+
+
+Key = tuple[str, str, str, date]
+"""What an invoice is, whatever its hub id: supplier, series, number, date."""
+
+
+def key_of(recorded: Recorded) -> Key | None:
+    """Return what invoice it is; None where supplier, number or date is not known."""
+    if not (recorded.supplier_nif and recorded.number and recorded.issue_date):
+        return None
+    return (
+        plain_nif(recorded.supplier_nif),
+        plain_number(recorded.series or ""),
+        plain_number(recorded.number),
+        recorded.issue_date,
+    )
+
+
+def was_rejected(pair: Pair) -> bool:
+    """Tell whether either feed says that the invoice was rejected."""
+    sides = (side for side in (pair.legacy, pair.rest) if side)
+    return any(record.state is State.REJECTED for side in sides for record in side.states)
+
+
+def twins(pairs: Iterable[Pair]) -> dict[HubId, tuple[HubId, ...]]:
+    """Return, of each invoice that stands under several hub ids, the others."""
+    found: dict[Key, dict[HubId, None]] = defaultdict(dict)
+    for pair in pairs:
+        for side in (pair.legacy, pair.rest):
+            key = key_of(side) if side else None
+            if key is not None and not was_rejected(pair):
+                found[key][pair.hub_id] = None
+    together: dict[HubId, dict[HubId, None]] = defaultdict(dict)
+    for ids in found.values():
+        if len(ids) > 1:
+            for hub_id in ids:
+                together[hub_id] |= {other: None for other in ids if other != hub_id}
+    return {hub_id: tuple(sorted(others, key=in_order)) for hub_id, others in together.items()}

@@ -1,0 +1,73 @@
+"""How far both sides were seen to agree: the moment up to which nothing is open.
+
+It only moves over time that was recorded on both sides without a gap, that is older than the grace
+time, and in which nothing blocks. A gap, or an invoice that somebody must explain, stops it there.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bridge.model import FeedName
+from reconcile.model import Gap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Covered:
+    """A time in which a feed was recorded without a gap."""
+
+    since: datetime
+    until: datetime
+    said: str = ""
+    """Why it ended, where that is known."""
+
+
+def verified_through(
+    legacy: Sequence[Covered],
+    rest: Sequence[Covered],
+    blocking: Iterable[datetime],
+    *,
+    now: datetime,
+    grace: timedelta,
+) -> datetime | None:
+    """Return the moment up to which both sides agree; None where there is none yet.
+
+    `blocking` are the times from which on an invoice blocks. It begins where the recording of both
+    sides together begins.
+    """
+    if not legacy or not rest:
+        return None
+    start = max(legacy[0].since, rest[0].since)
+    ends = [_end(side, start) for side in (legacy, rest)]
+    if None in ends:
+        return None
+    open_from = [moment for moment in blocking if moment >= start]
+    through = min(*(end for end in ends if end is not None), now - grace, *open_from)
+    return through if through > start else None
+
+
+def _end(spans: Sequence[Covered], start: datetime) -> datetime | None:
+    """Return the end of the span that holds a moment."""
+    return next((span.until for span in spans if span.since <= start <= span.until), None)
+
+
+def gaps(
+    feed: FeedName,
+    spans: Sequence[Covered],
+    *,
+    since: datetime,
+    until: datetime,
+    patience: timedelta,
+) -> tuple[Gap, ...]:
+    """Return the times between `since` and `until` in which a feed was not recorded.
+
+    `patience` is how long the newest listing may be past.
+    """
+    found, end, said = [], since, ""
+    for span in spans:
+        if span.since > end and span.since > since:
+            found.append(Gap(feed=feed, since=end, until=min(span.since, until), said=said))
+        end, said = max(end, span.until), span.said
+    if until - end > patience:
+        found.append(Gap(feed=feed, since=end, until=until, said=said))
+    return tuple(gap for gap in found if gap.since < gap.until)
