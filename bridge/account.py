@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from bridge.hub import Circuit, HubClient
+from bridge.hub import Circuit, HubClient, HubReader
 from bridge.ledger import Ledger
+from bridge.ledger.serving import Feeds, serving
 from bridge.mailbox import Mailbox
+from bridge.model import FeedName
 from bridge.naming import parse_profile
 from bridge.settings import AccountSettings, Settings, read_profile
 
@@ -28,7 +30,8 @@ class Account:
     own: AccountSettings
     ledger: Ledger
     mailbox: Mailbox
-    hub: HubClient
+    client: HubClient
+    """For `hub` and `writable_hub` alone: which of them is due, the serving feed decides."""
     circuit: Circuit
     """Whether the hub may be called now; `hub` asks it before every call."""
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -48,6 +51,23 @@ class Account:
         settings = self.settings
         return timedelta(seconds=max(settings.reconcile.max_gap, 3 * settings.pull.interval))
 
+    @property
+    def hub(self) -> HubReader:
+        """The hub, to be asked only: it is so for the serving feed and for a shadow alike."""
+        return self.client
+
+    def writable_hub(self) -> HubClient | None:
+        """Return the hub to be told things as well, or None while its feed does not serve.
+
+        To be asked for in each round, with the turn `hub`: nothing else leads to a writing call.
+        """
+        return self.client if self.feeds().serve is FeedName.REST else None
+
+    def feeds(self) -> Feeds:
+        """Return which feed serves now, and which is its shadow; a move may change it."""
+        with self.ledger.read() as connection:
+            return serving(connection, self.own)
+
 
 def open_account(
     settings: Settings,
@@ -64,7 +84,9 @@ def open_account(
         own=own,
         ledger=ledger,
         mailbox=Mailbox(settings.data_dir, own.name, profile),
-        hub=HubClient(settings.hub, issuer=own.issuer, secret=own.read_secret(), circuit=circuit),
+        client=HubClient(
+            settings.hub, issuer=own.issuer, secret=own.read_secret(), circuit=circuit
+        ),
         circuit=circuit,
         stopping=stopping or threading.Event(),
     )

@@ -17,7 +17,7 @@ from bridge.account import Account
 from bridge.backoff import delay
 from bridge.crew import work, workers_for
 from bridge.errors import BridgeError, HubAwayError, InvoiceError
-from bridge.hub import HubClient, HubRefusalError, UnclearAnswerError
+from bridge.hub import HubClient, HubReader, HubRefusalError, UnclearAnswerError
 from bridge.hub.errors import NoHistoryError, UnknownAttachmentError, UnknownInvoiceError
 from bridge.ledger import accounts, attachments, deliveries, events
 from bridge.ledger.attachments import AttachmentRow
@@ -41,8 +41,10 @@ ONCE: Mapping[str, DeliveryState] = {
 """How far a delivery must have come, by policy; a policy that is not listed never acknowledges."""
 
 
-def acknowledge(account: Account, *, only_due: bool, until: float | None = None) -> int:
-    """Acknowledge what the policy says is due; return how many deliveries and attachments.
+def acknowledge(
+    account: Account, hub: HubClient, *, only_due: bool, until: float | None = None
+) -> int:
+    """Tell the hub what the policy says is due; return how many deliveries and attachments.
 
     After the time `until` (of the monotonic clock) nothing new is begun. Raises what ends a round:
     the hub is away, the account is not let in, this machine cannot.
@@ -59,11 +61,11 @@ def acknowledge(account: Account, *, only_due: bool, until: float | None = None)
     done: list[int] = []
 
     def one_invoice(row: Delivery) -> None:
-        _acknowledge(account, row)
+        _acknowledge(account, hub, row)
         done.append(row.id)
 
     def one_attachment(row: AttachmentRow) -> None:
-        _drop_pending_mark(account, row)
+        _drop_pending_mark(account, hub, row)
         done.append(row.id)
 
     work(
@@ -85,7 +87,7 @@ def acknowledge(account: Account, *, only_due: bool, until: float | None = None)
     return len(done)
 
 
-def shown(hub: HubClient, hub_id: HubId) -> Invoice:
+def shown(hub: HubReader, hub_id: HubId) -> Invoice:
     """Return what the hub shows of an invoice.
 
     Its state is from the history where the hub left it out, or gave a word that we do not know.
@@ -135,16 +137,16 @@ def tell_delivered(hub: HubClient, hub_id: HubId) -> bool:
     return False
 
 
-def _acknowledge(account: Account, row: Delivery) -> None:
-    state = shown(account.hub, row.hub_id).state
+def _acknowledge(account: Account, hub: HubClient, row: Delivery) -> None:
+    state = shown(hub, row.hub_id).state
     if state in PENDING_STATES:
-        found_applied = _tell_or_see(account.hub, row.hub_id)
+        found_applied = _tell_or_see(hub, row.hub_id)
         log.info("invoice acknowledged", account=account.name, hub_id=row.hub_id)
     else:
         found_applied = state is State.DELIVERED and row.attempts > 0  # by an earlier try
     now = account.clock()
     with account.ledger.write() as connection:
-        deliveries.acknowledged(connection, account.name, row.hub_id, at=now)
+        deliveries.acknowledged(connection, account.name, row.feed, row.hub_id, at=now)
         events.record(connection, account.name, "invoice acknowledged", at=now, hub_id=row.hub_id)
         if found_applied:
             accounts.note_found_applied(connection, account.name)
@@ -160,15 +162,15 @@ def _tell_or_see(hub: HubClient, hub_id: HubId) -> bool:
         return False
 
 
-def _drop_pending_mark(account: Account, row: AttachmentRow) -> None:
+def _drop_pending_mark(account: Account, hub: HubClient, row: AttachmentRow) -> None:
     found_applied = False
     try:
-        account.hub.drop_pending_attachment(row.attachment_id)
+        hub.drop_pending_attachment(row.attachment_id)
     except (UnknownAttachmentError, UnknownInvoiceError):
         log.info("attachment was off the pending list", attachment_id=row.attachment_id)
         found_applied = row.attempts > 0  # by an earlier try
     except UnclearAnswerError as error:
-        if _may_be_marked(account.hub, row, error):
+        if _may_be_marked(hub, row, error):
             raise
         found_applied = True
     now = account.clock()
@@ -186,7 +188,7 @@ def _drop_pending_mark(account: Account, row: AttachmentRow) -> None:
             accounts.note_found_applied(connection, account.name)
 
 
-def _may_be_marked(hub: HubClient, row: AttachmentRow, error: UnclearAnswerError) -> bool:
+def _may_be_marked(hub: HubReader, row: AttachmentRow, error: UnclearAnswerError) -> bool:
     """Ask whether an attachment still has its pending mark, after an unclear answer."""
     with _still_unclear(error):
         try:

@@ -81,8 +81,8 @@ def _name_parts(
     connection: Connection, account: Account, file: StateFile, hub_id: HubId | None
 ) -> NameParts:
     """Return what an answer's name tells: as the invoice's, else the receiver's id twice."""
-    known = deliveries.known(connection, account.name, hub_id) if hub_id else None
-    parts = account.mailbox.profile.parse(Folder.OUT, known.name) if known and known.name else None
+    name = deliveries.name_of(connection, account.name, hub_id) if hub_id else None
+    parts = account.mailbox.profile.parse(Folder.OUT, name) if name else None
     if parts is not None:
         return parts
     nif = deliveries.a_receiver(connection, account.name) or next(iter(account.own.nifs), "")

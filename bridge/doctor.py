@@ -6,7 +6,7 @@ import pwd
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -14,11 +14,12 @@ from functools import partial
 from pathlib import Path
 
 from bridge.durable import lock, removed_unless_whole, storage, sync_folder, write_file
-from bridge.errors import BridgeError, StorageError
+from bridge.errors import BridgeError, LedgerError, StorageError
 from bridge.facade.hostkeys import load_host_keys
 from bridge.facade.ssh import legacy_algorithms_available
 from bridge.hub import HubReader
 from bridge.ledger import Ledger
+from bridge.ledger.serving import in_words, of_settings, serving
 from bridge.naming import parse_profile
 from bridge.settings import (
     AccountSettings,
@@ -66,6 +67,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _finding("sftp host keys", lambda: _host_keys(settings.data_dir / "host-keys"))
     yield _disk(settings.data_dir)
     yield _finding("ledger", lambda: _ledger(settings.data_dir))
+    for own in settings.account:
+        yield from _moved(settings.data_dir / "ledger.db", own)
 
 
 def _other_owner(data_dir: Path) -> str:
@@ -117,6 +120,22 @@ def _account(settings: Settings, own: AccountSettings) -> Iterator[Finding]:
     yield secret
     if secret.verdict is Verdict.OK:
         yield from _hub(settings, own)
+
+
+def _moved(path: Path, own: AccountSettings) -> Iterator[Finding]:
+    """Say that the last move counts where the settings name other feeds."""
+    try:
+        with closing(Ledger(path)) as ledger, ledger.read() as connection:
+            feeds = serving(connection, own)
+    except LedgerError:  # said above
+        return
+    settings_say = of_settings(own)
+    if feeds != settings_say:
+        said = (
+            f"the last move made {in_words(feeds)}, and it counts; the settings say "
+            f"{in_words(settings_say)}: write there what the move made"
+        )
+        yield Finding(f"account {own.name}: feeds", Verdict.WARNING, said)
 
 
 def _users(own: AccountSettings) -> Finding:

@@ -105,6 +105,8 @@ class Inbound:
         account = self.account
         prepare(account)
         with account.mailbox.turn("inbound"):
+            if account.feeds().serve is not FEED:  # since a moment ago
+                return Round()
             account.mailbox.clear_staged("fetch")
             resume(account, DELIVERED_KINDS)
             collected = look_for_collected(account)
@@ -174,17 +176,8 @@ class Inbound:
         with account.ledger.write() as connection:
             for hub_id, listed in found.items():
                 attachments.see(connection, account.name, FEED, hub_id, listed, at=now)
-            for had in learned.leave_out_attachments(connection, account.name, at=now):
-                events.record(
-                    connection,
-                    account.name,
-                    "attachment left out: collected before",
-                    at=now,
-                    hub_id=had.hub_id,
-                    attachment_id=had.attachment_id,
-                    position=had.position,
-                    original_name=had.original_name,
-                )
+            for had in learned.came_with_learned(connection, account.name):
+                self._leave_out_attachment(connection, had, at=now)
 
     def _bring_all(self, due: datetime | None) -> tuple[int, list[tuple[HubId, str]]]:
         account = self.account
@@ -195,9 +188,15 @@ class Inbound:
                 for delivery in listed
                 if deliveries.collected_before(connection, account.name, delivery.hub_id)
             ]
+            # What lies in the mailbox since before a move is collected from there.
+            lying = [
+                delivery
+                for delivery in listed
+                if deliveries.stands_through_other(connection, account.name, FEED, delivery.hub_id)
+            ]
             codes = learned.codes(connection, account.name) if listed else {}
         self._leave_out(had)
-        left_out = {delivery.id for delivery in had}
+        left_out = {delivery.id for delivery in [*had, *lying]}
         waiting = [delivery for delivery in listed if delivery.id not in left_out]
         numbers = dict(zip(waiting, message_ids(account, len(waiting)), strict=True))
         problems = work(
@@ -240,6 +239,7 @@ class Inbound:
                     "invoice left out: collected before",
                     at=now,
                     hub_id=delivery.hub_id,
+                    feed=delivery.feed,
                 )
         log.info("left out: collected before", account=account.name, invoices=len(had))
 
@@ -253,6 +253,7 @@ class Inbound:
         came = fetch_attachments(
             account, waiting, tries_before=delivery.attempts, failed=self._note_late_trouble
         )
+        came = tuple(row for row in came if not self._had_through_other(row))
         receipt, receipt_trouble = fetch_receipt(account, hub_id)
         return Fetched(
             invoice=invoice,
@@ -347,13 +348,15 @@ class Inbound:
         return [(row.hub_id, str(error)) for row, error in problems]
 
     def _comes_with_invoice(self, connection: Connection, row: AttachmentRow) -> bool:
-        invoice = deliveries.known(connection, self.account.name, row.hub_id)
+        invoice = deliveries.of_feed(connection, self.account.name, FEED, row.hub_id)
         return invoice is not None and invoice.state is DeliveryState.SEEN
 
     def _bring_late(self, row: AttachmentRow) -> None:
         account = self.account
         parts = self._parts_of(row.hub_id)
         came = fetch_attachment(account, row)
+        if self._had_through_other(came):
+            return
         files = [attachment_file(account.mailbox.profile, parts, came)]
         reason = Reason(
             kind="attachment fetched",
@@ -363,13 +366,41 @@ class Inbound:
         place(account, files, reason)
         log.info("late attachment placed", account=account.name, hub_id=row.hub_id)
 
+    def _had_through_other(self, row: AttachmentRow) -> bool:
+        """Leave out a fetched attachment that came through the other feed before a move."""
+        account, now = self.account, self.account.clock()
+        assert row.digest is not None
+        with account.ledger.read() as connection:
+            had = attachments.had_through_other(
+                connection, account.name, FEED, row.hub_id, row.digest
+            )
+        if had:
+            with account.ledger.write() as connection:
+                self._leave_out_attachment(connection, row, at=now)
+        return had
+
+    def _leave_out_attachment(
+        self, connection: Connection, row: AttachmentRow, *, at: datetime
+    ) -> None:
+        attachments.had_before(connection, row.id, at=at)
+        events.record(
+            connection,
+            self.account.name,
+            "attachment left out: collected before",
+            at=at,
+            hub_id=row.hub_id,
+            feed=FEED,
+            attachment_id=row.attachment_id,
+            position=row.position,
+            original_name=row.original_name,
+        )
+
     def _parts_of(self, hub_id: HubId) -> NameParts:
         """Return what the invoice's name tells, or will tell if it has none yet."""
         account = self.account
         with account.ledger.read() as connection:
-            known = deliveries.known(connection, account.name, hub_id)
+            name = deliveries.name_of(connection, account.name, hub_id)
             codes = learned.codes(connection, account.name)
-        name = known.name if known else None
         parts = account.mailbox.profile.parse(Folder.OUT, name) if name else None
         if parts is not None:
             return parts

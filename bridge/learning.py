@@ -241,7 +241,7 @@ def _write_down(account: Account, folder: Path, found: Iterable[_Found]) -> None
             for kept in [pool.submit(_keep, account, folder, file) for file, _, _ in some]:
                 kept.result()
         with account.mailbox.turn("inbound"), account.ledger.write() as connection:
-            now = account.clock()  # after the round before it: see `leave_out_attachments`
+            now = account.clock()  # after the round before it: see `came_with_learned`
             for _, hub_id, told in some:
                 learned.add(connection, account.name, hub_id, told, at=now)
                 events.record(

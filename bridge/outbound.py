@@ -80,15 +80,18 @@ def hub_round(account: Account, *, only_due: bool, patience: float | None = None
     Raises as `outbound_round`.
     """
     with account.mailbox.turn("hub"):
+        hub = account.writable_hub()
+        if hub is None:
+            return Told(acknowledged=0, sent=Sent())
         try:
-            acknowledged = acknowledge(account, only_due=only_due, until=deadline_in(patience))
+            acknowledged = acknowledge(account, hub, only_due=only_due, until=deadline_in(patience))
         except HubUnreachableError:
             raise
         except HubAwayError as error:
             if error.retry_after is None:
-                send(account, only_due=only_due, until=deadline_in(patience))
+                send(account, hub, only_due=only_due, until=deadline_in(patience))
             raise
-        sent = send(account, only_due=only_due, until=deadline_in(patience))
+        sent = send(account, hub, only_due=only_due, until=deadline_in(patience))
     return Told(acknowledged=acknowledged, sent=sent)
 
 
@@ -100,7 +103,10 @@ def acknowledge_round(account: Account, *, patience: float | None = None) -> int
     """
     try:
         with account.mailbox.turn("hub", wait=600 if patience is None else 0):
-            return acknowledge(account, only_due=True, until=deadline_in(patience))
+            hub = account.writable_hub()
+            if hub is None:
+                return 0
+            return acknowledge(account, hub, only_due=True, until=deadline_in(patience))
     except BusyError:
         if patience is None:
             raise

@@ -15,6 +15,7 @@ from bridge.account import Account
 from bridge.errors import AccountError, HubAwayError, LedgerError, LocalError
 from bridge.inbound import Inbound
 from bridge.ledger import accounts, drift
+from bridge.model import FeedName
 from bridge.placing import prepare
 from bridge.sending import Sent
 from bridge.taking import arriving, has_settled
@@ -35,6 +36,8 @@ def pull_round(flow: Inbound, *, only_due: bool) -> inbound.Round:
     Raises what ends a round: the hub is away, the account is not let in, this machine cannot.
     """
     account = flow.account
+    if account.feeds().serve is not FeedName.REST:
+        return inbound.Round()
     with _noted(account):
         total = flow.round(only_due=only_due)
         patience = TURN if only_due else None

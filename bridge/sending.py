@@ -19,13 +19,14 @@ from bridge.backoff import delay
 from bridge.chain import Value
 from bridge.crew import may_begin, work, workers_for
 from bridge.errors import AccountError, BridgeError, HubAwayError, InvoiceError, LocalError
-from bridge.hub import HubRefusalError, HubUnreachableError, UnclearAnswerError
+from bridge.hub import HubClient, HubRefusalError, HubUnreachableError, UnclearAnswerError
 from bridge.hub.errors import NotUpdatableError, UnknownInvoiceError
 from bridge.ledger import accounts, deliveries, events, updates
 from bridge.ledger.updates import Outcome, Update
 from bridge.model import (
     FINAL_STATES,
     PENDING_STATES,
+    FeedName,
     HubId,
     Invoice,
     Refusal,
@@ -52,7 +53,7 @@ class Sent:
     """Why some wait."""
 
 
-def send(account: Account, *, only_due: bool, until: float | None = None) -> Sent:
+def send(account: Account, hub: HubClient, *, only_due: bool, until: float | None = None) -> Sent:
     """Send every update that is due, once; return the counts.
 
     `only_due` leaves out what waits for a later try; after the time `until` (of the monotonic
@@ -72,7 +73,7 @@ def send(account: Account, *, only_due: bool, until: float | None = None) -> Sen
         problems = work(
             # Failed last, and long ones after short ones: none takes the whole turn.
             sorted(queues.values(), key=lambda queue: (queue[0].attempts, len(queue))),
-            lambda queue: _send_in_order(account, queue, unclear, until=until),
+            lambda queue: _send_in_order(account, hub, queue, unclear, until=until),
             workers=workers_for(account.settings.hub.max_connections),
             failed=_note_nothing,
             stopping=account.stopping,
@@ -103,6 +104,7 @@ def _note_nothing(_: object, __: BridgeError) -> None:
 
 def _send_in_order(
     account: Account,
+    hub: HubClient,
     queue: Sequence[Update],
     unclear: Mapping[int, datetime],
     *,
@@ -116,10 +118,8 @@ def _send_in_order(
     for update in queue:
         if not may_begin(account.stopping, until):
             return
-        assert update.change is not None
-        assert update.hub_id is not None
         try:
-            _settle(account, update, update.hub_id, update.change, since=unclear.get(update.id))
+            _settle(account, hub, update, since=unclear.get(update.id))
         except (HubUnreachableError, AccountError) as error:
             with account.ledger.write() as connection:
                 updates.not_sent(connection, update.id, trouble=str(error))
@@ -131,17 +131,13 @@ def _send_in_order(
             raise
 
 
-def _settle(
-    account: Account,
-    update: Update,
-    hub_id: HubId,
-    change: StateUpdate,
-    *,
-    since: datetime | None,
-) -> None:
+def _settle(account: Account, hub: HubClient, update: Update, *, since: datetime | None) -> None:
     """Bring one update to its end, or raise why it has to wait; `since` is as for `_how`."""
+    hub_id, change = update.hub_id, update.change
+    assert hub_id is not None
+    assert change is not None
     try:
-        now_shown = shown(account.hub, hub_id)
+        now_shown = shown(hub, hub_id)
     except UnknownInvoiceError as error:  # any other no to a question says nothing of the update
         _refuse(account, update, Refusal(str(error.code), error.text))
         return
@@ -152,8 +148,8 @@ def _settle(
         _refuse(account, update, _final(now_shown, change))
     else:
         if now_shown.state in PENDING_STATES and change.state not in _TAKES_OFF:
-            _deliver_first(account, hub_id)
-        _patch(account, update, hub_id, change)
+            _deliver_first(account, hub, hub_id)
+        _patch(account, hub, update, hub_id, change)
 
 
 _TAKES_OFF = frozenset({State.DELIVERED, State.ANNOTATED})
@@ -167,20 +163,22 @@ def _final(invoice: Invoice, change: StateUpdate) -> Refusal:
     return Refusal("BR06", reason)
 
 
-def _deliver_first(account: Account, hub_id: HubId) -> None:
+def _deliver_first(account: Account, hub: HubClient, hub_id: HubId) -> None:
     """Take the invoice off the pending list, where other states would leave it for ever."""
     try:
-        if tell_delivered(account.hub, hub_id):
+        if tell_delivered(hub, hub_id):
             with account.ledger.write() as connection:
                 accounts.note_found_applied(connection, account.name)
     except HubRefusalError as error:
         log.warning("DELIVERED not taken", hub_id=hub_id, reason=str(error))
 
 
-def _patch(account: Account, update: Update, hub_id: HubId, change: StateUpdate) -> None:
+def _patch(
+    account: Account, hub: HubClient, update: Update, hub_id: HubId, change: StateUpdate
+) -> None:
     attempt = _begin(account, update, patch_body(change))
     try:
-        account.hub.patch(hub_id, change)
+        hub.patch(hub_id, change)
     except HubRefusalError as error:
         _end(account, attempt, f"{error.code} {error.text}")
         if isinstance(error, NotUpdatableError) and _is_shown(account, hub_id, change):
@@ -297,7 +295,7 @@ def _accept(
         if taken is not None:
             _note_end(connection, account, taken, "taken", at=now)
         updates.accepted(connection, update.id, outcome=outcome, at=now)
-        deliveries.acknowledged(connection, account.name, update.hub_id, at=now)
+        deliveries.acknowledged(connection, account.name, FeedName.REST, update.hub_id, at=now)
         _record(connection, account, update, "update accepted", at=now, outcome=outcome)
     log.info(
         "update accepted",

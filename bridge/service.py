@@ -114,7 +114,7 @@ def _run(settings: Settings, ledger: Ledger, stop: threading.Event, announce: st
         pass
     log.info("stopping")
     for worker in workers.values():
-        worker.wake.set()
+        worker.rouse()
     if not supervisor.join(patience=STOP_PATIENCE):
         _break_off(workers, supervisor)
     with ledger.write() as connection:
@@ -185,6 +185,7 @@ def _loops(workers: dict[str, Worker]) -> Iterator[Component]:
         yield Component(f"{name} outbound", worker.run_outbound)
         yield Component(f"{name} sending", worker.run_sending)
         yield Component(f"{name} watcher", worker.run_watcher)
+        yield Component(f"{name} following", worker.run_following)
 
 
 @contextmanager

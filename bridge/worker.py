@@ -1,7 +1,8 @@
 """The three loops of one account in `serve`: they poll the feed, mind the mailbox, tell the hub.
 
 They share the account's circuit: while it is open the first and the last sit still, and when its
-pause is over one call of one of them tries the hub. The mailbox is minded all the while.
+pause is over one call of one of them tries the hub. The mailbox is minded all the while. A fourth
+loop only looks whether another feed has begun to serve, and then none of them sits still.
 """
 
 import queue
@@ -19,12 +20,15 @@ from bridge.errors import (
     AccountError,
     BridgeError,
     HubAwayError,
+    LedgerError,
     LocalError,
     SettingsError,
     StorageError,
 )
 from bridge.inbound import Inbound
 from bridge.ledger import waits
+from bridge.ledger.serving import Feeds, as_detail
+from bridge.model import FeedName
 from bridge.naming import Folder
 from bridge.retention import Retention
 from bridge.rounds import hub_round, pull_round, push_round
@@ -45,6 +49,9 @@ CLOCK_STEP = 60
 SHORTEST_REST = 0.05
 """Seconds between two rounds however much goes on in the mailbox."""
 
+FOLLOW_INTERVAL = 0.5
+"""Seconds between two looks at which feed serves: a move is followed within a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class CutOff:
@@ -61,7 +68,9 @@ class Worker:
     def __init__(self, account: Account) -> None:
         self.account = account
         self.wake = threading.Event()
+        self._poll = threading.Event()
         self._tell = threading.Event()
+        self._followed = account.feeds()  # before any loop looks
         self._clock_ahead: float | None = None
         self._secret = account.own.read_secret()
         self._cut_off: queue.SimpleQueue[CutOff] = queue.SimpleQueue()
@@ -71,21 +80,26 @@ class Worker:
         self._cut_off.put(upload)
         self.wake.set()
 
+    def rouse(self) -> None:
+        """Let no loop rest: the serving feed has changed, or it is time to stop."""
+        for event in (self._poll, self.wake, self._tell):
+            event.set()
+
     def run_inbound(self, stop: threading.Event) -> None:
         """Poll the feed until told to stop."""
         flow, failures = Inbound(self.account), 0
         retention = Retention(self.account)
-        while self._may_go_on(stop):
+        while self._may_go_on(stop, self._poll):
             try:
                 pull_round(flow, only_due=True)
             except (HubAwayError, AccountError, LocalError) as error:
                 failures += 1
-                stop.wait(self._pause(error, failures, doing="pull"))
+                self._poll.wait(self._pause(error, failures, doing="pull"))
             else:
                 failures = 0
                 self.wake.set()
                 retention.apply_when_due()
-                stop.wait(self.account.settings.pull.interval)
+                self._poll.wait(self.account.settings.pull.interval)
 
     def run_outbound(self, stop: threading.Event) -> None:
         """Take and answer whenever the mailbox changes, and at least now and then."""
@@ -104,19 +118,34 @@ class Worker:
     def run_sending(self, stop: threading.Event) -> None:
         """Tell the hub what is due after each look at the mailbox, until told to stop."""
         failures = 0
-        while self._may_go_on(stop):
-            self._tell.clear()  # what is taken from now on is for the next round
+        while self._may_go_on(stop, self._tell):
             try:
                 refused = hub_round(self.account)
             except (HubAwayError, AccountError, LocalError) as error:
                 failures += 1
                 self.wake.set()  # to answer what was refused before
-                stop.wait(self._pause(error, failures, doing="send"))
+                self._tell.wait(self._pause(error, failures, doing="send"))
             else:
                 failures = 0
                 if refused:
                     self.wake.set()
                 self._tell.wait(SCAN_INTERVAL)
+
+    def run_following(self, stop: threading.Event) -> None:
+        """Rouse the other loops when another feed begins to serve, and when it is time to stop."""
+        while not stop.wait(FOLLOW_INTERVAL):
+            feeds = self._feeds()
+            if feeds is not None and feeds != self._followed:
+                log.info("another feed serves", account=self.account.name, **as_detail(feeds))
+                self._followed = feeds
+                self.rouse()
+        self.rouse()
+
+    def _feeds(self) -> Feeds | None:
+        try:
+            return self.account.feeds()
+        except LedgerError:  # each round says so
+            return None
 
     def run_watcher(self, stop: threading.Event) -> None:
         """Wake the outbound loop when something in the mailbox changes."""
@@ -162,14 +191,27 @@ class Worker:
                 log.warning("the clock went back: waits shortened", account=account.name)
         self._clock_ahead = ahead
 
-    def _may_go_on(self, stop: threading.Event) -> bool:
-        """Wait until the hub may be called; return False when it is time to stop."""
+    def _may_go_on(self, stop: threading.Event, roused: threading.Event) -> bool:
+        """Wait until the hub may be called; return False when it is time to stop.
+
+        What rouses the loop from now on is for the next round. An account that another feed serves
+        does not wait for the hub.
+        """
         circuit = self.account.circuit
-        while (left := circuit.pause_left) and not stop.is_set():
+        while True:
+            roused.clear()
+            if stop.is_set():
+                return False
+            left = circuit.pause_left
+            if not left or not self._waits_for_hub():
+                return True
             if circuit.barred:
                 self._look_for_another_secret()
-            stop.wait(min(left, SCAN_INTERVAL))
-        return not stop.is_set()
+            roused.wait(min(left, SCAN_INTERVAL))
+
+    def _waits_for_hub(self) -> bool:
+        feeds = self._feeds()
+        return feeds is None or feeds.serve is FeedName.REST
 
     def _look_for_another_secret(self) -> None:
         """Take the secret as it is now: once it is mended, the account goes on at once."""

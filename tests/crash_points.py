@@ -114,6 +114,7 @@ POINTS: dict[str, str] = {
 
 UNREACHED: dict[str, str] = {
     "bridge.inbound.Inbound._note_enclosed": "needs an attachment newer than the list",
+    "bridge.inbound.Inbound._had_through_other": "needs an attachment from before a move",
     "bridge.service._run": "says which components run: not a step of any promise",
     "bridge.worker.Worker._mind_the_clock": "says that a clock jumped: not a step of any promise",
     "bridge.supervisor.Supervisor._note": "says which components run: not a step of any promise",

@@ -767,7 +767,7 @@ def test_an_invoice_that_stays_listed_is_acknowledged_once_more(office: Office) 
     office.pull()
     account = office.account
     with account.ledger.write() as connection:  # as after a hub that only said yes
-        deliveries.acknowledged(connection, account.name, hub_id, at=account.clock())
+        deliveries.acknowledged(connection, account.name, FeedName.REST, hub_id, at=account.clock())
     office.pull()
     office.push()
     assert office.patches(hub_id) == []

@@ -174,7 +174,7 @@ def test_a_delivery_walks_from_seen_to_acknowledged(ledger: Ledger) -> None:
     for step in (
         lambda c: deliveries.placed(c, "town", FeedName.REST, ONE, at=NOW),
         lambda c: deliveries.collected(c, "town", FeedName.REST, ONE, at=NOW),
-        lambda c: deliveries.acknowledged(c, "town", ONE, at=NOW),
+        lambda c: deliveries.acknowledged(c, "town", FeedName.REST, ONE, at=NOW),
     ):
         with ledger.write() as connection:
             step(connection)
@@ -187,7 +187,7 @@ def test_an_acknowledgement_before_the_collection_waits_for_it(ledger: Ledger) -
     fetch(ledger, ONE)
     with ledger.write() as connection:
         deliveries.placed(connection, "town", FeedName.REST, ONE, at=NOW)
-        deliveries.acknowledged(connection, "town", ONE, at=NOW)
+        deliveries.acknowledged(connection, "town", FeedName.REST, ONE, at=NOW)
     assert state(ledger, ONE) is DeliveryState.PLACED
     with ledger.write() as connection:
         deliveries.collected(connection, "town", FeedName.REST, ONE, at=NOW)

@@ -546,7 +546,9 @@ def test_many_updates_of_one_invoice_do_not_outlast_a_turn(office: Office) -> No
             time.sleep(0.01)
 
     when_shown_again(office, sit_out_the_turn)
-    send(office.account, only_due=True, until=until)
+    hub = office.account.writable_hub()
+    assert hub is not None
+    send(office.account, hub, only_due=True, until=until)
     assert len(office.open_updates()) >= 3
     office.push(only_due=True)
     assert told(office, hub_id) == STEPS

@@ -16,7 +16,7 @@ from bridge import verifying
 from bridge.acknowledge import acknowledge
 from bridge.ledger import accounts, deliveries, events, summary
 from bridge.ledger.archive_removals import REMOVED
-from bridge.model import Digest
+from bridge.model import Digest, FeedName
 from bridge.sandbox.server import Sandbox
 from bridge.verifying import Checked
 from tests.accounts import Office, annotated, failing, paid, said, state_file
@@ -153,13 +153,15 @@ def test_an_invoice_that_is_acknowledged_once_more_is_in_order(office: Office) -
     office.pull()
     account, now = office.account, office.clock()
     with account.ledger.write() as connection:  # as after a hub that only said yes
-        deliveries.acknowledged(connection, "town", hub_id, at=now)
+        deliveries.acknowledged(connection, "town", FeedName.REST, hub_id, at=now)
         events.record(connection, "town", "invoice acknowledged", at=now, hub_id=hub_id)
     office.clock.pass_by(minutes=11)
     office.pull()
     assert office.delivery(hub_id).state == "collected"
     assert faults(office) == set()
-    acknowledge(account, only_due=False)
+    hub = account.writable_hub()
+    assert hub is not None
+    acknowledge(account, hub, only_due=False)
     assert office.delivery(hub_id).state == "acknowledged"
     assert faults(office) == set()
 

@@ -52,7 +52,12 @@ def at_work(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
     loops = [
         Thread(target=loop, args=(stop,), daemon=True)
         for worker in workers
-        for loop in (worker.run_inbound, worker.run_outbound, worker.run_sending)
+        for loop in (
+            worker.run_inbound,
+            worker.run_outbound,
+            worker.run_sending,
+            worker.run_following,
+        )
     ]
     for loop in loops:
         loop.start()
@@ -61,7 +66,7 @@ def at_work(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iter
     finally:
         stop.set()
         for worker in workers:
-            worker.wake.set()
+            worker.rouse()
             worker.account.hub.close()
         for loop in loops:
             loop.join(60)

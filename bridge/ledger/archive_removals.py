@@ -4,7 +4,7 @@ no other.
 Rows refer to a file by its digest: a delivery (its Facturae and its receipt), an attachment, a file
 in the mailbox, a state file. It may go when all of them are done with it:
 
-    delivery, attachment     collected and acknowledged
+    delivery, attachment     collected, and acknowledged to the feed that served it
     state message            collected, and its invoice acknowledged
     answer                   collected
     state file               out of `statin`, each update settled, each refusal answered
@@ -88,7 +88,7 @@ def removed_digests(connection: Connection, account: str) -> set[Digest]:
 
 def _references(account: str, *, before: datetime) -> CompoundSelect[Any]:
     """Select each reference to a file: digest, invoice, when it came, whether done (1) before."""
-    walked, enclosed = _walked(delivery, before), _walked(attachment, before)
+    walked, enclosed = _done(delivery, before), _done(attachment, before)
     return union_all(
         _rows(account, delivery.c.digest, delivery.c.fetched_at, walked),
         _rows(account, delivery.c.receipt_digest, delivery.c.fetched_at, walked),
@@ -112,6 +112,23 @@ def _rows(
 
 def _walked(table: Table, before: datetime) -> ColumnElement[bool]:
     return and_(table.c.collected_at < before, table.c.acknowledged_at < before)
+
+
+def _done(table: Table, before: datetime) -> ColumnElement[bool]:
+    """Tell which rows nobody waits for: what a shadow recorded is done when the other feed is."""
+    other = table.alias("other")
+    elsewhere = (
+        select(other.c.id)
+        .where(
+            other.c.account == table.c.account,
+            other.c.hub_id == table.c.hub_id,
+            other.c.feed != table.c.feed,
+            other.c.collected_at < before,
+            other.c.acknowledged_at < before,
+        )
+        .exists()
+    )
+    return or_(_walked(table, before), and_(table.c.fetched_at < before, elsewhere))
 
 
 def _taken_away(before: datetime) -> ColumnElement[bool]:

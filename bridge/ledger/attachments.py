@@ -73,6 +73,20 @@ _COLLECTED = (
         state=state_of(attachment, reached=["placed_at", "collected_at"]),
     )
 )
+_OF_OTHER = and_(
+    attachment.c.account == bindparam("of_account"),
+    attachment.c.feed != bindparam("of_feed"),
+    attachment.c.hub_id == bindparam("of_hub_id"),
+)
+_HAD_THROUGH_OTHER = (
+    select(attachment.c.id)
+    .where(
+        _OF_OTHER,
+        attachment.c.digest == bindparam("of_digest"),
+        attachment.c.placed_at.is_not(None),
+    )
+    .limit(1)
+)
 _ADD = insert(attachment)
 _LAST_POSITION = select(func.max(attachment.c.position)).where(
     attachment.c.account == bindparam("account"),
@@ -255,6 +269,14 @@ def collected(
     """The software deleted the attachment from the mailbox: it has it."""
     row = {"of_account": account, "of_feed": feed, "of_hub_id": hub_id}
     connection.execute(_COLLECTED, {**row, "of_attachment_id": attachment_id, "at": at})
+
+
+def had_through_other(
+    connection: Connection, account: str, feed: FeedName, hub_id: HubId, digest: Digest
+) -> bool:
+    """Tell whether another feed brought an attachment of these bytes into the mailbox before."""
+    key = {"of_account": account, "of_feed": feed, "of_hub_id": hub_id, "of_digest": digest}
+    return connection.execute(_HAD_THROUGH_OTHER, key).first() is not None
 
 
 def acknowledged(connection: Connection, row_id: int, *, at: datetime) -> None:

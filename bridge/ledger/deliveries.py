@@ -150,6 +150,22 @@ _KNOWN = (
     .order_by(delivery.c.placed_at.is_(None), delivery.c.recorded_at.is_not(None), delivery.c.id)
     .limit(1)
 )
+_NAMED = (
+    select(delivery.c.name)
+    .where(_THIS, delivery.c.name.is_not(None))
+    .order_by(delivery.c.placed_at.is_(None), delivery.c.id)
+    .limit(1)
+)
+_STANDS = (
+    select(delivery.c.id)
+    .where(
+        _THIS,
+        delivery.c.feed != bindparam("of_feed"),
+        delivery.c.placed_at.is_not(None),
+        delivery.c.collected_at.is_(None),
+    )
+    .limit(1)
+)
 _HAD_BEFORE = (
     update(delivery)
     .where(delivery.c.id == bindparam("row"))
@@ -176,7 +192,7 @@ _COLLECTED = (
 )
 _ACKNOWLEDGED = (
     update(delivery)
-    .where(_THIS, delivery.c.acknowledged_at.is_(None))
+    .where(_THIS, delivery.c.feed == bindparam("of_feed"), delivery.c.acknowledged_at.is_(None))
     .values(acknowledged_at=_AT, state=state_of(delivery, reached=["acknowledged_at"]), **_QUIET)
 )
 
@@ -233,6 +249,21 @@ def of_feed(connection: Connection, account: str, feed: FeedName, hub_id: HubId)
     return found[0] if found else None
 
 
+def stands_through_other(
+    connection: Connection, account: str, feed: FeedName, hub_id: HubId
+) -> bool:
+    """Tell whether the invoice lies in the mailbox already, placed there by another feed."""
+    row = {"of_account": account, "of_feed": feed, "of_hub_id": hub_id}
+    return connection.execute(_STANDS, row).first() is not None
+
+
+def name_of(connection: Connection, account: str, hub_id: HubId) -> str | None:
+    """Return what an invoice is called in `out`: as it was placed, else as it would be."""
+    row = {"of_account": account, "of_hub_id": hub_id}
+    name: str | None = connection.execute(_NAMED, row).scalar()
+    return name
+
+
 def known(connection: Connection, account: str, hub_id: HubId) -> Delivery | None:
     """Return the delivery of this invoice, the one for the mailbox first, if there is one."""
     row = connection.execute(_KNOWN, {"of_account": account, "of_hub_id": hub_id}).first()
@@ -268,16 +299,18 @@ def collected(
     connection.execute(_COLLECTED, {**row, "at": at})
 
 
-def acknowledged(connection: Connection, account: str, hub_id: HubId, *, at: datetime) -> None:
-    """The hub no longer has the invoice on its pending list."""
-    row = {"of_account": account, "of_hub_id": hub_id, "at": at}
+def acknowledged(
+    connection: Connection, account: str, feed: FeedName, hub_id: HubId, *, at: datetime
+) -> None:
+    """This feed no longer offers the invoice: it was told that we have it."""
+    row = {"of_account": account, "of_feed": feed, "of_hub_id": hub_id, "at": at}
     connection.execute(_ACKNOWLEDGED, row)
 
 
 def still_listed(
     connection: Connection, account: str, hub_ids: Sequence[HubId], *, before: datetime
 ) -> list[HubId]:
-    """Have those acknowledged again that were so before that time and that the hub still lists.
+    """Have the hub told again of what it was told before that time and still lists.
 
     Returns them.
     """
@@ -286,6 +319,7 @@ def still_listed(
         found = connection.execute(
             select(delivery.c.id, delivery.c.hub_id).where(
                 delivery.c.account == account,
+                delivery.c.feed == FeedName.REST,
                 delivery.c.hub_id.in_(some),
                 delivery.c.acknowledged_at < before,
             )

@@ -17,6 +17,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, create_engine, sel
 from sqlalchemy.pool import StaticPool
 
 from bridge.ledger.schema import (
+    account as account_table,
+)
+from bridge.ledger.schema import (
     attachment,
     attempt,
     delivery,
@@ -50,7 +53,15 @@ class _Kind:
 
 _TRIES = frozenset({"attempts", "next_attempt_at", "trouble"})
 _ID = frozenset({"id"})
+_OF_MOVES = ("serving_feed", "shadow_feed")
 _KINDS = (
+    _Kind(
+        noun="account",
+        table=account_table,
+        key=("name",),
+        untold=frozenset(column.name for column in account_table.c) - {"name", *_OF_MOVES},
+        only=account_table.c.serving_feed.is_not(None),  # told by the first move
+    ),
     _Kind(
         noun="invoice",
         table=delivery,
@@ -126,12 +137,12 @@ def _rows(connection: Connection, kind: _Kind, account: str) -> Iterator[Row[Any
     """Return the rows in the order of their keys, which SQLite and Python see alike."""
     table = kind.table
     rows = select(*(column for column in table.c if column.name not in kind.untold))
-    owner = table
-    if "account" not in table.c:
-        owner = state_update
-        rows = rows.join(owner, owner.c.id == table.c.update_id)
+    owner = table.c.get("account", table.c.get("name"))
+    if owner is None:
+        owner = state_update.c.account
+        rows = rows.join(state_update, state_update.c.id == table.c.update_id)
     order = [table.c[name] for name in kind.key]
-    rows = rows.where(owner.c.account == account, kind.only).order_by(*order)
+    rows = rows.where(owner == account, kind.only).order_by(*order)
     return iter(connection.execute(rows.execution_options(yield_per=1000)))
 
 

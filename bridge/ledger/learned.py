@@ -19,7 +19,7 @@ from bridge.ledger import attachments
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.deliveries import Contents
 from bridge.ledger.schema import account as account_table
-from bridge.ledger.schema import addressing_code, attachment, delivery
+from bridge.ledger.schema import addressing_code, attachment, delivery, placed_file
 from bridge.ledger.walk import state_of
 from bridge.model import DeliveryState, Digest, FeedName, HubId
 
@@ -197,10 +197,8 @@ def _all_codes(connection: Connection, account: str) -> dict[str, dict[str, int]
     return found
 
 
-def leave_out_attachments(
-    connection: Connection, account: str, *, at: datetime
-) -> list[AttachmentRow]:
-    """Count attachments as collected that came with a learned invoice; return them.
+def came_with_learned(connection: Connection, account: str) -> list[AttachmentRow]:
+    """Return the attachments to be fetched that came with a learned invoice: they are left out.
 
     The hub does not say when an attachment came. So what it lists up to the first whole listing
     after the invoice was learned came with the invoice; what appears later is a late one, and new.
@@ -211,14 +209,17 @@ def leave_out_attachments(
         return []
     last = select(account_table.c.last_poll, account_table.c.capped_slices)
     polled = connection.execute(last.where(account_table.c.name == account)).first()
-    learned = _learned(account) & delivery.c.collected_at.is_not(None)
+    # What the mailbox itself has had tells its attachments one by one.
+    passed_by = ~(
+        select(placed_file.c.id)
+        .where(placed_file.c.account == account, placed_file.c.hub_id == delivery.c.hub_id)
+        .exists()
+    )
+    learned = _learned(account) & delivery.c.collected_at.is_not(None) & passed_by
     if polled is not None and polled.last_poll is not None and not polled.capped_slices:
         learned &= delivery.c.seen_at >= polled.last_poll
     had = frozenset(connection.scalars(select(delivery.c.hub_id).where(learned)))
-    came_with = [row for row in waiting if row.hub_id in had]
-    for row in came_with:
-        attachments.had_before(connection, row.id, at=at)
-    return came_with
+    return [row for row in waiting if row.hub_id in had]
 
 
 def _learned(account: str) -> ColumnElement[bool]:

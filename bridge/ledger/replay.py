@@ -20,6 +20,7 @@ from bridge.ledger import (
     placed_files,
     recorded_files,
     recordings,
+    serving,
     state_files,
     steps,
     updates,
@@ -124,14 +125,19 @@ def _collected(connection: Connection, link: Link) -> None:
     steps.collected(connection, link.account, _file(connection, link), at=link.at)
 
 
+def _feed(link: Link) -> FeedName:
+    """Return the feed that an event is about; the first ones spoke of the hub without naming it."""
+    return FeedName(_detail(link).get("feed", FeedName.REST))
+
+
 def _left_out(connection: Connection, link: Link) -> None:
-    row = deliveries.of_feed(connection, link.account, FeedName.REST, _invoice_id(link))
+    row = deliveries.of_feed(connection, link.account, _feed(link), _invoice_id(link))
     if row is not None:
         deliveries.had_before(connection, row.id, at=link.at)
 
 
 def _attachment_left_out(connection: Connection, link: Link) -> None:
-    row = _remembered(connection, link, _detail(link), FeedName.REST)
+    row = _remembered(connection, link, _detail(link), _feed(link))
     attachments.had_before(connection, row.id, at=link.at)
 
 
@@ -151,11 +157,11 @@ def _listed_again(connection: Connection, link: Link) -> None:
 
 
 def _acknowledged(connection: Connection, link: Link) -> None:
-    deliveries.acknowledged(connection, link.account, _invoice_id(link), at=link.at)
+    deliveries.acknowledged(connection, link.account, _feed(link), _invoice_id(link), at=link.at)
 
 
 def _attachment_acknowledged(connection: Connection, link: Link) -> None:
-    rows = attachments.of_invoice(connection, link.account, FeedName.REST, _invoice_id(link))
+    rows = attachments.of_invoice(connection, link.account, _feed(link), _invoice_id(link))
     for row in rows:
         if row.attachment_id == _detail(link)["attachment_id"]:
             attachments.acknowledged(connection, row.id, at=link.at)
@@ -230,7 +236,7 @@ def _accepted(connection: Connection, link: Link) -> None:
     detail = _detail(link)
     outcome = Outcome(detail["outcome"])
     updates.accepted(connection, detail["update"], outcome=outcome, at=link.at)
-    deliveries.acknowledged(connection, link.account, _invoice_id(link), at=link.at)
+    deliveries.acknowledged(connection, link.account, FeedName.REST, _invoice_id(link), at=link.at)
 
 
 def _refused(connection: Connection, link: Link) -> None:
@@ -245,6 +251,10 @@ def _refused(connection: Connection, link: Link) -> None:
 def _answered(connection: Connection, link: Link) -> None:
     updates.answered(connection, _detail(link)["updates"], at=link.at)
     placed_files.begin(connection, link.account, _files(link), at=link.at)
+
+
+def _serving_changed(connection: Connection, link: Link) -> None:
+    serving.note_serving(connection, link.account, serving.from_detail(link.detail))
 
 
 def _mailbox_made(connection: Connection, link: Link) -> None:
@@ -298,6 +308,7 @@ def _file_gone(connection: Connection, link: Link) -> None:
 _STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
     events.MAILBOX_MADE: _mailbox_made,
     events.FOLDERS_RECOGNISED: _folders_recognised,
+    serving.CHANGED: _serving_changed,
     "invoice seen": _seen,
     "invoice fetched": _invoice_fetched,
     "attachment fetched": _attachments_fetched,

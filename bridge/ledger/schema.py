@@ -57,6 +57,8 @@ account = Table(
     "account",
     metadata,
     Column("name", Text, primary_key=True),
+    Column("serving_feed", Text),  # by the last move; null: none was made, the settings count
+    Column("shadow_feed", Text),  # the same; "none" where there is none
     Column("mailbox_mark", Text),  # what the mailbox's own mark must say: it is still the same one
     Column("mailbox_identity", Text),  # which file the mark was: a restored backup has another
     Column("recall_since", UtcDateTime),  # the hub must still be asked what came after this

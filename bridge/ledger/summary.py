@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     and_,
     case,
+    false,
     func,
     or_,
     select,
@@ -28,7 +29,7 @@ from bridge.ledger.schema import (
 )
 from bridge.ledger.state_files import Kind
 from bridge.ledger.updates import Outcome
-from bridge.model import DeliveryState, UpdateStatus
+from bridge.model import DeliveryState, FeedName, UpdateStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,18 +156,21 @@ def of_account(connection: Connection, name: str) -> AccountRow:
 
 
 def deliveries_by_state(
-    connection: Connection, name: str, *, serving: str
+    connection: Connection, name: str, *, serving: FeedName | None
 ) -> dict[DeliveryState, int]:
     """Return how many invoices have come how far, every state included.
 
-    `serving` is the feed that fills the mailbox.
+    `serving` is the feed that fills the mailbox: what another one was told does not count for it.
     """
     steps = list(DeliveryState)
     step = case(*((delivery.c.state == state, at) for at, state in enumerate(steps)))
-    counted = or_(delivery.c.feed == serving, delivery.c.placed_at.is_not(None))
+    is_own = delivery.c.feed == serving if serving else false()
+    own, other = func.max(case((is_own, step))), func.max(case((~is_own, step)))
+    most = steps.index(DeliveryState.COLLECTED)
+    had = case((other > most, most), else_=other)
     furthest = (
-        select(func.max(step).label("step"))
-        .where(delivery.c.account == name, counted)
+        select(case((own.is_(None), other), (other > own, had), else_=own).label("step"))
+        .where(delivery.c.account == name, or_(is_own, delivery.c.placed_at.is_not(None)))
         .group_by(delivery.c.hub_id)
         .subquery()
     )

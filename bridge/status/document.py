@@ -37,6 +37,10 @@ def _account(status: Status, account: AccountStatus) -> Document:
         "name": account.name,
         "serve": account.serve,
         "shadow": account.shadow,
+        "in_settings": {
+            "serve": account.settings_feeds.serve,
+            "shadow": account.settings_feeds.shadow or "",
+        },
         "deliveries": _plain(account.deliveries),
         "uncollected": {
             "count": len(account.uncollected),

@@ -16,6 +16,7 @@ from bridge.blame import Caller
 from bridge.errors import StorageError
 from bridge.ledger import Ledger, drift, summary
 from bridge.ledger.drift import DriftRow
+from bridge.ledger.serving import NONE, Feeds, of_settings, serving
 from bridge.ledger.summary import (
     AccountRow,
     ComponentRow,
@@ -50,8 +51,10 @@ class AccountStatus:
 
     name: str
     caller: Caller
-    serve: str
-    shadow: str
+    feeds: Feeds
+    """Which feed serves now, and which is its shadow."""
+    settings_feeds: Feeds
+    """The same as the settings say: the ledger's word counts where a move was made."""
     row: AccountRow
     mailbox_trouble: str | None
     disk_trouble: str | None
@@ -71,6 +74,16 @@ class AccountStatus:
     not_taken: tuple[str, ...]
     """State files that lie in `statin` for long."""
     cut_off: tuple[CutOff, ...]
+
+    @property
+    def serve(self) -> str:
+        """The serving feed's name; `none` where no feed serves."""
+        return self.feeds.serve or NONE
+
+    @property
+    def shadow(self) -> str:
+        """The shadow feed's name; empty where there is none."""
+        return self.feeds.shadow or ""
 
     @property
     def trouble(self) -> str | None:
@@ -161,17 +174,17 @@ def _account(
     disk_trouble: str | None,
 ) -> AccountStatus:
     name = own.name
-    row = summary.of_account(connection, name)
+    row, feeds = summary.of_account(connection, name), serving(connection, own)
     lying, mailbox_trouble = _mailbox(settings, own, row.mailbox_mark, now)
     return AccountStatus(
         name=name,
         caller=caller_of(settings, own),
-        serve=own.serve,
-        shadow=own.shadow,
+        feeds=feeds,
+        settings_feeds=of_settings(own),
         row=row,
         mailbox_trouble=mailbox_trouble,
         disk_trouble=disk_trouble,
-        deliveries=summary.deliveries_by_state(connection, name, serving=own.serve),
+        deliveries=summary.deliveries_by_state(connection, name, serving=feeds.serve),
         uncollected=tuple(summary.uncollected(connection, name)),
         held_back=tuple(summary.held_back(connection, name)),
         not_acknowledged=tuple(summary.not_acknowledged(connection, name)),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.ledger.serving import in_words
 from bridge.status import blaming
 from bridge.status.facts import AccountStatus, Status
 from bridge.status.words import counted, safe, size, span
@@ -267,6 +268,17 @@ def _not_taken(_: Status, account: AccountStatus) -> Finding | None:
     )
 
 
+def _moved(_: Status, account: AccountStatus) -> Finding | None:
+    if account.feeds == account.settings_feeds:
+        return None
+    return Finding(
+        account=account.name,
+        what=f"The last move made {in_words(account.feeds)}, and the settings say "
+        f"{in_words(account.settings_feeds)}",
+        advice="The move counts. Write what it made into the settings file",
+    )
+
+
 MACHINE_RULES: tuple[Callable[[Status], Finding | None], ...] = (
     _disk,
     _hub,
@@ -288,4 +300,5 @@ ACCOUNT_RULES: tuple[Callable[[Status, AccountStatus], Finding | None], ...] = (
     _not_acknowledged,
     _unrecognised,
     _not_taken,
+    _moved,
 )

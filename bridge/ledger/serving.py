@@ -1,0 +1,123 @@
+"""Which feed fills an account's mailbox: what the settings say, until the first move.
+
+From the first cutover or rollback on the ledger's word counts, whatever the settings say. It is
+told by an event and stands in the account's row. With it the rows of the feed that begins to serve
+are brought back to where the flow takes them up: what was only recorded so far is to be placed.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Table, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from bridge.chain import Detail
+from bridge.ledger import events
+from bridge.ledger.schema import account, attachment, delivery, placed_file
+from bridge.model import DeliveryState, FeedName
+from bridge.settings import AccountSettings
+
+CHANGED = "serving feed changed"
+
+NONE = "none"
+"""How nothing is written where a feed is named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feeds:
+    """Which feed serves an account and which is its shadow, where there is one."""
+
+    serve: FeedName | None
+    """None after a rollback into a folder: the mailbox is not filled until the next cutover."""
+    shadow: FeedName | None
+
+
+def of_settings(own: AccountSettings) -> Feeds:
+    """Return the feeds that an account's settings name."""
+    return Feeds(serve=FeedName(own.serve), shadow=FeedName(own.shadow) if own.shadow else None)
+
+
+def serving(connection: Connection, own: AccountSettings) -> Feeds:
+    """Return the feeds of an account as they are now: by the ledger's word, else the settings'."""
+    return moved_to(connection, own.name) or of_settings(own)
+
+
+def moved_to(connection: Connection, name: str) -> Feeds | None:
+    """Return the feeds of an account by the last move; None if it was never moved."""
+    columns = (account.c.serving_feed, account.c.shadow_feed)
+    row = connection.execute(select(*columns).where(account.c.name == name)).first()
+    if row is None or row.serving_feed is None:
+        return None
+    return Feeds(serve=_feed(row.serving_feed), shadow=_feed(row.shadow_feed))
+
+
+def change_serving(
+    connection: Connection,
+    name: str,
+    *,
+    serve: FeedName | None,
+    shadow: FeedName | None,
+    actor: str,
+    at: datetime,
+) -> None:
+    """Let another feed serve an account from now on, and say so in an event.
+
+    For whoever has the account's turns `inbound`, `outbound` and `hub`: a round that looked the
+    feeds up before would go on with the old ones.
+    """
+    feeds = Feeds(serve=serve, shadow=shadow)
+    note_serving(connection, name, feeds)
+    events.record(connection, name, CHANGED, at=at, actor=actor, also=as_detail(feeds))
+
+
+def note_serving(connection: Connection, name: str, feeds: Feeds) -> None:
+    """Write down which feeds an account has now, and have placed what was only recorded."""
+    values = {"serving_feed": feeds.serve or NONE, "shadow_feed": feeds.shadow or NONE}
+    statement = insert(account).values(name=name, capped_slices=[], **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+    if feeds.serve is not None:
+        for table in (delivery, attachment):
+            _take_up(connection, table, name, feeds.serve)
+
+
+def _take_up(connection: Connection, table: Table, name: str, feed: FeedName) -> None:
+    """Bring rows of this feed that were fetched, and neither placed nor collected, back to seen."""
+    on_its_way = (
+        select(placed_file.c.id)
+        .where(
+            placed_file.c.account == name,
+            placed_file.c.feed == feed,
+            placed_file.c.hub_id == table.c.hub_id,
+            placed_file.c.state == "placing",
+        )
+        .exists()
+    )
+    recorded = (
+        (table.c.account == name)
+        & (table.c.feed == feed)
+        & (table.c.state == DeliveryState.FETCHED)
+        & ~on_its_way
+    )
+    fresh = {"attempts": 0, "next_attempt_at": None, "trouble": None}
+    connection.execute(
+        update(table).where(recorded).values(state=DeliveryState.SEEN, fetched_at=None, **fresh)
+    )
+
+
+def as_detail(feeds: Feeds) -> Detail:
+    """Return feeds as an event tells them."""
+    return {"serve": feeds.serve or NONE, "shadow": feeds.shadow or NONE}
+
+
+def from_detail(detail: Detail) -> Feeds:
+    """Return the feeds of which an event tells."""
+    return Feeds(serve=_feed(detail["serve"]), shadow=_feed(detail["shadow"]))
+
+
+def in_words(feeds: Feeds) -> str:
+    """Return feeds as the settings write them."""
+    return f'serve = "{feeds.serve or NONE}", shadow = "{feeds.shadow or ""}"'
+
+
+def _feed(name: object) -> FeedName | None:
+    return None if name == NONE else FeedName(str(name))
