@@ -12,11 +12,13 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bridge.durable import lock, removed_unless_whole, storage, sync_folder, write_file
 from bridge.errors import BridgeError, LedgerError, StorageError
 from bridge.facade.hostkeys import load_host_keys
 from bridge.facade.ssh import legacy_algorithms_available
+from bridge.feeds.legacy import open_reader
 from bridge.hub import HubReader
 from bridge.ledger import Ledger
 from bridge.ledger.serving import in_words, of_settings, serving
@@ -24,9 +26,11 @@ from bridge.naming import parse_profile
 from bridge.settings import (
     AccountSettings,
     FtpSettings,
+    LegacySettings,
     Settings,
     SftpSettings,
     WebSettings,
+    is_loopback,
     read_profile,
 )
 
@@ -120,6 +124,22 @@ def _account(settings: Settings, own: AccountSettings) -> Iterator[Finding]:
     yield secret
     if secret.verdict is Verdict.OK:
         yield from _hub(settings, own)
+    if own.legacy is not None:
+        yield from _old_mailbox(own, own.legacy)
+
+
+def _old_mailbox(own: AccountSettings, legacy: LegacySettings) -> Iterator[Finding]:
+    name = f"account {own.name}: old mailbox"
+    address = urlsplit(legacy.url)
+    if address.scheme == "ftp" and not is_loopback(address.hostname or ""):
+        advice = "nothing is encrypted on the way, the password neither: use ftps:// if it can"
+        yield Finding(name, Verdict.WARNING, advice)
+    yield _finding(name, lambda: _look_into(own, legacy))
+
+
+def _look_into(own: AccountSettings, legacy: LegacySettings) -> str:
+    with open_reader(legacy, parse_profile(read_profile(own.profile))) as mailbox:
+        return f"{legacy.url} {mailbox.in_words()}"
 
 
 def _moved(path: Path, own: AccountSettings) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import pytest
 
 from bridge.sandbox.server import Sandbox
 from tests.accounts import Office, Offices, no_waiting
+from tests.old_mailboxes import Servers, old_servers
 
 # A slow machine is no failure.
 hypothesis.settings.register_profile(
@@ -30,6 +31,13 @@ def open_account(sandbox: Sandbox, tmp_path: Path) -> Iterator[Offices]:
     with no_waiting():
         yield offices
     offices.close()
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Give old mailboxes behind real servers."""
+    with old_servers(tmp_path_factory.mktemp("old-mailboxes")) as servers:
+        yield servers
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 
-def require_program(name: str) -> str:
-    """Return the path of a program that the test needs."""
-    path = shutil.which(name)
+def require_program(name: str, *, also: str = "") -> str:
+    """Return the path of a program that the test needs; `also` is a folder to look into."""
+    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{also}")
     if path is None:
         message = f"{name} is not installed"
         if os.environ.get("EFACT_REQUIRE_CLIENTS") == "1":

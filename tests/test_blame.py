@@ -12,6 +12,10 @@ from bridge.errors import (
     HubAwayError,
     InvoiceError,
     LedgerError,
+    OldMailboxAwayError,
+    OldMailboxFileError,
+    OldMailboxRefusedError,
+    OldMailboxUnwritableError,
     PortTakenError,
     RcfFileError,
     SettingsError,
@@ -45,6 +49,10 @@ CALLER = Caller(account="town", issuer="hub_0012", base_url="https://efact.aoc.c
         (UnclearAnswerError, Fault.HUB_AWAY),
         (HubListError, Fault.HUB_AWAY),
         (AccountError, Fault.ACCOUNT),
+        (OldMailboxAwayError, Fault.OLD_MAILBOX_AWAY),
+        (OldMailboxRefusedError, Fault.OLD_MAILBOX_REFUSED),
+        (OldMailboxUnwritableError, Fault.OLD_MAILBOX_REFUSED),
+        (OldMailboxFileError, Fault.INVOICE),
         (SettingsError, Fault.LOCAL),
         (LedgerError, Fault.LOCAL),
         (StorageError, Fault.LOCAL),
@@ -74,7 +82,10 @@ def test_a_trouble_without_a_code_keeps_the_status() -> None:
     assert fault_of(said(9876, "?", 500), otherwise=Fault.INVOICE) is Fault.INVOICE
 
 
-@pytest.mark.parametrize("fault", [Fault.RCF_FILE, Fault.LOCAL])
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.RCF_FILE, Fault.LOCAL, Fault.OLD_MAILBOX_AWAY, Fault.OLD_MAILBOX_REFUSED],
+)
 def test_the_aoc_is_not_asked_about_what_it_cannot_mend(fault: Fault) -> None:
     assert blame("x", otherwise=fault, caller=CALLER).support is None
 

@@ -307,6 +307,9 @@ def test_an_open_door_needs_tls_or_a_yes(file: Path) -> None:
         ('url = "ftp://u:secret@host/"', "url"),
         ('url = "https://host/"', "url"),
         ('url = "ftp://"', "url"),
+        ('url = "file://archive/old"', "url"),
+        ('url = "ftps://host/"\ncertificate = "SHA256:abc"', "certificate"),
+        (f'url = "ftp://host/"\ncertificate = "SHA256:{"0a" * 32}"', "certificate"),
         ('url = "ftp://host/"\npasword_file = "x"', "pasword_file"),
     ],
 )
@@ -321,6 +324,7 @@ def test_a_wrong_old_mailbox_is_refused(file: Path, lines: str, offender: str) -
         f'url = "sftp://u@host:22/"\nhost_key = "{user_key()[1]}"',
         'url = "sftp://u@host/"\nhost_key = "SHA256:abc"',
         'url = "ftps://host/"\npassword_file = ""',
+        f'url = "ftps://host/"\ncertificate = "SHA256:{"0A:" * 31}0A"',
         'url = "file:///srv/old"',
     ],
 )

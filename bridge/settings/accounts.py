@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -29,13 +30,15 @@ class LegacySettings(Section):
     url: str
     password_file: OptionalPath = None
     host_key: str = ""
+    certificate: str = ""
 
     @field_validator("url")
     @classmethod
     def _is_address(cls, value: str) -> str:
         parts = urlsplit(value)
         known = parts.scheme in ("sftp", "ftp", "ftps") and parts.hostname and parts.port != 0
-        if not known and not (parts.scheme == "file" and parts.path):
+        is_folder = parts.scheme == "file" and parts.netloc in ("", "localhost")
+        if not known and not (is_folder and parts.path.startswith("/")):
             raise ValueError("sftp://user@host/, ftp://, ftps:// or file:///folder is wanted")
         if parts.password is not None:
             raise ValueError('no password belongs into this address: use "password_file"')
@@ -48,10 +51,20 @@ class LegacySettings(Section):
             raise ValueError('a public key ("ssh-ed25519 AAAA…") or "SHA256:…" is wanted')
         return value
 
+    @field_validator("certificate")
+    @classmethod
+    def _is_fingerprint(cls, value: str) -> str:
+        if value and not re.fullmatch(r"SHA256:(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}", value):
+            raise ValueError('a fingerprint is wanted: "SHA256:" and 64 hexadecimal digits')
+        return value
+
     @model_validator(mode="after")
     def _known_host(self) -> Self:
-        if urlsplit(self.url).scheme == "sftp" and not self.host_key:
+        scheme = urlsplit(self.url).scheme
+        if scheme == "sftp" and not self.host_key:
             raise wrong("an sftp:// address needs the server's public key here", "host_key")
+        if self.certificate and scheme != "ftps":
+            raise wrong("only an ftps:// address has a certificate", "certificate")
         return self
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bridge.errors import SettingsError
-from bridge.feeds.legacy.address import Address, parse_address
+from bridge.feeds.legacy.address import parse_address
 from bridge.feeds.legacy.folder import FolderLine, WritableFolderLine
+from bridge.feeds.legacy.ftp import FtpLine, WritableFtpLine
 from bridge.feeds.legacy.lines import PATIENCE, Line, Patience, WritableLine
 from bridge.feeds.legacy.reader import OldMailboxReader
 from bridge.feeds.legacy.sftp import SftpLine, WritableSftpLine
@@ -54,7 +54,7 @@ def _line(legacy: LegacySettings, patience: Patience) -> Line:
     password = _password(legacy)
     if address.scheme == "sftp":
         return SftpLine(address, host_key=legacy.host_key, password=password, patience=patience)
-    raise _not_yet(address)
+    return FtpLine(address, certificate=legacy.certificate, password=password, patience=patience)
 
 
 def _writable_line(legacy: LegacySettings, patience: Patience) -> WritableLine:
@@ -66,11 +66,9 @@ def _writable_line(legacy: LegacySettings, patience: Patience) -> WritableLine:
         return WritableSftpLine(
             address, host_key=legacy.host_key, password=password, patience=patience
         )
-    raise _not_yet(address)
-
-
-def _not_yet(address: Address) -> SettingsError:
-    return SettingsError(f"{address.url}: this version cannot use FTP as the old mailbox yet")
+    return WritableFtpLine(
+        address, certificate=legacy.certificate, password=password, patience=patience
+    )
 
 
 def _password(legacy: LegacySettings) -> str:

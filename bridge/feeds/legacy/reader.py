@@ -4,7 +4,9 @@ Nothing there is not the same as nothing new: a mailbox without its `out` is a f
 archive that is not there. A broken connection is made once more before anybody hears of it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from bridge.errors import OldMailboxAwayError
@@ -15,6 +17,7 @@ from bridge.feeds.legacy.entries import (
     FileTroubleError,
     Kind,
     NotRead,
+    Row,
     Why,
     digest_of,
     entry_of,
@@ -55,7 +58,7 @@ class OldMailboxReader:
         a `problem`. Raises OldMailboxAwayError also where a live mailbox has no `out`.
         """
         if isinstance(self._line, FolderLine):
-            self._tried(lambda: self._line.rows(b""))
+            self._tried(lambda: self._rows(b""))
             found = everything(self._line.root, self.profile)
             return (entry for entry in found if roles is None or entry.role in roles)
         return self._live(frozenset(Folder) if roles is None else frozenset(roles))
@@ -65,9 +68,10 @@ class OldMailboxReader:
         if entry.problem is not None:
             return NotRead(why=Why.UNREADABLE, reason=entry.problem)
         try:
-            return self._tried(lambda: self._contents(raw_of(entry.path), entry.size))
+            read = self._tried(lambda: self._contents(raw_of(entry.path), entry.size))
         except FileTroubleError as error:
             return NotRead(why=error.why, reason=str(error))
+        return read if read.modified else replace(read, modified=entry.modified)
 
     def look(self, path: str) -> Entry | None:
         """Return what is at a path of the mailbox now; None if nothing, or a folder, is."""
@@ -85,6 +89,16 @@ class OldMailboxReader:
         """
         return self._tried(self._folders)
 
+    def in_words(self) -> str:
+        """Return what is there, for people: the folders and how many files."""
+        counted = Counter(entry.role for entry in self.entries())
+        parts = [f"{counted[role]} in {role}" for role in Folder if counted[role]]
+        if counted[None]:
+            parts.append(f"{counted[None]} elsewhere")
+        folders = sorted(path for paths in self.folders().values() for path in paths)
+        there = f"lets us in; folders: {', '.join(folders)}" if folders else "can be read"
+        return f"{there}; files: {', '.join(parts) or 'none'}"
+
     def connect(self) -> None:
         """Connect now rather than when something is asked for."""
         if not self._connected:
@@ -98,7 +112,7 @@ class OldMailboxReader:
 
     def _folders(self) -> dict[Folder, tuple[str, ...]]:
         found: dict[Folder, list[str]] = {}
-        for row in sorted(self._line.rows(b""), key=lambda row: row.name):
+        for row in sorted(self._rows(b""), key=lambda row: row.name):
             name = readable_bytes(row.name)
             role = self.profile.role_of(name)
             if role is not None and row.kind is Kind.FOLDER:
@@ -117,10 +131,17 @@ class OldMailboxReader:
                 yield from self._folder(path.encode(), role)
 
     def _folder(self, path: bytes, role: Folder) -> Iterator[Entry]:
-        rows = self._tried(lambda: self._line.rows(path))
+        rows = self._tried(lambda: self._rows(path))
         for row in sorted(rows, key=lambda row: row.name):
             if row.kind is not Kind.FOLDER and not is_our_temporary(row.name):
                 yield entry_of(path, row, role)
+
+    def _rows(self, folder: bytes) -> list[Row]:
+        """List a folder that must be there: a folder that cannot be listed is no empty one."""
+        try:
+            return self._line.rows(folder)
+        except FileTroubleError as error:
+            raise OldMailboxAwayError(str(error)) from error
 
     def _contents(self, path: bytes, size: int | None) -> Contents:
         if size is not None and size > MAX_BYTES:

@@ -26,6 +26,9 @@ NO_SUCH_FILE = 2
 
 _BROKEN = (OSError, EOFError, ValueError, paramiko.SSHException, SFTPError, ftplib.Error)
 
+_BROKEN_REPLIES = ("421", "425", "426")
+"""Of FTP: the server hangs up, or a data connection failed."""
+
 
 class BrokenLineError(OldMailboxAwayError):
     """The connection broke; another one may do."""
@@ -49,9 +52,11 @@ def network(where: str, what: str, *, writing: bool = False) -> Iterator[None]:
     except SftpStatusError as error:
         gone = error.code == NO_SUCH_FILE
         raise _said_no(where, what, _text(error), gone=gone, writing=writing) from error
-    except ftplib.error_perm as error:
+    except (ftplib.error_perm, ftplib.error_temp) as error:
         if str(error).startswith("530"):
             raise OldMailboxRefusedError(f"{where}: {what}: {error}") from error
+        if str(error).startswith(_BROKEN_REPLIES):
+            raise BrokenLineError(f"{where}: {what}: {error}") from error
         raise _said_no(where, what, str(error), gone=False, writing=writing) from error
     except TimeoutError as error:
         raise OldMailboxAwayError(f"{where}: {what}: no answer in time") from error

@@ -28,7 +28,7 @@ class Watch:
         """Cut the connection off if the block takes longer; raises TimeoutError then."""
         due = time.monotonic() + seconds
         with self._changed:
-            self._due = due
+            before, self._due = self._due, due
             if due < self._looks_at:
                 self._changed.notify()
         try:
@@ -39,13 +39,14 @@ class Watch:
             raise
         finally:
             with self._changed:
-                self._due = None
+                self._due = before
 
     def end(self) -> None:
         """Watch no more."""
         with self._changed:
             self._ended = True
             self._changed.notify()
+        self._thread.join()
 
     def _run(self) -> None:
         with self._changed:

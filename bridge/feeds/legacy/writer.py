@@ -7,8 +7,16 @@ must look. A file is written under a name that readers of ours pass over, and ap
 
 from contextlib import suppress
 
-from bridge.errors import OldMailboxFileError, OldMailboxUnwritableError
-from bridge.feeds.legacy.entries import Entry, digest_of, joined, our_temporary, shown
+from bridge.errors import BridgeError, OldMailboxFileError, OldMailboxUnwritableError
+from bridge.feeds.legacy.entries import (
+    Entry,
+    FileTroubleError,
+    Why,
+    digest_of,
+    joined,
+    our_temporary,
+    shown,
+)
 from bridge.feeds.legacy.lines import WritableLine
 from bridge.feeds.legacy.reader import OldMailboxReader
 from bridge.filename import raw_of, storable
@@ -23,12 +31,17 @@ class OldMailboxWriter(OldMailboxReader):
         super().__init__(line, profile)
         self._writing = line
         self._known: dict[Folder, bytes] = {}
+        self._renaming: bytes | None = None
+        """A file that was written whole and of whose new name nobody heard yet: if it is not
+        there any more, it had got its name, and whoever reads there has taken it."""
 
     def put(self, role: Folder, name: str, content: bytes) -> str:
         """Write a file into a folder of the mailbox, whole or not at all; return its path.
 
-        A folder that is not there is made. Raises OldMailboxFileError where the name has other
-        bytes already, OldMailboxUnwritableError where it cannot be written.
+        A folder that is not there is made. What reads there may take the file at once, so that
+        after a crash nobody can tell whether it was put: to put it again is up to the caller.
+        Raises OldMailboxFileError where the name has other bytes already,
+        OldMailboxUnwritableError where it cannot be written.
         """
         raw = _safe_name(name)
         return self._tried(lambda: self._put(role, raw, content))
@@ -59,22 +72,32 @@ class OldMailboxWriter(OldMailboxReader):
     def _put(self, role: Folder, name: bytes, content: bytes) -> str:
         folder = self._folder_for(role)
         target, temporary = joined(folder, name), joined(folder, our_temporary(name))
-        digest = digest_of(content)
-        if self._line.look(target) is None:
-            self._write(temporary, content)
-            self._writing.rename(temporary, target)
-        else:
+        if self._line.look(target) is not None:
+            self._refuse_other(target, digest_of(content))
             self._writing.remove(temporary)
-        self._refuse_other(target, digest)
+        elif self._renaming != temporary or self._line.look(temporary) is not None:
+            self._write(temporary, content)
+            self._renaming = temporary
+            self._writing.rename(temporary, target)
+            self._look_back(target, digest_of(content))
+        self._renaming = None
         return storable(target)
+
+    def _look_back(self, target: bytes, digest: Digest) -> None:
+        """Read what was put; the other side may be quick and have taken it."""
+        try:
+            self._refuse_other(target, digest)
+        except FileTroubleError as error:
+            if error.why is not Why.GONE:
+                raise
 
     def _write(self, temporary: bytes, content: bytes) -> None:
         """Write the temporary file and read it back; of what could not be written nothing stays."""
         try:
             self._writing.write(temporary, content)
             self._refuse_half(temporary, content)
-        except OldMailboxUnwritableError:
-            with suppress(OldMailboxUnwritableError):  # what went wrong before is the news
+        except BridgeError:
+            with suppress(BridgeError):  # what went wrong before is the news
                 self._writing.remove(temporary)
             raise
 
