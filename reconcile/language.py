@@ -22,7 +22,6 @@ from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
-from babel.units import format_unit
 
 LANGUAGES = ("en", "ca", "es")
 LOCALE_FOLDER = Path(__file__).parent / "locale"
@@ -34,7 +33,9 @@ _DAY = {"en": "yyyy-MM-dd", "ca": "dd/MM/yyyy", "es": "dd/MM/yyyy"}
 _DIGITS = 20
 """Before the comma; what is longer is no amount, and would be a very long text."""
 
-_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+_DAYS_FROM = 2 * 86400
+"""Seconds; what is shorter is told in hours: 24 h, 36 h."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,25 +124,21 @@ class Language:
         return format_datetime(value, f"{_DAY[self.code]} HH:mm", tzinfo=ZONE, locale=self._locale)
 
     def duration(self, seconds: float) -> str:
-        """Return a duration in two units at most: `3 hrs 12 mins`."""
+        """Return a duration in two units at most: `40 s`, `3 h 12 min`, `24 h`, `2 d 3 h`."""
         rest, parts = round(abs(seconds)), []
-        for unit, length in _UNITS:
+        units = _UNITS if rest >= _DAYS_FROM else _UNITS[1:]
+        for unit, length in units:
             count, rest = divmod(rest, length)
             if count:
-                parts.append(self._unit(count, unit))
+                parts.append(f"{self.number(count)} {unit}")
             elif parts:
                 break
-            if len(parts) == 2:  # noqa: PLR2004
-                break
         sign = "−" if seconds < 0 and parts else ""
-        return sign + (" ".join(parts) or self._unit(0, "second"))
+        return sign + (" ".join(parts[:2]) or "0 s")
 
     def names(self, names: Iterable[str]) -> str:
         """Return a list of names: `A, B and C`."""
         return format_list(list(names), locale=self._locale)
-
-    def _unit(self, count: int, unit: str) -> str:
-        return format_unit(count, f"duration-{unit}", length="short", locale=self._locale)
 
 
 @cache

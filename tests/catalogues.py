@@ -51,7 +51,7 @@ def update(code: str) -> None:
     """Bring a catalogue up to what the code says."""
     path, template = catalogue(code), wanted()
     kept = stored(code) if path.exists() else Catalog(locale=code)
-    kept.update(template, no_fuzzy_matching=True)
+    kept.update(template, no_fuzzy_matching=True, update_creation_date=False)
     kept.obsolete.clear()
     out = BytesIO()
     write_po(out, kept, sort_output=False, sort_by_file=True, include_lineno=False, width=100)

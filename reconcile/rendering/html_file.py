@@ -28,7 +28,10 @@ MOST_ROWS = 5_000
 
 _LONGEST_LINE = 1_000
 
-_TYPED = re.compile(r"(--[a-z]+|efact-[a-z]+ [a-z]+|\b[a-z]+_[a-z_]+\b|\bnifs\b|\[reconcile\])")
+TYPED = re.compile(
+    r"(--[a-z]+|efact-(?:bridge|reconcile) (?:accept|check|learn|serve)"
+    r"|\b[a-z]+_[a-z_]+\b|\bnifs\b|\[reconcile\])"
+)
 """Options, commands and settings in our sentences."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -134,7 +137,7 @@ def _environment(language: Language) -> Environment:
 
 def _commands(text: str) -> Markup:
     """Return a sentence of ours with what is typed or set in it marked as such."""
-    parts = _TYPED.split(text)
+    parts = TYPED.split(text)
     marked = (
         Markup('<code class="option">{}</code>').format(part) if place % 2 else escape(part)
         for place, part in enumerate(parts)

@@ -109,10 +109,10 @@ def _reason(mark: str, told: sentences.Told, language: Language) -> RenderableTy
     text = Text()
     text.append(told.says, "bold")
     if told.which:
-        text.append(f"\n{language.say('Which: {names}', names=told.which)}")
+        text.append("\n").append(language.say("Which: {names}", names=told.which))
     if told.said:
-        text.append(f"\n{language.say('It said: {said}', said=told.said)}")
-    text.append(f"\n{told.advice}", "dim")
+        text.append("\n").append(language.say("It said: {said}", said=told.said))
+    text.append("\n").append(told.advice, "dim")
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -280,7 +280,7 @@ def _gaps(report: Report, language: Language) -> Iterator[RenderableType]:
 
 def _more(count: int, language: Language) -> Iterator[Text]:
     if count > 0:
-        says = language.say("and {count} more: --format html, xlsx or csv lists all", count=count)
+        says = language.say("and {count} more: --format xlsx or csv lists all", count=count)
         yield Text(says, "dim")
 
 

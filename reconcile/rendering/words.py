@@ -138,7 +138,10 @@ REASONS: Mapping[ReasonKind, Cause] = {
             "{count} invoice differs between the two sides.",
             "{count} invoices differ between the two sides.",
         ),
-        Message("Compare the values in the list; report or accept each of them."),
+        Message(
+            "Compare the values in the list. Report each of them, or accept it with "
+            "efact-reconcile accept."
+        ),
     ),
     ReasonKind.STATE_MISMATCH: Cause(
         Message(
@@ -215,9 +218,7 @@ REASONS: Mapping[ReasonKind, Cause] = {
             "Both sides were seen together for {count} day; the settings ask for {wanted}.",
             "Both sides were seen together for {count} days; the settings ask for {wanted}.",
         ),
-        Message(
-            "Let both sides be recorded for longer. The setting is min_days under [reconcile]."
-        ),
+        Message("Let both sides be recorded longer. The setting is min_days under [reconcile]."),
     ),
     ReasonKind.ENTITY_NOT_SEEN: Cause(
         Message(
@@ -273,35 +274,28 @@ PARITIES: Mapping[Parity, Term] = {
 FIELDS: Mapping[str, Message] = {
     "number": Message("invoice number"),
     "series": Message("series"),
-    "issue_date": Message("invoice date"),
     "date": Message("invoice date"),
-    "amount": Message("amount"),
     "total": Message("total"),
     "currency": Message("currency"),
     "seller_nif": Message("supplier's tax id"),
-    "supplier_nif": Message("supplier's tax id"),
     "buyer_nif": Message("receiver's tax id"),
-    "receiver_nif": Message("receiver's tax id"),
     "accounting_office": Message("accounting office"),
     "managing_body": Message("managing body"),
     "processing_unit": Message("processing unit"),
+    "version": Message("version of the format"),
     "lines": Message("invoice lines"),
+    "line": Message("invoice line"),
     "signature": Message("signature"),
-    "signed": Message("signature"),
     "attachment": Message("attachment"),
     "attachments": Message("attachments"),
     "receipt": Message("receipt"),
     "registration_number": Message("registration number"),
     "registered_at": Message("registration date"),
-    "registration_date": Message("registration date"),
     "register_number": Message("accounting register number"),
     "state": Message("state"),
-    "states": Message("states"),
     "reason": Message("reason of rejection"),
     "reason_code": Message("reason code"),
     "paid_on": Message("payment date"),
-    "name": Message("file name"),
-    "content": Message("content"),
     "xml": Message("XML content"),
 }
 
