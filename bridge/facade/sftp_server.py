@@ -1,9 +1,9 @@
 """The requests of SFTP version 3, answered from one visit to a mailbox.
 
-Requests are read as they come, answered in order, and the replies sent together: a client that
-keeps many in flight is served without a round of small packets. Whatever goes wrong in a request
-becomes its status in one place (`_answer`). When the channel ends while an upload is open, that
-upload is cut off: only CLOSE finishes one.
+What comes is fed in and answered request by request, in order; whoever asks for the answers
+decides when they are sent. Whatever goes wrong in a request becomes its status in one place
+(`_reply`). When the channel ends while an upload is open, that upload is cut off: only CLOSE
+finishes one.
 """
 
 import errno
@@ -12,7 +12,6 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
@@ -28,9 +27,6 @@ _ROWS_AT_ONCE = 100
 """Names in a READDIR reply: fewer cost rounds, more do not fit the packets of old clients."""
 
 _MOST_HANDLES = 256
-_RECEIVE = 256 * 1024
-_FLUSH = 512 * 1024
-"""Bytes of replies that are collected before they are sent, whatever else has come."""
 
 _EXTENSIONS = {
     "posix-rename@openssh.com": "1",
@@ -54,18 +50,6 @@ _ERRNO_CODES: Mapping[int | None, Status] = {
 }
 
 
-class Pipe(Protocol):
-    """The two ways of a channel that are needed here."""
-
-    def recv(self, nbytes: int, /) -> bytes:
-        """Return what has come, or nothing at the end."""
-        ...
-
-    def sendall(self, s: bytes, /) -> object:
-        """Send all of it; OSError when the other side has gone."""
-        ...
-
-
 @dataclass(slots=True)
 class _Fetch:
     download: Download
@@ -82,52 +66,49 @@ _Handle = _Fetch | Upload | _Listing
 
 
 class SftpServer:
-    """Serves one SFTP channel until it ends."""
+    """Serves one SFTP channel. For one thread at a time."""
 
-    def __init__(self, pipe: Pipe, visit: Visit) -> None:
-        self._pipe = pipe
+    def __init__(self, visit: Visit) -> None:
         self._visit = visit
         self._handles: dict[bytes, _Handle] = {}
         self._numbers = itertools.count(1)
         self._buffer = bytearray()
 
-    def serve(self) -> None:
-        """Answer requests until the client ends or is lost."""
-        try:
-            while chunk := self._pipe.recv(_RECEIVE):
-                self._buffer += chunk
-                self._answer_all()
-        except (OSError, EOFError, BadMessage):
-            log.debug("SFTP channel lost", user=self._visit.session.user)
-        finally:
-            self._end()
+    @property
+    def unanswered(self) -> int:
+        """Bytes that came and are not answered."""
+        return len(self._buffer)
 
-    def _answer_all(self) -> None:
-        replies, size = [], 0
-        for request in self._requests():
-            reply = self._answer(request)
-            replies.append(reply)
-            size += len(reply)
-            if size >= _FLUSH:
-                self._pipe.sendall(b"".join(replies))
-                replies, size = [], 0
-        if replies:
-            self._pipe.sendall(b"".join(replies))
+    def feed(self, data: bytes) -> None:
+        """Take bytes of the client."""
+        self._buffer += data
 
-    def _requests(self) -> Iterator[bytes]:
-        """Take the complete requests out of the buffer; BadMessage ends the session."""
-        buffer, start = self._buffer, 0
-        while len(buffer) - start >= 4:  # noqa: PLR2004  (bytes of the length)
-            end = start + 4 + int.from_bytes(buffer[start : start + 4], "big")
-            if not start + 4 < end <= start + 4 + wire.LONGEST_PACKET:
-                raise BadMessage
-            if end > len(buffer):
-                break
-            yield bytes(buffer[start + 4 : end])
-            start = end
-        del buffer[:start]
+    def answer(self) -> bytes | None:
+        """Answer the next request, or return None where none is complete.
 
-    def _answer(self, request: bytes) -> bytes:
+        Raises BadMessage where there can be none: the session has to end.
+        """
+        buffer = self._buffer
+        if len(buffer) < 4:  # noqa: PLR2004  (bytes of the length)
+            return None
+        length = int.from_bytes(buffer[:4], "big")
+        if not 0 < length <= wire.LONGEST_PACKET:
+            raise BadMessage
+        if len(buffer) < 4 + length:
+            return None
+        with memoryview(buffer) as view:
+            request = bytes(view[4 : 4 + length])
+        del buffer[: 4 + length]
+        return self._reply(request)
+
+    def end(self) -> None:
+        """End the session: uploads that are open are cut off."""
+        for handle in self._handles.values():
+            self._drop(handle)
+        self._handles.clear()
+        self._visit.end()
+
+    def _reply(self, request: bytes) -> bytes:
         """Answer one request; every error of every request ends here as its status."""
         fields = Reader(request)
         kind = fields.byte()
@@ -304,12 +285,6 @@ class SftpServer:
         os.close(handle.download.fd)
         if handle.sent >= handle.size:  # some clients go without a CLOSE
             self._visit.fetched(handle.download, size=handle.size)
-
-    def _end(self) -> None:
-        for handle in self._handles.values():
-            self._drop(handle)
-        self._handles.clear()
-        self._visit.end()
 
 
 _Handler = Callable[[SftpServer, int, Reader], bytes]

@@ -4,7 +4,6 @@ No shell, exec, forwarding, agent or X11. A session is counted in when the login
 (for a key: after its signature was verified) and out when the connection ends.
 """
 
-import contextlib
 import logging
 import socket
 import threading
@@ -26,6 +25,7 @@ from bridge.facade.access import Access, Reason, Refused
 from bridge.facade.events import DoorEvents, Session, printable, tell
 from bridge.facade.folders import DoorMailbox
 from bridge.facade.sftp_server import SftpServer
+from bridge.facade.ssh_transport import SshTransport
 from bridge.facade.tree import Visit
 
 log = structlog.get_logger()
@@ -71,7 +71,7 @@ def _preferred(kind: str) -> tuple[str, ...]:
     return names
 
 
-class Connection(paramiko.Transport):
+class Connection(SshTransport):
     """An SSH connection from a client; `start` it, and `end` it when it is `over`."""
 
     def __init__(
@@ -113,10 +113,11 @@ class Connection(paramiko.Transport):
         self._doorkeeper.keep_house(self)
 
     def end(self) -> None:
-        """Close it, wait shortly for its channels, and count its session out; safe to repeat."""
+        """Close it, wait shortly for its uploads to be cut off, count it out; safe to repeat."""
         self.close()
         self.sock.close()
-        self._doorkeeper.end()
+        if self.ident is not None:  # it was started
+            self.join(timeout=5)
         if self._ended:
             return
         self._ended = True
@@ -182,7 +183,6 @@ class Doorkeeper(paramiko.ServerInterface):
         self._mailboxes = mailboxes
         self._events = events
         self._channels: list[paramiko.Channel] = []
-        self._threads: list[threading.Thread] = []
         self._tries = 0
         self._key_failed = ""
         self.accepted: Session | None = None
@@ -257,16 +257,12 @@ class Doorkeeper(paramiko.ServerInterface):
         return OPEN_FAILED_RESOURCE_SHORTAGE if full else OPEN_SUCCEEDED
 
     def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
-        """Start SFTP on a channel, in a thread of its own."""
+        """Start SFTP on a channel."""
         session = self._connection.session
-        if name != "sftp" or session is None or len(self._threads) >= _MOST_CHANNELS:
+        if name != "sftp" or session is None or self._connection.serves_sftp(channel):
             return False
         visit = Visit(self._mailboxes[session.account], session, self._events)
-        thread = threading.Thread(
-            target=_serve, args=(channel, visit), name=f"sftp {session.user}", daemon=True
-        )
-        self._threads.append(thread)
-        thread.start()
+        self._connection.serve_sftp(channel, SftpServer(visit))
         return True
 
     def keep_house(self, connection: Connection) -> None:
@@ -274,20 +270,3 @@ class Doorkeeper(paramiko.ServerInterface):
         while (channel := connection.accept(0)) is not None:
             self._channels.append(channel)
         self._channels = [channel for channel in self._channels if not channel.closed]
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-
-    def end(self) -> None:
-        """Wait for the channels' threads: their uploads are cut off then."""
-        for thread in self._threads:
-            thread.join(timeout=5)
-
-
-def _serve(channel: paramiko.Channel, visit: Visit) -> None:
-    try:
-        SftpServer(channel, visit).serve()
-    except Exception:
-        log.exception("an SFTP channel failed", user=visit.session.user)
-    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # the client has gone
-        if not channel.closed:
-            channel.send_exit_status(0)
-        channel.close()

@@ -1,0 +1,161 @@
+"""How SSH packets pass the socket: read in bulk, sent together, and never waited for.
+
+paramiko reads each packet in pieces and waits until each of its own is sent. Here the packets
+themselves stay paramiko's (ciphers, MACs, numbers), only their bytes take another way: whatever
+has come is read at once; what is to be sent is collected while packets are at hand and goes out
+in one piece when the next would have to be waited for. A client that does not read holds up
+nothing but itself: its bytes wait in a buffer whose size is limited.
+"""
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from paramiko.packet import NeedRekeyException, Packetizer
+from paramiko.ssh_exception import SSHException
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_LONGEST_READ = 512 * 1024
+"""Bytes of one packet, at most: OpenSSH's limit is half of it, RFC 4253 asks for 35,000.
+
+paramiko has no limit, so anyone could make it wait for, and keep, four gigabytes.
+"""
+
+_LONGEST_LINE = 8 * 1024
+"""Bytes of a line before the first packet (RFC 4253: 255)."""
+
+_RECEIVE = 256 * 1024
+_FLUSH = 128 * 1024
+"""Bytes that are sent whatever else is at hand."""
+
+_ENOUGH = 512 * 1024
+"""Bytes that wait for a client that does not read, before it is answered no more."""
+
+_TOO_MUCH = 4 * 1024 * 1024
+"""What a client may make us say without reading any of it: then it is let go."""
+
+_ROUND = 1.0
+"""Seconds between two looks at whether the handshake takes too long."""
+
+
+class Packets(Packetizer):
+    """paramiko's packets over a socket that never blocks."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        sock.setblocking(False)
+        self._sock = sock
+        self._fileno = sock.fileno()
+        self._poll = select.poll()
+        self._poll.register(self._fileno, select.POLLIN)
+        self._came = b""
+        self._position = 0
+        self._to_send = bytearray()
+        self._sending = threading.Lock()
+        self._at_work = False
+        self.on_room: Callable[[], None] = _nothing
+        """Called in the reading thread when there is room again after `is_full`."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the client has not read enough of what it was sent for there to be room."""
+        return len(self._to_send) >= _ENOUGH
+
+    def close(self) -> None:
+        """Close the socket; a thread that waits for it wakes up."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        super().close()
+
+    # Reading: one thread only
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        """Return so many bytes; EOFError when the connection ends before."""
+        if not 0 <= n <= _LONGEST_READ:
+            raise SSHException(f"a packet cannot have {n} bytes")
+        while len(self._came) - self._position < n:
+            nothing_yet = self._position == len(self._came)
+            if not self._receive(_ROUND) and check_rekey and nothing_yet and self.need_rekey():
+                raise NeedRekeyException
+        start, self._position = self._position, self._position + n
+        return self._came[start : self._position]
+
+    def readline(self, timeout: float) -> str:
+        """Return a line, without its end, that comes within so many seconds."""
+        deadline = time.monotonic() + timeout
+        while (end := self._came.find(b"\n", self._position)) < 0:
+            if len(self._came) - self._position > _LONGEST_LINE:
+                raise SSHException("a line without an end")
+            if time.monotonic() >= deadline:
+                raise TimeoutError
+            self._receive(min(_ROUND, timeout))
+        start, self._position = self._position, end + 1
+        return self._came[start:end].removesuffix(b"\r").decode("utf-8")
+
+    def _receive(self, patience: float) -> bool:
+        """Send what is collected, then wait for bytes; tell whether some came."""
+        self._at_work = False  # from here on other threads send for themselves
+        self._flush()
+        if self.closed or self.handshake_timed_out():
+            raise EOFError
+        wanted = select.POLLIN | select.POLLOUT if self._to_send else select.POLLIN
+        self._poll.modify(self._fileno, wanted)
+        happened = self._poll.poll(patience * 1000)
+        self._at_work = True
+        if not happened:
+            return False
+        if happened[0][1] & select.POLLOUT:
+            self._make_room()
+        return happened[0][1] & ~select.POLLOUT != 0 and self._read()
+
+    def _read(self) -> bool:
+        try:
+            chunk = self._sock.recv(_RECEIVE)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if self.closed:
+                raise EOFError from error
+            raise
+        if not chunk:
+            raise EOFError
+        self._came = self._came[self._position :] + chunk
+        self._position = 0
+        return True
+
+    # Sending: any thread
+
+    def write_all(self, out: "ReadableBuffer") -> None:
+        """Send it now or soon; EOFError when the connection is broken."""
+        with self._sending:
+            self._to_send += out
+            if len(self._to_send) > _TOO_MUCH:
+                raise EOFError
+        if not self._at_work or len(self._to_send) >= _FLUSH:
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._sending:
+            if self._to_send:
+                try:
+                    sent = self._sock.send(self._to_send)
+                except BlockingIOError:
+                    return
+                except OSError as error:
+                    raise EOFError from error
+                del self._to_send[:sent]
+
+    def _make_room(self) -> None:
+        self._flush()
+        if not self.is_full:
+            self.on_room()
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,144 @@
+"""paramiko's transport, with SFTP answered in its own thread, which never waits for its client.
+
+A thread a channel, as paramiko has it, costs a hand-over for each packet. Answering in the thread
+that reads must not block there: while keys are exchanged anew nothing but that exchange may be
+sent, and its end is only seen by reading on. So what is to be sent then waits: SFTP's answers in
+their stream, everything else here.
+"""
+
+import socket
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+import paramiko
+from paramiko.common import (
+    MSG_CHANNEL_CLOSE,
+    MSG_CHANNEL_DATA,
+    MSG_CHANNEL_EOF,
+    MSG_CHANNEL_EXTENDED_DATA,
+    MSG_CHANNEL_WINDOW_ADJUST,
+    MSG_USERAUTH_REQUEST,
+)
+
+from bridge.facade.sftp_server import SftpServer
+from bridge.facade.sftp_stream import Stream
+from bridge.facade.ssh_packets import Packets
+
+_MOST_HELD = 1000
+"""Messages that wait for new keys; a client that causes more asks for no good."""
+
+
+class Sendable(Protocol):
+    """What paramiko sends."""
+
+    def asbytes(self) -> bytes:
+        """Return it as it is sent."""
+        ...
+
+
+class Packet(bytes):
+    """A message in the form that it is sent in, as paramiko wants it."""
+
+    def asbytes(self) -> bytes:
+        """Return it."""
+        return self
+
+
+class SshTransport(paramiko.Transport):
+    """An SSH connection whose channels may serve SFTP."""
+
+    packetizer: Packets
+
+    def __init__(
+        self, sock: socket.socket, *, disabled_algorithms: Mapping[str, Iterable[str]]
+    ) -> None:
+        super().__init__(sock, packetizer_class=Packets, disabled_algorithms=disabled_algorithms)
+        self.packetizer.on_room = self._go_on
+        self._streams: dict[int, Stream] = {}
+        self._held: list[Sendable] = []
+
+    def serve_sftp(self, channel: paramiko.Channel, server: SftpServer) -> None:
+        """Answer what comes on a channel from now on."""
+        self._streams[channel.chanid] = Stream(self, channel, server)
+
+    def serves_sftp(self, channel: paramiko.Channel) -> bool:
+        """Tell whether a channel does."""
+        return channel.chanid in self._streams
+
+    def run(self) -> None:
+        """Serve until the connection ends, in whatever way; then end what it left open."""
+        try:
+            super().run()
+        finally:
+            for channel in list(self._streams):
+                self._end_stream(channel)
+
+    # Sending
+
+    @property
+    def has_room(self) -> bool:
+        """Whether data may be sent now: no keys are being exchanged, and the client reads."""
+        return self.clear_to_send.is_set() and not self.packetizer.is_full
+
+    def send(self, packet: bytes) -> None:
+        """Send a packet, or keep it until new keys are agreed upon."""
+        self._send_message(Packet(packet))
+
+    def _send_message(self, data: Sendable) -> None:
+        """Send a message; what must not pass while keys are exchanged waits until they are."""
+        if not self.initial_kex_done or data.asbytes()[0] < MSG_USERAUTH_REQUEST:
+            super()._send_message(data)  # type: ignore[misc]
+            return
+        with self.clear_to_send_lock:
+            if self.clear_to_send.is_set():
+                super()._send_message(data)  # type: ignore[misc]
+            elif len(self._held) < _MOST_HELD:
+                self._held.append(data)
+            else:
+                raise paramiko.SSHException("too many requests while keys are exchanged")
+
+    _send_user_message = _send_message
+
+    def _parse_newkeys(self, m: paramiko.Message) -> None:
+        """Use the new keys, and send what waited for them."""
+        super()._parse_newkeys(m)  # type: ignore[misc]
+        held, self._held = self._held, []
+        for message in held:
+            self._send_message(message)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        for stream in list(self._streams.values()):
+            stream.go_on()
+
+    # What comes on channels; paramiko keeps what nobody asked for without end
+
+    def _data(self, channel: paramiko.Channel, m: paramiko.Message) -> None:
+        if stream := self._streams.get(channel.chanid):
+            stream.came(m.get_binary())
+
+    def _window_adjust(self, channel: paramiko.Channel, m: paramiko.Message) -> None:
+        channel._window_adjust(m)  # type: ignore[attr-defined]
+        if stream := self._streams.get(channel.chanid):
+            stream.go_on()
+
+    def _end_of_data(self, channel: paramiko.Channel, m: paramiko.Message) -> None:
+        channel._handle_eof(m)  # type: ignore[attr-defined]
+        if stream := self._streams.get(channel.chanid):
+            stream.client_is_done()
+
+    def _end_of_channel(self, channel: paramiko.Channel, m: paramiko.Message) -> None:
+        self._end_stream(channel.chanid)
+        channel._handle_close(m)  # type: ignore[attr-defined]
+
+    def _end_stream(self, channel: int) -> None:
+        if stream := self._streams.pop(channel, None):
+            stream.end()
+
+    _channel_handler_table = paramiko.Transport._channel_handler_table | {  # type: ignore[attr-defined]
+        MSG_CHANNEL_DATA: lambda channel, m: channel.transport._data(channel, m),
+        MSG_CHANNEL_EXTENDED_DATA: lambda channel, m: None,
+        MSG_CHANNEL_WINDOW_ADJUST: lambda channel, m: channel.transport._window_adjust(channel, m),
+        MSG_CHANNEL_EOF: lambda channel, m: channel.transport._end_of_data(channel, m),
+        MSG_CHANNEL_CLOSE: lambda channel, m: channel.transport._end_of_channel(channel, m),
+    }
