@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bridge import logs
-from tests.bench.downloads import download_figures
 from tests.bench.figures import Figure, heading
 from tests.bench.flows import pull_figures, push_figures
-from tests.bench.processes import running_hub
-from tests.bench.rig import UnevenError, open_rig
+from tests.bench.processes import UnevenError, running_hub
+from tests.bench.rig import open_rig
 from tests.bench.serving import memory_table, recovery_figures
+from tests.bench.transfers import Amounts, ftp_figures, sftp_figures
 
-PARTS = ("pull", "send", "sftp", "memory", "recovery")
+PARTS = ("pull", "send", "sftp", "ftp", "memory", "recovery")
 INVOICE_SIZE = 20_000
 SMALL_SIZE = 4_000
 """Bytes of an invoice where only their number counts: 100,000 have to fit on the disk."""
@@ -32,8 +32,8 @@ class Scale:
 
     batch: int
     """Invoices of a round of pull and send."""
-    files: int
-    """Files of a download."""
+    transfers: Amounts
+    """Files that pass the doors."""
     passing: int
     """Invoices that pass through `serve` while its memory is looked at."""
     past: int
@@ -41,8 +41,20 @@ class Scale:
     rounds: int
 
 
-FULL = Scale(batch=250, files=2000, passing=2000, past=10_000, rounds=5)
-QUICK = Scale(batch=30, files=200, passing=50, past=500, rounds=1)
+FULL = Scale(
+    batch=250,
+    transfers=Amounts(files=2000, uploads=1000, large=100_000_000, listed=20_000, ftp_files=400),
+    passing=2000,
+    past=10_000,
+    rounds=5,
+)
+QUICK = Scale(
+    batch=30,
+    transfers=Amounts(files=100, uploads=50, large=5_000_000, listed=1000, ftp_files=40),
+    passing=50,
+    past=500,
+    rounds=1,
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -64,7 +76,8 @@ def main(arguments: Sequence[str]) -> int:
         print(figure.line())
     print(
         "\nRatio: our speed ÷ the reference's in the same round (1 is as fast); median and spread "
-        f"of {scale.rounds} alternated rounds after one to warm up."
+        f"of {scale.rounds} alternated rounds after one to warm up. CPU: processor time that our "
+        "server took ÷ that of the reference."
     )
     return 0
 
@@ -81,7 +94,9 @@ def _logging_into(path: Path) -> Iterator[None]:
 def _measure(folder: Path, parts: Sequence[str], scale: Scale) -> list[Figure]:
     figures: list[Figure] = []
     if "sftp" in parts:
-        figures += download_figures(folder, files=scale.files, rounds=scale.rounds)
+        figures += sftp_figures(folder / "sftp", amounts=scale.transfers, rounds=scale.rounds)
+    if "ftp" in parts:
+        figures += ftp_figures(folder / "ftp", amounts=scale.transfers, rounds=scale.rounds)
     if "pull" in parts or "send" in parts:
         figures += _flows(folder, parts, scale)
     if "memory" in parts:

@@ -8,7 +8,7 @@ from statistics import median
 Run = Callable[[int], float]
 """Does one run, of this round, and returns how many seconds the timed part of it took."""
 
-FORM = "{:<40} {:>9}  {:<46} {:>9}  {:>5}  {:<11}  {}"
+FORM = "{:<40} {:>9}  {:<46} {:>9}  {:>5}  {:<11}  {:<7}  {}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,9 @@ class Figure:
     ours: Sequence[float]
     theirs: Sequence[float]
     goal: str = ""
+    our_processor: Sequence[float] = ()
+    their_processor: Sequence[float] = ()
+    """Seconds of processor time that each server took, where that is known."""
     seconds: bool = False
     """Show the seconds themselves instead of a speed."""
 
@@ -41,7 +44,13 @@ class Figure:
             f"{median(ratios):.2f}",
             f"{min(ratios):.2f}–{max(ratios):.2f}",
             self.goal,
+            self._processor(),
         )
+
+    def _processor(self) -> str:
+        if not self.our_processor:
+            return ""
+        return f"{sum(self.our_processor) / max(sum(self.their_processor), 0.01):.2f}"
 
     def _shown(self, seconds: Sequence[float]) -> str:
         took = median(seconds)
@@ -50,7 +59,7 @@ class Figure:
 
 def heading() -> str:
     """Return the line above the figures."""
-    return FORM.format("figure", "ours", "reference", "its", "ratio", "spread", "goal")
+    return FORM.format("figure", "ours", "reference", "its", "ratio", "spread", "goal", "CPU")
 
 
 def alternate(runs: Mapping[str, Run], *, rounds: int) -> dict[str, list[float]]:

@@ -1,4 +1,4 @@
-"""The other processes of a benchmark: its hub, and servers to fetch from."""
+"""The other processes of a benchmark: its hub, servers to fetch from, and clients."""
 
 import json
 import socket
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,10 @@ from bridge.settings import HubSettings
 
 CONNECTIONS = 8
 """To the hub, on either side; the default of `hub.max_connections`."""
+
+
+class UnevenError(Exception):
+    """The two sides did not do the same work: their times cannot be compared."""
 
 
 class HubProcess:
@@ -87,6 +91,36 @@ def running(command: Sequence[str | Path], **options: Any) -> "Iterator[subproce
             process.wait(10)
         process.kill()
         process.communicate()
+
+
+def client(command: Sequence[str], script: str) -> None:
+    """Run a client with a script until it is done; raises UnevenError when it fails."""
+    all_at_once([(command, script)])
+
+
+def all_at_once(clients: Sequence[tuple[Sequence[str], str]]) -> None:
+    """Run clients at the same time, each with its script."""
+    with ExitStack() as stack:
+        processes = [
+            (stack.enter_context(running(command, **_PIPES)), script) for command, script in clients
+        ]
+        for process, script in processes:
+            assert process.stdin is not None
+            process.stdin.write(script)
+            process.stdin.close()
+            process.stdin = None  # `communicate` would use it
+        for process, _ in processes:
+            assert process.stderr is not None
+            trouble = process.stderr.read()
+            if process.wait(600):
+                raise UnevenError(f"{process.args}: {trouble.strip()}")
+
+
+_PIPES: Mapping[str, Any] = {
+    "stdin": subprocess.PIPE,
+    "stdout": subprocess.DEVNULL,
+    "stderr": subprocess.PIPE,
+}
 
 
 def free_port() -> int:

@@ -10,11 +10,7 @@ from bridge.inbound import Inbound
 from bridge.ledger import Ledger
 from bridge.settings import Settings
 from tests.bench.bare import BareClient, BareMailbox
-from tests.bench.processes import HubProcess
-
-
-class UnevenError(Exception):
-    """The two sides did not do the same work: their times cannot be compared."""
+from tests.bench.processes import HubProcess, UnevenError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

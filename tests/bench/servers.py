@@ -1,4 +1,4 @@
-"""Two SFTP servers over the same mailbox folder: our door, and OpenSSH's own."""
+"""Servers over the same mailbox folder: our doors, OpenSSH's own for SFTP, vsftpd for FTP."""
 
 import getpass
 import os
@@ -7,10 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.bench.door import USER
+from tests.bench.door import PASSWORD, USER
 from tests.bench.processes import free_port, listens, running
 
 
@@ -22,27 +22,32 @@ class Server:
     port: int
     mailbox: str
     """The path of the mailbox as this server's clients name it."""
+    process: int
+    """Its process, which may have children."""
+    password: str = ""
 
 
 @contextmanager
-def our_door(mailbox: Path, folder: Path, key: Path) -> Iterator[Server]:
-    """Run our door over a mailbox."""
+def our_doors(mailbox: Path, folder: Path, key: Path) -> Iterator[tuple[Server, Server]]:
+    """Run our doors over a mailbox: SFTP and FTP."""
     command = [sys.executable, "-m", "tests.bench.door", mailbox, folder, f"{key}.pub"]
     with (
         (folder / "door.log").open("w") as log,
         running(command, stdout=subprocess.PIPE, stderr=log) as process,
     ):
         assert process.stdout is not None
-        port = process.stdout.readline()
-        if not port:
-            raise RuntimeError(f"the door did not open: {(folder / 'door.log').read_text()}")
-        yield Server(user=USER, port=int(port), mailbox="")
+        ports = process.stdout.readline().split()
+        if not ports:
+            raise RuntimeError(f"the doors did not open: {(folder / 'door.log').read_text()}")
+        sftp, ftp = map(int, ports)
+        door = Server(user=USER, port=sftp, mailbox="", process=process.pid, password=PASSWORD)
+        yield door, replace(door, port=ftp)
 
 
 @contextmanager
 def openssh(mailbox: Path, folder: Path, key: Path) -> Iterator[Server | str]:
     """Run OpenSSH's server over a mailbox; gives a sentence in its place where it cannot be."""
-    program = _sshd()
+    program = _program("sshd")
     if program is None:
         yield "no sshd on this machine (Debian: apt-get install openssh-server)"
         return
@@ -51,9 +56,30 @@ def openssh(mailbox: Path, folder: Path, key: Path) -> Iterator[Server | str]:
     _make_room_for_privileges()
     with running([program, "-D", "-f", config, "-E", log]) as process:
         if listens(port, process):
-            yield Server(user=getpass.getuser(), port=port, mailbox=str(mailbox))
+            yield Server(
+                user=getpass.getuser(), port=port, mailbox=str(mailbox), process=process.pid
+            )
         else:
             yield f"sshd does not start: {log.read_text().strip()}"
+
+
+@contextmanager
+def vsftpd(mailbox: Path, folder: Path) -> Iterator[Server | str]:
+    """Run vsftpd over a mailbox; gives a sentence in its place where it cannot be."""
+    program = _program("vsftpd")
+    if program is None:
+        yield "no vsftpd on this machine (Debian: apt-get install vsftpd)"
+        return
+    config, port = folder / "vsftpd.conf", free_port()
+    config.write_text(_vsftpd_config(port, mailbox))
+    with running([program, config], stdout=subprocess.PIPE) as process:
+        if listens(port, process):
+            yield Server(
+                user="anonymous", port=port, mailbox=str(mailbox), process=process.pid, password="-"
+            )
+        else:
+            assert process.stdout is not None
+            yield f"vsftpd does not start: {process.stdout.read().strip()}"
 
 
 def make_key(path: Path) -> Path:
@@ -63,8 +89,8 @@ def make_key(path: Path) -> Path:
     return path
 
 
-def _sshd() -> str | None:
-    return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+def _program(name: str) -> str | None:
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
 def _host_key(folder: Path) -> Path:
@@ -82,6 +108,27 @@ StrictModes no
 PidFile none
 LogLevel ERROR
 Subsystem sftp internal-sftp
+"""
+
+
+def _vsftpd_config(port: int, mailbox: Path) -> str:
+    """Serve to anyone, as the user who runs the benchmark: no login of this machine is needed."""
+    return f"""\
+listen=YES
+listen_address=127.0.0.1
+listen_port={port}
+background=NO
+anonymous_enable=YES
+local_enable=NO
+no_anon_password=YES
+anon_root={mailbox}
+anon_world_readable_only=NO
+run_as_launching_user=YES
+allow_writeable_chroot=YES
+write_enable=YES
+anon_upload_enable=YES
+seccomp_sandbox=NO
+xferlog_enable=NO
 """
 
 
