@@ -32,7 +32,7 @@ def quick(folder: Path, *parts: str) -> str:
 
 @pytest.mark.timeout(PATIENCE + 20)
 def test_a_quick_benchmark_prints_ratios(tmp_path: Path) -> None:
-    printed = quick(tmp_path, "pull", "send", "sftp")
+    printed = quick(tmp_path, "pull", "send", "sftp", "ftp")
     for what in ("pull, hub at 0 ms", "pull, hub at 20 ms", "send, hub at 0 ms"):
         assert re.search(rf"^{what}: .*/s .* \d+\.\d\d ", printed, re.MULTILINE), printed
 

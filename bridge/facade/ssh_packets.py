@@ -59,13 +59,15 @@ class Packets(Packetizer):
         self._to_send = bytearray()
         self._sending = threading.Lock()
         self._at_work = False
+        self._someone_waits = False
         self.on_room: Callable[[], None] = _nothing
-        """Called in the reading thread when there is room again after `is_full`."""
+        """Called in the reading thread when there is room again after `has_room` said no."""
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the client has not read enough of what it was sent for there to be room."""
-        return len(self._to_send) >= _ENOUGH
+    def has_room(self) -> bool:
+        """Tell whether the client reads enough of what it is sent for more to be said."""
+        room = len(self._to_send) < _ENOUGH
+        self._someone_waits |= not room
+        return room
 
     def close(self) -> None:
         """Close the socket; a thread that waits for it wakes up."""
@@ -100,19 +102,20 @@ class Packets(Packetizer):
 
     def _receive(self, patience: float) -> bool:
         """Send what is collected, then wait for bytes; tell whether some came."""
+        self._flush()
+        if self._someone_waits and len(self._to_send) < _ENOUGH:
+            self._someone_waits = False
+            self.on_room()
         self._at_work = False  # from here on other threads send for themselves
         self._flush()
         if self.closed or self.handshake_timed_out():
             raise EOFError
         wanted = select.POLLIN | select.POLLOUT if self._to_send else select.POLLIN
         self._poll.modify(self._fileno, wanted)
-        happened = self._poll.poll(patience * 1000)
+        more_to_say = self._someone_waits and not self._to_send
+        happened = self._poll.poll(0 if more_to_say else patience * 1000)
         self._at_work = True
-        if not happened:
-            return False
-        if happened[0][1] & select.POLLOUT:
-            self._make_room()
-        return happened[0][1] & ~select.POLLOUT != 0 and self._read()
+        return any(what & ~select.POLLOUT for _, what in happened) and self._read()
 
     def _read(self) -> bool:
         try:
@@ -150,11 +153,6 @@ class Packets(Packetizer):
                 except OSError as error:
                     raise EOFError from error
                 del self._to_send[:sent]
-
-    def _make_room(self) -> None:
-        self._flush()
-        if not self.is_full:
-            self.on_room()
 
 
 def _nothing() -> None:

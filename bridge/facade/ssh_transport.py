@@ -78,7 +78,7 @@ class SshTransport(paramiko.Transport):
     @property
     def has_room(self) -> bool:
         """Whether data may be sent now: no keys are being exchanged, and the client reads."""
-        return self.clear_to_send.is_set() and not self.packetizer.is_full
+        return self.clear_to_send.is_set() and self.packetizer.has_room()
 
     def send(self, packet: bytes) -> None:
         """Send a packet, or keep it until new keys are agreed upon."""
