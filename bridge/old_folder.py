@@ -43,7 +43,7 @@ class OnDisk:
 def read_folder(folder: Path) -> Iterator[OldFile | Unread]:
     """Yield every file below a folder with what it is, in the same order each time."""
     for found in walk(folder):
-        yield found if isinstance(found, Unread) else _look(folder, found.path)
+        yield found if isinstance(found, Unread) else look(folder, found.path)
 
 
 def read_again(folder: Path, file: OldFile) -> bytes:
@@ -91,7 +91,8 @@ def _found(path: Path, entry: os.DirEntry[str]) -> OnDisk | Unread:
     )
 
 
-def _look(folder: Path, path: Path) -> OldFile | Unread:
+def look(folder: Path, path: Path) -> OldFile | Unread:
+    """Read one file, and tell what it is."""
     try:
         content, modified = read_file(folder / path)
     except OSError as error:

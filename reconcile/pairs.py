@@ -7,7 +7,7 @@ from datetime import date
 
 from bridge.identity import plain_nif, plain_number
 from bridge.model import HubId, State
-from bridge.recorded import Recorded
+from bridge.recorded import Recorded, in_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +30,6 @@ class Pair:
         found = self.rest or self.legacy
         assert found is not None, f"invoice {self.hub_id} is on neither side"
         return found
-
-
-def in_order(hub_id: str) -> tuple[int, int, str]:
-    """Return what hub ids are sorted by: as numbers where they are, before all others."""
-    if hub_id.isascii() and hub_id.isdigit():
-        return (0, int(hub_id), hub_id)
-    return (1, 0, hub_id)
 
 
 def pair_up(legacy: Mapping[HubId, Recorded], rest: Mapping[HubId, Recorded]) -> list[Pair]:

@@ -5,26 +5,16 @@ time, and in which nothing blocks. A gap, or an invoice that somebody must expla
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.model import FeedName
+from bridge.recorded import Span
 from reconcile.model import Gap
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Covered:
-    """A time in which a feed was recorded without a gap."""
-
-    since: datetime
-    until: datetime
-    said: str = ""
-    """Why it ended, where that is known."""
-
-
 def verified_through(
-    legacy: Sequence[Covered],
-    rest: Sequence[Covered],
+    legacy: Sequence[Span],
+    rest: Sequence[Span],
     blocking: Iterable[datetime],
     *,
     now: datetime,
@@ -46,14 +36,14 @@ def verified_through(
     return through if through > start else None
 
 
-def _end(spans: Sequence[Covered], start: datetime) -> datetime | None:
+def _end(spans: Sequence[Span], start: datetime) -> datetime | None:
     """Return the end of the span that holds a moment."""
     return next((span.until for span in spans if span.since <= start <= span.until), None)
 
 
 def gaps(
     feed: FeedName,
-    spans: Sequence[Covered],
+    spans: Sequence[Span],
     *,
     since: datetime,
     until: datetime,
@@ -67,7 +57,7 @@ def gaps(
     for span in spans:
         if span.since > end and span.since > since:
             found.append(Gap(feed=feed, since=end, until=min(span.since, until), said=said))
-        end, said = max(end, span.until), span.said
+        end, said = max(end, span.until), span.said or ""
     if until - end > patience:
         found.append(Gap(feed=feed, since=end, until=until, said=said))
     return tuple(gap for gap in found if gap.since < gap.until)

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from bridge.model import FeedName, HubId
+from bridge.recorded import Span
 from reconcile.as_json import as_json
 from reconcile.model import (
     FINDINGS,
@@ -26,7 +27,7 @@ from reconcile.model import (
 )
 from reconcile.moments import days, lag
 from reconcile.verdict import ALWAYS, BLOCKERS, Found, Wanted, judge
-from reconcile.watermark import Covered, gaps, verified_through
+from reconcile.watermark import gaps, verified_through
 
 T0 = datetime(2026, 6, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -160,12 +161,12 @@ def test_every_reason_blocks_always_by_default_or_by_setting(kind: ReasonKind) -
 NOW = T0 + 100 * HOUR
 
 
-def span(since: float, until: float) -> Covered:
-    return Covered(since=T0 + since * HOUR, until=T0 + until * HOUR)
+def span(since: float, until: float) -> Span:
+    return Span(feed=FeedName.REST, listings=2, since=T0 + since * HOUR, until=T0 + until * HOUR)
 
 
 def through(
-    legacy: list[Covered], rest: list[Covered], *blocking: float, grace: float = 24
+    legacy: list[Span], rest: list[Span], *blocking: float, grace: float = 24
 ) -> float | None:
     moment = verified_through(
         legacy, rest, [T0 + hours * HOUR for hours in blocking], now=NOW, grace=grace * HOUR
@@ -199,7 +200,7 @@ def test_nothing_is_verified_while_all_is_within_the_grace_time() -> None:
     assert through([span(80, 100)], [span(80, 100)]) is None
 
 
-def seen_gaps(*spans: Covered) -> list[tuple[float, float]]:
+def seen_gaps(*spans: Span) -> list[tuple[float, float]]:
     found = gaps(FeedName.REST, spans, since=T0, until=NOW, patience=HOUR)
     return [((gap.since - T0) / HOUR, (gap.until - T0) / HOUR) for gap in found]
 

@@ -17,17 +17,19 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, create_engine, sel
 from sqlalchemy.pool import StaticPool
 
 from bridge.ledger.schema import (
-    account as account_table,
-)
-from bridge.ledger.schema import (
+    accepted_finding,
     attachment,
     attempt,
     delivery,
     metadata,
     placed_file,
     recorded_file,
+    report,
     state_file,
     state_update,
+)
+from bridge.ledger.schema import (
+    account as account_table,
 )
 from bridge.model import Digest, UpdateStatus
 
@@ -85,6 +87,8 @@ _KINDS = (
     ),
     _Kind(noun="state file", table=state_file, key=("id",), untold=frozenset({"left_at"})),
     _Kind(noun="update", table=state_update, key=("id",), untold=_TRIES),
+    _Kind(noun="report", table=report, key=("generated_at",), untold=_ID),
+    _Kind(noun="acceptance", table=accepted_finding, key=("hub_id", "at"), untold=_ID),
     _Kind(
         noun="attempt at update",
         table=attempt,

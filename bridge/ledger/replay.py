@@ -20,6 +20,7 @@ from bridge.ledger import (
     placed_files,
     recorded_files,
     recordings,
+    reports,
     serving,
     state_files,
     steps,
@@ -305,6 +306,16 @@ def _file_gone(connection: Connection, link: Link) -> None:
     recorded_files.tell_gone(connection, link.account, detail["path"], first, at=gone)
 
 
+def _report_made(connection: Connection, link: Link) -> None:
+    made = reports.from_detail(_detail(link), at=link.at)
+    reports.add_report(connection, link.account, made)
+
+
+def _finding_accepted(connection: Connection, link: Link) -> None:
+    told = reports.Accepted(hub_id=_invoice_id(link), by=link.actor, at=link.at, **_detail(link))
+    reports.add_accepted(connection, link.account, told)
+
+
 _STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
     events.MAILBOX_MADE: _mailbox_made,
     events.FOLDERS_RECOGNISED: _folders_recognised,
@@ -336,5 +347,7 @@ _STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
     "update accepted": _accepted,
     "update refused": _refused,
     "refusals answered": _answered,
+    reports.MADE: _report_made,
+    reports.ACCEPTED: _finding_accepted,
 }
 """What an event means, by its kind; kinds that are not here change no row."""

@@ -7,6 +7,7 @@ table: the next report finds them again.
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -151,7 +152,7 @@ def as_detail(made: KeptReport) -> dict[str, Value]:
     }
 
 
-def from_detail(detail: Mapping[str, Value], *, at: datetime) -> KeptReport:
+def from_detail(detail: Mapping[str, Any], *, at: datetime) -> KeptReport:
     """Return the summary of which an event tells."""
     return KeptReport(
         generated_at=at,

@@ -51,6 +51,9 @@ IN_ORDER = (
 )
 """Sorts hub ids of digits as numbers, before all others: SQL for `bridge.recorded.in_order`."""
 
+FIRST_SEEN = "coalesce(recorded_at, seen_at)"
+"""When the bridge first saw a delivery, as SQL."""
+
 metadata = MetaData()
 
 account = Table(
@@ -115,7 +118,36 @@ delivery = Table(
     Column("gone_at", UtcDateTime),  # when a second listing in a row did not show it
     UniqueConstraint("account", "feed", "hub_id"),
     Index("delivery_by_state", "account", "state"),
-    Index("delivery_by_invoice", "account", "hub_id"),
+    # Both sides of a comparison are joined along this one, without a look at the rows.
+    Index(
+        "delivery_by_invoice",
+        "account",
+        "hub_id",
+        "feed",
+        "digest",
+        "registration_number",
+        "recorded_at",
+        "seen_at",
+    ),
+    Index(
+        "delivery_by_content",
+        "account",
+        "feed",
+        "issue_date",
+        "supplier_nif",
+        "file_number",
+        "file_series",
+        "hub_id",
+    ),
+    Index("delivery_by_first_sight", "account", "feed", text(FIRST_SEEN)),
+    Index("delivery_by_receiver", "account", "feed", "receiver_nif"),
+    Index(
+        "delivery_with_receipt",
+        "account",
+        "feed",
+        sqlite_where=text("receipt_digest IS NOT NULL"),
+    ),
+    Index("delivery_unreadable", "account", "hub_id", sqlite_where=text("unreadable IS NOT NULL")),
     Index(
         "delivery_unacknowledged",
         "account",
@@ -211,7 +243,7 @@ recorded_file = Table(
         sqlite_where=text("gone_at IS NULL"),
     ),
     Index("recorded_file_by_invoice", "account", "hub_id"),
-    Index("recorded_file_by_kind", "account", "kind"),
+    Index("recorded_file_by_kind", "account", "kind", "hub_id", "digest"),
     sqlite_autoincrement=True,
 )
 
@@ -239,6 +271,54 @@ recorded_feed = Table(
     Column("vanished", Integer, nullable=False, default=0),  # all that were there, all at once
     Column("trouble", Text),  # why it is not recorded at present
     Column("trouble_since", UtcDateTime),
+)
+
+report = Table(
+    "report",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("generated_at", UtcDateTime, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("counts", JSON, nullable=False),  # invoices, by outcome
+    Column("blockers", Integer, nullable=False),  # invoices that stood in the way
+    Column("verified_through", UtcDateTime),
+    Column("since", Date),
+    Column("until", Date),
+    Column("legacy_source", Text, nullable=False),  # `ledger`, or where the old files were read
+    Index("report_by_account", "account", "generated_at"),
+    sqlite_autoincrement=True,
+)
+
+finding = Table(  # of the last report, what is in flight among them
+    "finding",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("hub_id", Text, primary_key=True),
+    Column("outcome", Text, nullable=False),
+    Column("feed", Text),  # the side that has it, where only one has
+    Column("legacy_digest", Text),
+    Column("rest_digest", Text),
+    Column("number", Text),
+    Column("supplier_nif", Text),
+    Column("issue_date", Date),
+    Column("amount", Text),
+)
+
+accepted_finding = Table(
+    "accepted_finding",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("hub_id", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("legacy_digest", Text),  # what was accepted: other files are another finding
+    Column("rest_digest", Text),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index("accepted_finding_by_invoice", "account", "hub_id"),
+    sqlite_autoincrement=True,
 )
 
 message_number = Table(

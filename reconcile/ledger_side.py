@@ -1,0 +1,228 @@
+"""Both feeds as the ledger recorded them, joined there: only what may be a finding comes up here.
+
+Of a million invoices that both feeds gave alike nobody needs a row. The joins run along the indexes
+of `delivery` and need no look at the rows; what they let through is read whole and compared as
+everything else.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import islice
+
+from sqlalchemy import Connection, text
+
+from bridge.ledger import Ledger, recordings
+from bridge.ledger.schema import FIRST_SEEN
+from bridge.model import FeedName, HubId
+from bridge.recorded import Recorded, in_order
+from reconcile.compare import Detail
+from reconcile.moments import starts
+from reconcile.pairs import Pair
+
+AT_ONCE = 5000
+"""Hub ids that a statement is given."""
+
+_MINE = "{0}.account = :account AND {0}.feed = '{1}'"
+_SEEN = "coalesce({0}.recorded_at, {0}.seen_at)"
+_LEGACY = _MINE.format("a", "legacy") + " AND a.recorded_at IS NOT NULL"
+_REST = _MINE.format("b", "rest")
+_WITHIN = "{seen} >= :since AND {seen} < :until"
+_IN_A, _IN_B = (_WITHIN.format(seen=_SEEN.format(side)) for side in "ab")
+_PARTNER = f"ON {_REST} AND b.hub_id = a.hub_id"
+
+_UNLIKE = f"""
+SELECT a.hub_id FROM delivery a LEFT JOIN delivery b {_PARTNER}
+WHERE {_LEGACY} AND {_IN_A} AND (b.hub_id IS NULL OR a.digest IS NOT b.digest OR a.digest IS NULL
+  OR (:registration AND a.registration_number <> b.registration_number))
+"""
+_ONLY_REST = f"""
+SELECT b.hub_id FROM delivery b LEFT JOIN delivery a ON {_LEGACY} AND a.hub_id = b.hub_id
+WHERE {_REST} AND {_IN_B} AND a.hub_id IS NULL
+"""
+_UNREADABLE = "SELECT hub_id FROM delivery WHERE account = :account AND unreadable IS NOT NULL"
+_GIVEN_TWICE = """
+SELECT hub_id FROM recorded_file WHERE account = :account AND kind = 'invoice'
+AND hub_id IS NOT NULL GROUP BY hub_id HAVING min(digest) <> max(digest)
+"""
+_TWINS = """
+SELECT group_concat(hub_id, char(10)) FROM delivery
+WHERE account = :account AND feed = :feed AND issue_date IS NOT NULL
+AND supplier_nif IS NOT NULL AND file_number IS NOT NULL
+GROUP BY issue_date, supplier_nif, file_number, file_series HAVING count(*) > 1
+"""
+_ATTACHED = """
+SELECT hub_id FROM attachment WHERE account = :account
+GROUP BY hub_id HAVING sum(feed = 'legacy') <> sum(feed = 'rest')
+UNION SELECT a.hub_id FROM attachment a WHERE a.account = :account AND a.feed = 'legacy'
+AND NOT EXISTS (SELECT 1 FROM attachment b WHERE b.account = a.account AND b.feed = 'rest'
+  AND b.hub_id = a.hub_id AND b.digest = a.digest)
+"""
+_DETAILS = f"""
+SELECT a.hub_id FROM delivery a JOIN delivery b {_PARTNER}
+WHERE {_LEGACY} AND ((:receipt AND a.receipt_digest <> b.receipt_digest)
+  OR (:registered_at AND a.registered_at <> b.registered_at))
+"""
+_COUNT = "SELECT count(*) FROM delivery {0} WHERE {1}"
+_TIMES = f"""
+SELECT julianday({_SEEN.format("a")}), julianday({_SEEN.format("b")})
+FROM delivery a JOIN delivery b {_PARTNER} WHERE {_LEGACY} AND {_IN_A}
+"""
+_OF_FEED = "WHERE account = :account AND feed = :feed"
+_FIRST_AND_LAST = f"SELECT min({FIRST_SEEN}), max({FIRST_SEEN}) FROM delivery {_OF_FEED}"
+_SEEN_BETWEEN = f"""
+SELECT count(*) FROM delivery {_OF_FEED} AND {FIRST_SEEN} >= :first AND {FIRST_SEEN} < :last
+"""
+_RECEIVERS = f"SELECT DISTINCT receiver_nif FROM delivery {_OF_FEED} AND receiver_nif > ''"
+_ATTACHMENTS = f"SELECT count(*) FROM attachment {_OF_FEED}"
+_RECEIPTS = f"SELECT count(*) FROM delivery {_OF_FEED} AND receipt_digest IS NOT NULL"
+_FOR_EVER = ("0001-01-01", "9999-12-31")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """The days that a report is about, both included; None: without a limit."""
+
+    since: date | None = None
+    until: date | None = None
+
+    def holds(self, day: date) -> bool:
+        """Tell whether a day is one of them."""
+        return (self.since or date.min) <= day <= (self.until or date.max)
+
+
+class LedgerSides:
+    """Both feeds of an account, as the ledger has them."""
+
+    def __init__(
+        self, ledger: Ledger, account: str, period: Period, counting: frozenset[Detail]
+    ) -> None:
+        self._ledger = ledger
+        self._account = account
+        since, until = period.since, period.until
+        self._values = {
+            "account": account,
+            "since": _FOR_EVER[0] if since is None else _stored(starts(since)),
+            "until": _FOR_EVER[1] if until is None else _stored(_after(until)),
+            "registration": Detail.REGISTRATION_NUMBER in counting,
+            "receipt": Detail.RECEIPT in counting,
+            "registered_at": Detail.REGISTRATION_DATE in counting,
+        }
+        self._counting = counting
+
+    def suspects(self) -> set[HubId]:
+        """Return the invoices that are not evidently the same on both sides."""
+        statements = [_UNLIKE, _ONLY_REST, _UNREADABLE, _GIVEN_TWICE, *self._by_details()]
+        with ThreadPoolExecutor(2, thread_name_prefix="compare") as pool:
+            twins = [pool.submit(self._ids, _TWINS, feed=feed) for feed in FeedName]
+            found = list(pool.map(self._ids, statements))
+            return set().union(*found, *(each.result() for each in twins))
+
+    def pairs(self, hub_ids: Iterable[HubId]) -> Iterator[Pair]:
+        """Yield invoices with what each feed gave of them, by hub id."""
+        ordered = iter(sorted(hub_ids, key=in_order))
+        with self._ledger.read() as connection:
+            while some := list(islice(ordered, AT_ONCE)):
+                legacy, rest = (self._sides(connection, feed, some) for feed in _BOTH)
+                for hub_id in some:
+                    if hub_id in legacy or hub_id in rest:
+                        yield Pair(hub_id=hub_id, legacy=legacy.get(hub_id), rest=rest.get(hub_id))
+
+    def every_hub_id(self) -> set[HubId]:
+        """Return all invoices of either side, within the period."""
+        alike = f"SELECT a.hub_id FROM delivery a WHERE {_LEGACY} AND {_IN_A}"
+        return self._ids(alike) | self._ids(_ONLY_REST)
+
+    def rest(self) -> dict[HubId, Recorded]:
+        """Return all that REST gave, whatever the period."""
+        with self._ledger.read() as connection:
+            found = recordings.sides(connection, self._account, FeedName.REST)
+            return {recorded.hub_id: recorded for recorded in found}
+
+    def count(self, feed: FeedName) -> int:
+        """Return how many invoices of a feed there are within the period."""
+        side, mine, within = _COUNTED[feed]
+        return self._number(_COUNT.format(side, f"{mine} AND {within}"))
+
+    def times(self) -> Iterator[tuple[float, float]]:
+        """Yield when both feeds showed an invoice, in Julian days, for all that both gave."""
+        with self._ledger.read() as connection:
+            rows = connection.connection.cursor().execute(  # a million tuples: nothing in between
+                _TIMES, self._values
+            )
+            yield from rows
+
+    def first_and_last(self, feed: FeedName) -> tuple[datetime, datetime] | None:
+        """Return when the first and the last invoice of a feed were seen."""
+        with self._ledger.read() as connection:
+            values = {**self._values, "feed": feed}
+            first, last = connection.execute(text(_FIRST_AND_LAST), values).one()
+        return None if first is None else (_moment(first), _moment(last))
+
+    def seen_between(self, feed: FeedName, since: datetime, until: datetime) -> int:
+        """Return how many invoices of a feed were first seen in a time."""
+        where = (
+            f"account = :account AND feed = '{feed}' AND {FIRST_SEEN} >= :a AND {FIRST_SEEN} < :b"
+        )
+        times = {"a": _stored(since), "b": _stored(until)}
+        return self._number(f"SELECT count(*) FROM delivery WHERE {where}", **times)
+
+    def receivers(self) -> set[str]:
+        """Return the entities for which both feeds gave an invoice."""
+        found = [
+            self._ids(
+                f"SELECT DISTINCT receiver_nif FROM delivery WHERE {mine} AND receiver_nif > ''"
+            )
+            for mine in (f"account = :account AND feed = '{feed}'" for feed in FeedName)
+        ]
+        return {str(nif) for nif in set.intersection(*found)}
+
+    def attachments(self) -> int:
+        """Return how many attachments both feeds gave, at most."""
+        return min(self._number(_ATTACHMENTS, feed=feed) for feed in FeedName)
+
+    def receipts(self) -> int:
+        """Return how many receipts both feeds gave, at most."""
+        return min(self._number(_RECEIPTS, feed=feed) for feed in FeedName)
+
+    def _by_details(self) -> list[str]:
+        found = [_ATTACHED] if Detail.ATTACHMENTS in self._counting else []
+        if self._counting & {Detail.RECEIPT, Detail.REGISTRATION_DATE}:
+            found.append(_DETAILS)
+        return found
+
+    def _ids(self, statement: str, **values: str) -> set[HubId]:
+        with self._ledger.read() as connection:
+            found = connection.execute(text(statement), {**self._values, **values}).scalars()
+            return {HubId(hub_id) for ids in found for hub_id in str(ids).split("\n")}
+
+    def _number(self, statement: str, **values: str) -> int:
+        with self._ledger.read() as connection:
+            return int(connection.scalar(text(statement), {**self._values, **values}) or 0)
+
+    def _sides(
+        self, connection: Connection, feed: FeedName, hub_ids: Sequence[HubId]
+    ) -> dict[HubId, Recorded]:
+        found = recordings.sides(connection, self._account, feed, hub_ids=hub_ids)
+        return {recorded.hub_id: recorded for recorded in found}
+
+
+_BOTH = (FeedName.LEGACY, FeedName.REST)
+_COUNTED = {
+    FeedName.LEGACY: ("a", _LEGACY, _IN_A),
+    FeedName.REST: ("b", _REST, _IN_B),
+}
+
+
+def _after(day: date) -> datetime:
+    return starts(date.fromordinal(day.toordinal() + 1)) if day < date.max else starts(day)
+
+
+def _stored(moment: datetime) -> str:
+    """Return a time as SQLite has it in its rows."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def _moment(stored: str) -> datetime:
+    return datetime.fromisoformat(stored).replace(tzinfo=UTC)
