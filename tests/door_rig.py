@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import ipaddress
 import shutil
 import tempfile
 import threading
@@ -9,10 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from argon2 import PasswordHasher
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -32,8 +38,8 @@ from bridge.settings import (
     SftpSettings,
     UserSettings,
 )
+from tests.door_libraries import PASSWORD, USER
 
-USER, PASSWORD = "rcf", "correct horse"
 PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 FOLDERS = {role: role for role in ("out", "adjout", "statout", "statin", "in", "adjin")}
 XML = '<?xml version="1.0"?>\n<DeliveryFeedback>ñ€\r\n</DeliveryFeedback>\n'.encode()
@@ -56,6 +62,30 @@ def user_key() -> tuple[Path, str]:
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
     line = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     return path, line.decode()
+
+
+@functools.cache
+def certificate() -> tuple[Path, Path]:
+    """Return the files of a certificate for 127.0.0.1 and of its private key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now, day = datetime.now(UTC), timedelta(days=1)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - day, now + day)
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, SHA256())
+    )
+    paths = host_keys() / "certificate.pem", host_keys() / "tls-key.pem"
+    paths[0].write_bytes(signed.public_bytes(Encoding.PEM))
+    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return paths
+
+
+def tls_settings(tls: Literal["optional", "required"] = "required") -> FtpSettings:
+    """Return the settings of an FTP door with TLS."""
+    signed, key = certificate()
+    return FtpSettings(port=0, tls=tls, certificate=signed, private_key=key)
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
@@ -134,6 +164,7 @@ class Rig:
     threads: list[threading.Thread] = field(default_factory=list)
 
     def port(self, protocol: str) -> int:
+        """Return the port of the door that speaks this; `ftps` is FTP with TLS."""
         door = self.sftp if protocol == "sftp" else self.ftp
         return door.address[1]
 

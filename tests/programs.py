@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -9,9 +10,16 @@ import pytest
 def require_program(name: str, *, also: str = "") -> str:
     """Return the path of a program that the test needs; `also` is a folder to look into."""
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{also}")
-    if path is None:
-        message = f"{name} is not installed"
-        if os.environ.get("EFACT_REQUIRE_CLIENTS") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+    return path or _miss(name)
+
+
+def require_file(path: Path, package: str) -> Path:
+    """Return the path of a file that the test needs, of a Debian package."""
+    return path if path.exists() else Path(_miss(package))
+
+
+def _miss(what: str) -> str:
+    message = f"{what} is not installed"
+    if os.environ.get("EFACT_REQUIRE_CLIENTS") == "1":
+        pytest.fail(message)
+    pytest.skip(message)

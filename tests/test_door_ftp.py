@@ -1,9 +1,7 @@
 """The FTP door alone: bytes as they are, data connections, times, listings, TLS."""
 
-import datetime
 import ftplib
 import io
-import ipaddress
 import os
 import socket
 from collections.abc import Iterator
@@ -12,17 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bridge.errors import PortTakenError, SettingsError
 from bridge.facade.ftp import FtpDoor
 from bridge.settings import FtpSettings
 from tests.door_clients import FtplibClient
-from tests.door_rig import PASSWORD, USER, XML, Rig, open_doors, wait_until
-from tests.programs import require_program
+from tests.door_rig import (
+    PASSWORD,
+    USER,
+    XML,
+    Rig,
+    certificate,
+    open_doors,
+    tls_settings,
+    wait_until,
+)
 
 ENDS = b"unix\nwindows\r\nmac\rmixed\n\r\n\r" + bytes(range(256)) + b"\r"
 
@@ -143,7 +145,9 @@ def test_listings_have_the_forms_that_clients_read(rig: Rig, ftp: ftplib.FTP) ->
     assert {name for name, facts in ftp.mlsd("/") if facts["type"] == "dir"} >= {"out", "statin"}
 
 
-@pytest.mark.parametrize("command", ["NLST -a", "NLST -la /out", "NLST /out/*.XML", "NLST *.XML"])
+@pytest.mark.parametrize(
+    "command", ["NLST -a", "NLST -1", "NLST -la /out", "NLST /out/*.XML", "NLST *.XML"]
+)
 def test_listings_take_options_and_patterns(rig: Rig, ftp: ftplib.FTP, command: str) -> None:
     rig.place("out", "a.XML")
     rig.place("out", "b.XML")
@@ -223,36 +227,9 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .sign(key, SHA256())
-    )
-    paths = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    paths[0].write_bytes(signed.public_bytes(Encoding.PEM))
-    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return paths
-
-
-@pytest.fixture
-def tls(tmp_path: Path, certificate: tuple[Path, Path]) -> Iterator[Rig]:
+def tls(tmp_path: Path) -> Iterator[Rig]:
     pytest.importorskip("OpenSSL", reason="the extra ftps")
-    settings = FtpSettings(
-        port=0, tls="required", certificate=certificate[0], private_key=certificate[1]
-    )
-    with open_doors(tmp_path, ftp=settings) as rig:
+    with open_doors(tmp_path, ftp=tls_settings()) as rig:
         yield rig
 
 
@@ -295,32 +272,9 @@ def test_over_tls_a_lost_client_leaves_nothing(tls: Rig) -> None:
     assert tls.names("statin") == []
 
 
-def test_over_tls_curl_and_lftp_work(tls: Rig, tmp_path: Path) -> None:
-    from tests.door_clients import Curl, Lftp
-
-    tls.place("out", "a")
-    (tmp_path / "client").mkdir()
-    curl = Curl("ftp", tls.port("ftp"), tmp_path / "client")
-    local = curl.local()
-    curl.run(*curl.command("--ssl-reqd", "-o", str(local), path="/out/a"))
-    assert local.read_bytes() == XML
-    curl.run(*curl.command("--ssl-reqd", "-T", str(curl.local(XML)), path="/statin/c"))
-    lftp = Lftp("ftp", tls.port("ftp"), tmp_path / "client")
-    line = (
-        f"set ssl:verify-certificate no; set ftp:ssl-force yes; set net:timeout 20; "
-        f'open -u "{USER},{PASSWORD}" -p {tls.port("ftp")} ftp://127.0.0.1; '
-        f'put "{curl.local(XML)}" -o /statin/l'
-    )
-    lftp.run(require_program("lftp"), "-c", line)
-    assert tls.names("statin") == ["c", "l"]
-
-
-def test_a_certificate_that_cannot_be_used_is_named(
-    tmp_path: Path, certificate: tuple[Path, Path]
-) -> None:
+def test_a_certificate_that_cannot_be_used_is_named() -> None:
     pytest.importorskip("OpenSSL", reason="the extra ftps")
-    settings = FtpSettings(
-        port=0, tls="required", certificate=certificate[0], private_key=certificate[0]
-    )
+    signed, _ = certificate()
+    settings = FtpSettings(port=0, tls="required", certificate=signed, private_key=signed)
     with pytest.raises(SettingsError, match=r"certificate\.pem"):
         FtpDoor(settings, access=None, mailboxes={}, events=None).start()  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ events                                    what goes on, told to whoever keeps th
 sftp, ssh, hostkeys                       the SFTP door: connections and logins
 ssh_transport, ssh_packets, sftp_stream   how its bytes flow, never waiting for a client
 sftp_server, sftp_wire                    what is asked, and answered
-ftp, ftp_handler, ftp_transfer, ftp_tls   the FTP door
+ftp, ftp_handler, ftp_names               the FTP door: connections and commands
+ftp_transfer, ftp_tls, tls_socket         its data connections, and TLS
 listening                                 how both take their port
 """

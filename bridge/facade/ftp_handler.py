@@ -384,8 +384,8 @@ class Commands(FTPHandler):  # type: ignore[misc]
 
 
 def _without_options(arg: str) -> str:
-    """Return the path behind the `-la` that many clients put before it."""
+    """Return the path behind the `-la` or `-1` that many clients put before it."""
     words = arg.split(" ")
-    while words and re.fullmatch(r"-[A-Za-z]*", words[0]):
+    while words and re.fullmatch(r"-[A-Za-z0-9]*", words[0]):
         words.pop(0)
     return " ".join(words)

@@ -1,17 +1,29 @@
-"""FTP with explicit TLS (RFC 4217): TLS 1.2 or newer. Needs pyOpenSSL, the extra `ftps`."""
+"""FTP with explicit TLS (RFC 4217): TLS 1.2 or newer. Needs pyOpenSSL, the extra `ftps`.
 
+An upload whose data connection ends without TLS's farewell is judged like one without TLS, for
+there are clients that never say it; one whose data connection is reset was cut off.
+"""
+
+import contextlib
+import ssl
 from pathlib import Path
 
 from OpenSSL import SSL
 from pyftpdlib.handlers import TLS_DTPHandler, TLS_FTPHandler
 
 from bridge.errors import SettingsError
+from bridge.facade import tls_socket
 from bridge.facade.ftp_handler import Commands
 from bridge.facade.ftp_transfer import DataChannel
+from bridge.facade.tls_socket import TlsSocket
 
 
 class TlsDataChannel(TLS_DTPHandler, DataChannel):  # type: ignore[misc]
     """A data connection that may be encrypted."""
+
+    def secure_connection(self, ssl_context: ssl.SSLContext) -> None:
+        """Begin TLS, without session tickets."""
+        _begin(self, ssl_context, tickets=False)
 
     def close(self) -> None:
         """End the connection; an upload that waits has none any more."""
@@ -21,14 +33,11 @@ class TlsDataChannel(TLS_DTPHandler, DataChannel):  # type: ignore[misc]
             super().close()
 
     def _has_error(self) -> bool:
-        """Tell whether it broke: after TLS's own farewell a reset is no fault.
-
-        Clients that only write never read our session tickets, so their system resets.
-        """
-        farewell = isinstance(self.socket, SSL.Connection) and bool(
-            self.socket.get_shutdown() & SSL.RECEIVED_SHUTDOWN
-        )
-        return not farewell and super()._has_error()
+        """Tell whether it broke: after TLS's own farewell a reset is no fault."""
+        if not isinstance(self.socket, TlsSocket):
+            return super()._has_error()
+        farewell = bool(self.socket.get_shutdown() & SSL.RECEIVED_SHUTDOWN)
+        return not farewell and (self.socket.broken or super()._has_error())
 
 
 class TlsCommands(TLS_FTPHandler, Commands):  # type: ignore[misc]
@@ -39,25 +48,36 @@ class TlsCommands(TLS_FTPHandler, Commands):  # type: ignore[misc]
         name: TLS_FTPHandler.proto_cmds[name] for name in ("AUTH", "PBSZ", "PROT")
     }
 
+    def secure_connection(self, ssl_context: ssl.SSLContext) -> None:
+        """Begin TLS, with the tickets that let clients resume the session for their data."""
+        _begin(self, ssl_context, tickets=True)
+
     def close(self) -> None:
         """Close the connection and end the visit, whatever becomes of the TLS farewell."""
         super().close()
         self._leave()
 
 
-def tls_context(certificate: Path, private_key: Path) -> SSL.Context:
+def tls_context(certificate: Path, private_key: Path) -> ssl.SSLContext:
     """Return what the connections are encrypted with; raises SettingsError."""
-    context = SSL.Context(SSL.TLS_SERVER_METHOD)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_options(SSL.OP_NO_COMPRESSION)
-    context.set_session_id(b"efact-bridge")  # lets clients resume a session for their data
     try:
-        context.use_certificate_chain_file(str(certificate))
-        context.use_privatekey_file(str(private_key))
-        context.check_privatekey()
-    except (SSL.Error, OSError) as error:
+        return tls_socket.tls_context(certificate, private_key)
+    except OSError as error:
         raise SettingsError(
             f"[ftp] certificate {certificate} and private_key {private_key} cannot be used: they "
-            "must be PEM files that this program can read and that belong together"
+            "must be PEM files without a passphrase that this program can read and that belong "
+            "together"
         ) from error
-    return context
+
+
+def _begin(
+    channel: TlsDataChannel | TlsCommands, context: ssl.SSLContext, *, tickets: bool
+) -> None:
+    channel._ssl_requested = True
+    try:
+        channel.socket = TlsSocket(context, channel.socket, tickets=tickets)
+    except (OSError, ValueError):  # gone again
+        with contextlib.suppress(OSError):
+            channel.close()
+    else:
+        channel._ssl_accepting = True
