@@ -8,6 +8,7 @@ import pytest
 
 from bridge.sandbox.server import Sandbox
 from tests.accounts import Office, Offices, no_waiting
+from tests.clients_table import TableWriter
 from tests.old_mailboxes import Servers, old_servers
 
 # A slow machine is no failure.
@@ -15,6 +16,17 @@ hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("unhurried")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-clients", action="store_true", help="write the results into docs/clients.md"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--write-clients"):
+        config.pluginmanager.register(TableWriter())
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from pyftpdlib.exceptions import AuthenticationFailed, FilesystemError
 from pyftpdlib.filesystems import AbstractedFS
 from pyftpdlib.handlers import FTPHandler
 
+from bridge.facade import ftp_names
 from bridge.facade.access import Access, Reason, Refused, plain_address
 from bridge.facade.events import DoorEvents, Session, tell
 from bridge.facade.folders import DoorError, DoorMailbox
@@ -34,8 +35,12 @@ from bridge.facade.uploads import Start
 log = structlog.get_logger()
 
 _STARTS = {"wb": Start.EMPTY, "ab": Start.APPEND, "r+b": Start.COPY}
+_CODES = {"125 Data ": "150", "220 Other": "200"}
+"""The beginning of a transfer, and EPSV ALL."""
 _FIXED = "The folders of the mailbox are fixed"
+_ENCODINGS = {"ON": ftp_names.UTF_8, "OFF": ftp_names.OLD}
 _TIME = re.compile(r"\d{12}(\d\d)?")
+_TIME_AND_PATH = re.compile(r"\d{14} .+")
 
 
 def _refusing(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -262,7 +267,8 @@ class Commands(FTPHandler):  # type: ignore[misc]
     banner = "efact-bridge ready."
     timeout = 15 * 60
     auth_failed_timeout = 1
-    unicode_errors = "surrogateescape"
+    encoding = ftp_names.UTF_8
+    unicode_errors = ftp_names.ERRORS
 
     visit: Visit | None = None
 
@@ -330,13 +336,24 @@ class Commands(FTPHandler):  # type: ignore[misc]
         channel = self.data_channel
         if channel is not None and channel.waiting:
             channel.settle(counts=cmd[-4:] != "ABOR")
-        if cmd in ("LIST", "NLST"):
+        if cmd in ("LIST", "NLST", "STAT"):
             arg = _without_options(arg)
+        if cmd == "MDTM" and _TIME_AND_PATH.fullmatch(arg):  # how old clients set a time
+            cmd = "MFMT"
         super().pre_process_command(line, cmd, arg)
 
     def ftp_TYPE(self, line: str) -> None:  # noqa: N802
         """Answer TYPE, also with the format that RFC 959 allows behind it (`A N`)."""
         super().ftp_TYPE(line.upper().removesuffix(" N"))
+
+    def ftp_OPTS(self, line: str) -> None:  # noqa: N802
+        """Answer OPTS; with `UTF8 OFF` names go in the encoding of old Windows programs."""
+        words = line.upper().split()
+        if len(words) == 2 and words[0] in ("UTF8", "UTF-8") and words[1] in _ENCODINGS:  # noqa: PLR2004
+            self.encoding = _ENCODINGS[words[1]]
+            self.respond(f"200 UTF8 is {words[1].lower()}.")
+        else:
+            super().ftp_OPTS(line)
 
     def ftp_SITE_UTIME(self, line: str) -> None:  # noqa: N802
         """Set a file's time: `YYYYMMDDhhmm[ss] path`, or `path atime mtime ctime UTC`."""
@@ -359,10 +376,15 @@ class Commands(FTPHandler):  # type: ignore[misc]
             log.warning("all passive FTP ports are in use", address=self.remote_ip)
             self.respond("425 No data connection: all passive ports are in use, try again.")
 
+    def respond(self, resp: str, logfun: object = None) -> None:
+        """Answer with vsftpd's codes where ours are others: clients were written against them."""
+        code = _CODES.get(resp[:9], resp[:3])
+        super().respond(code + resp[3:], logfun)
+
     def push(self, data: str | bytes) -> None:
         """Send text with the very bytes of the names in it."""
         if isinstance(data, str):
-            data = data.encode("utf-8", "surrogateescape")
+            data = data.encode(self.encoding, self.unicode_errors)
         super(FTPHandler, self).push(data)
 
     # Logging: the events say what went on

@@ -183,9 +183,9 @@ def attrs(found: os.stat_result) -> bytes:
 
 
 def name_row(name: str, found: os.stat_result | None) -> bytes:
-    """Return a row of a NAME reply, with the line that `ls -l` would show."""
+    """Return a row of a NAME reply, with the line that `ls -l` would show; at best the name."""
     if found is None:
-        return string(name) + string(b"") + struct.pack(">I", 0)
+        return string(name) * 2 + struct.pack(">I", 0)
     return string(name) + string(_long_name(name, found)) + attrs(found)
 
 
