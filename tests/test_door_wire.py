@@ -146,7 +146,12 @@ def test_what_is_answered_to_each_request_is_what_openssh_answers(
     assert different == DIFFERENT
 
 
-DIFFERENT = {}
+DIFFERENT = {
+    (CLOSE, string(b"no handle")): (2, 4),  # a failure: no file is missing
+    (REMOVE, string(b"statin")): (4, 3),  # the folders are fixed: denied
+    (RMDIR, string(b"statin/none")): (2, 3),  # the same
+    (READLINK, string(b"statin/none")): (2, 8),  # links are not supported at all
+}
 """What OpenSSH answers, and what we do."""
 
 
