@@ -77,13 +77,16 @@ def walk(folder: Path) -> Iterator[OnDisk | Unread]:
                 yield Unread(path=path, reason="a link, which is not followed")
             elif entry.is_dir(follow_symlinks=False):
                 waiting.append(path)
-            else:
-                yield _found(path, entry)
+            elif file := _found(path, entry):
+                yield file
 
 
-def _found(path: Path, entry: os.DirEntry[str]) -> OnDisk | Unread:
+def _found(path: Path, entry: os.DirEntry[str]) -> OnDisk | Unread | None:
+    """Return a file that was found; None if it is gone again."""
     try:
         about = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         return Unread(path=path, reason=error.strerror or str(error))
     return OnDisk(

@@ -23,6 +23,8 @@ from bridge.feeds.legacy import (
     open_reader,
     open_writer,
 )
+from bridge.feeds.legacy.folder import WritableFolderLine
+from bridge.feeds.legacy.troubles import BrokenLineError
 from bridge.filename import raw_of
 from bridge.naming import Folder, parse_profile
 from bridge.settings import LegacySettings, read_profile
@@ -401,6 +403,44 @@ def test_a_full_disk_leaves_nothing_half_written(kind: str, tmp_path: Path) -> N
             disk.make_room()
             mailbox.put(Folder.OUT, "a.XML", b"x" * 1_000_000)
         assert files_in(old.base) == {"out/a.XML": b"x" * 1_000_000}
+
+
+def test_a_folder_that_may_only_be_read_says_so(tmp_path: Path) -> None:
+    with (
+        small_disk(tmp_path / "disk") as disk,
+        old_server("folder", tmp_path / "server", disk.root) as server,
+    ):
+        old = server.mailbox("mailbox")
+        (old.base / "out" / "a.XML").write_bytes(b"a")
+        with disk.read_only(), open_writer(old.legacy, PROFILE) as mailbox:
+            (entry,) = mailbox.entries()
+            with pytest.raises(OldMailboxUnwritableError):
+                mailbox.put(Folder.OUT, "b.XML", b"b")
+            with pytest.raises(OldMailboxUnwritableError):
+                mailbox.delete(entry)
+            assert contents(mailbox, entry) == b"a"
+
+
+class _LosesAnAnswer(WritableFolderLine):
+    """A line that breaks when a file just got its name, and whoever reads there takes the file."""
+
+    renamed = 0
+
+    def rename(self, old: bytes, new: bytes) -> None:
+        super().rename(old, new)
+        self._path(new).unlink()
+        self.renamed += 1
+        if self.renamed == 1:
+            raise BrokenLineError("the line broke")
+
+
+def test_a_file_that_was_taken_while_the_line_broke_is_not_put_again(tmp_path: Path) -> None:
+    line = _LosesAnAnswer(tmp_path)
+    mailbox = OldMailboxWriter(line, PROFILE)
+    mailbox.put(Folder.STATIN, "a.XML", b"a")
+    assert line.renamed == 1
+    mailbox.put(Folder.STATIN, "a.XML", b"a")
+    assert line.renamed == 2
 
 
 def test_nothing_is_written_by_a_reader(old: OldServer) -> None:

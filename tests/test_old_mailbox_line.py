@@ -1,10 +1,14 @@
 """The line to an old mailbox: who is at its other end, and what happens when it breaks."""
 
+import base64
+import hashlib
+import logging
 import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from logging.handlers import BufferingHandler
 from pathlib import Path
 
 import paramiko
@@ -126,6 +130,24 @@ def test_any_of_the_servers_host_keys_may_be_named_by_its_fingerprint(
     look_into(sftp.changed(host_key=said.split()[1]))
 
 
+@pytest.mark.parametrize("other_type", ["ssh-ed25519", "ssh-rsa"])
+def test_a_server_without_a_key_of_that_type_is_refused(sftp: OldServer, other_type: str) -> None:
+    pinned = _public_key(sftp, other_type.removeprefix("ssh-"))
+    with strange_listing(b"\0\0\0\0") as legacy:
+        other = legacy.model_copy(update={"host_key": pinned})
+        with pytest.raises(OldMailboxRefusedError, match="no key of that type"):
+            look_into(other)
+
+
+def test_the_one_key_of_a_server_is_found_by_its_fingerprint() -> None:
+    with strange_listing(b"\x7f\xff\xff\xff") as legacy:
+        key = base64.b64decode(legacy.host_key.split()[1])
+        shown = base64.b64encode(hashlib.sha256(key).digest()).decode()
+        other = legacy.model_copy(update={"host_key": f"SHA256:{shown}"})
+        with pytest.raises(OldMailboxAwayError, match="a listing with"):
+            look_into(other)
+
+
 def _key_file(old: OldServer, kind: str) -> Path:
     assert old.legacy.password_file is not None
     return old.legacy.password_file.parent / f"key_{kind}.pub"
@@ -214,7 +236,7 @@ def strange_server(serve: Callable[[socket.socket, threading.Event], None]) -> I
                 with client:
                     try:
                         serve(client, ended)
-                    except OSError:
+                    except (OSError, EOFError, paramiko.SSHException):
                         continue
 
         thread = threading.Thread(target=run, daemon=True)
@@ -263,6 +285,20 @@ def test_a_server_that_talks_of_other_things_is_away(live: OldServer) -> None:
         pytest.raises(OldMailboxAwayError),
     ):
         look_into(live.at(port), Patience(silence=1, whole=5))
+
+
+def test_a_broken_handshake_is_no_traceback_in_the_log(sftp: OldServer) -> None:
+    heard = BufferingHandler(1000)
+    logging.getLogger().addHandler(heard)
+    try:
+        with (
+            strange_server(dripping(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port,
+            pytest.raises(OldMailboxAwayError),
+        ):
+            look_into(sftp.at(port), Patience(silence=0.5, whole=5))
+    finally:
+        logging.getLogger().removeHandler(heard)
+    assert not [it for it in heard.buffer if it.name.startswith("paramiko.old-mailbox")]
 
 
 def test_a_listing_that_never_ends_is_cut_off() -> None:

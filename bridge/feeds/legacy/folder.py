@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,22 +29,16 @@ class FolderLine:
 
     def connect(self) -> None:
         """Look whether the folder can be looked into."""
-        self.rows(b"")
+        with self._listing(b""):
+            pass
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
 
     def rows(self, folder: bytes) -> list[Row]:
         """List a folder, in any order."""
-        try:
-            with os.scandir(self._path(folder)) as found:
-                return [
-                    _row(os.fsencode(each.name), each.stat(follow_symlinks=False)) for each in found
-                ]
-        except OSError as error:
-            raise OldMailboxAwayError(
-                f"{self.where}: it cannot be looked into: {error.strerror}"
-            ) from error
+        with self._listing(folder) as found:
+            return [row for entry in found if (row := _row_of(entry))]
 
     def look(self, path: bytes) -> Row | None:
         """Return what a path is, no link followed; None if nothing is there."""
@@ -63,6 +58,15 @@ class FolderLine:
         """Return a file's bytes and its time."""
         with on_disk(self.where, shown(path)):
             return read_file(self._path(path))
+
+    @contextmanager
+    def _listing(self, folder: bytes) -> Iterator[Iterator[os.DirEntry[str]]]:
+        try:
+            with os.scandir(self._path(folder)) as found:
+                yield found
+        except OSError as error:
+            reason = f"{self.where}: it cannot be looked into: {error.strerror}"
+            raise OldMailboxAwayError(reason) from error
 
     def _path(self, path: bytes) -> Path:
         return self.root / os.fsdecode(path)
@@ -114,6 +118,14 @@ def everything(root: Path, profile: Profile) -> Iterator[Entry]:
         elif not is_our_temporary(name):
             row = Row(name=name, kind=Kind.FILE, size=found.size, modified=found.modified)
             yield entry_of(folder, row, role)
+
+
+def _row_of(entry: os.DirEntry[str]) -> Row | None:
+    """Return the row of what was found; None if it is gone again."""
+    try:
+        return _row(os.fsencode(entry.name), entry.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        return None
 
 
 def _row(name: bytes, about: os.stat_result) -> Row:

@@ -5,10 +5,11 @@ No agent, no key file and no known_hosts of the user's are asked: only what the 
 
 import base64
 import hashlib
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 
 import paramiko
 
@@ -16,7 +17,7 @@ from bridge.errors import OldMailboxRefusedError
 from bridge.feeds.legacy.address import Address
 from bridge.feeds.legacy.entries import Row, joined, shown
 from bridge.feeds.legacy.lines import Patience
-from bridge.feeds.legacy.sftp_wire import SftpWire, row_of
+from bridge.feeds.legacy.sftp_wire import SftpWire, row_of, time_of
 from bridge.feeds.legacy.troubles import NO_SUCH_FILE, BrokenLineError, SftpStatusError, network
 from bridge.feeds.legacy.watch import Watch
 
@@ -29,6 +30,8 @@ _SIGNATURES = {
 }
 """The types of host keys, and by what a server proves that it has one."""
 
+_NO_KEY = "no key of that type, or proves it in a way that only the extra legacy-ssh understands"
+
 _AT_ONCE = 64
 """Requests for parts of a file in flight: as many as OpenSSH's own client has."""
 
@@ -37,6 +40,11 @@ _FAREWELL = 5
 
 _SMALL = 32768
 """Bytes that one request brings."""
+
+# paramiko logs every broken handshake with a traceback; what matters is raised here.
+_LOG_CHANNEL = "paramiko.old-mailbox"
+logging.getLogger(_LOG_CHANNEL).addHandler(logging.NullHandler())
+logging.getLogger(_LOG_CHANNEL).propagate = False
 
 
 class SftpLine:
@@ -102,16 +110,14 @@ class SftpLine:
             return row_of(path.rpartition(b"/")[2], b"", about)
 
     def read(self, path: bytes, *, size: int | None, most: int) -> tuple[bytes, datetime | None]:
-        """Return a file's bytes and its time."""
+        """Return a file's bytes, and its time where that was asked for anyway."""
         with self._asked(f"read {shown(path)}"), self._wire.open(self._at(path), "rb") as file:
+            if size is not None and size <= _SMALL:
+                return file.read(most + 1), None
             about = file.stat()
-            if size is None or about.st_size is not None:
-                size = about.st_size
-            if size is not None and _SMALL < size <= most:
-                file.prefetch(size, max_concurrent_requests=_AT_ONCE)
-            content = file.read(most + 1)
-            modified = about.st_mtime
-            return content, None if modified is None else datetime.fromtimestamp(modified, UTC)
+            if about.st_size is not None and _SMALL < about.st_size <= most:
+                file.prefetch(about.st_size, max_concurrent_requests=_AT_ONCE)
+            return file.read(most + 1), time_of(about)
 
     @property
     def _wire(self) -> SftpWire:
@@ -145,8 +151,8 @@ class SftpLine:
             self.close()
         raise OldMailboxRefusedError(
             f"{self.where}: this is not the server that host_key names: it shows "
-            f"{', '.join(seen) or 'no key of that type'}. Ask whoever runs it whether its key was "
-            "changed; nothing was sent to it"
+            f"{', '.join(seen) or _NO_KEY}. Ask whoever runs it whether its key was changed; "
+            "nothing was sent to it"
         )
 
     def _shake_hands(self, key_type: str) -> paramiko.PKey | None:
@@ -156,6 +162,7 @@ class SftpLine:
             sock = socket.create_connection((address.host, address.port), patience.silence)
             self._sock, self._transport = sock, (transport := paramiko.Transport(sock))
             self._watch = Watch(lambda: _cut(sock))
+        transport.set_log_channel(_LOG_CHANNEL)
         for name in ("banner_timeout", "handshake_timeout", "auth_timeout", "channel_timeout"):
             setattr(transport, name, patience.silence)
         options = transport.get_security_options()
@@ -167,7 +174,10 @@ class SftpLine:
             except paramiko.ssh_exception.IncompatiblePeer as error:
                 if "host key" in str(error):
                     return None
-                raise
+                raise OldMailboxRefusedError(
+                    f"{self.where}: it only knows cryptography that is too old: {error}. The extra "
+                    "`efact-bridge[legacy-ssh]` knows that too"
+                ) from error
             return transport.get_remote_server_key()
 
     def _log_in(self) -> None:

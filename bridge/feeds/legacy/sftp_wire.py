@@ -100,10 +100,14 @@ def row_of(name: bytes, long_name: bytes, about: paramiko.SFTPAttributes) -> Row
         kind = _LONG_NAMES.get(long_name[:1], Kind.FILE)
     else:
         kind = kind_of(about.st_mode)
-    modified = about.st_mtime
     return Row(
         name=name,
         kind=kind,
         size=about.st_size,
-        modified=None if modified is None else datetime.fromtimestamp(modified, UTC),
+        modified=time_of(about),
     )
+
+
+def time_of(about: paramiko.SFTPAttributes) -> datetime | None:
+    """Return when a file was modified, if the server tells."""
+    return None if about.st_mtime is None else datetime.fromtimestamp(about.st_mtime, UTC)

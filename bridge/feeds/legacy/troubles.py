@@ -26,6 +26,8 @@ NO_SUCH_FILE = 2
 
 _BROKEN = (OSError, EOFError, ValueError, paramiko.SSHException, SFTPError, ftplib.Error)
 
+_LATER = "; try again later, and look at the url in [account.legacy] if it stays so"
+
 _BROKEN_REPLIES = ("421", "425", "426")
 """Of FTP: the server hangs up, or a data connection failed."""
 
@@ -56,12 +58,12 @@ def network(where: str, what: str, *, writing: bool = False) -> Iterator[None]:
         if str(error).startswith("530"):
             raise OldMailboxRefusedError(f"{where}: {what}: {error}") from error
         if str(error).startswith(_BROKEN_REPLIES):
-            raise BrokenLineError(f"{where}: {what}: {error}") from error
+            raise BrokenLineError(f"{where}: {what}: {error}{_LATER}") from error
         raise _said_no(where, what, str(error), gone=False, writing=writing) from error
     except TimeoutError as error:
-        raise OldMailboxAwayError(f"{where}: {what}: no answer in time") from error
+        raise OldMailboxAwayError(f"{where}: {what}: no answer in time{_LATER}") from error
     except _BROKEN as error:
-        raise BrokenLineError(f"{where}: {what}: {_text(error)}") from error
+        raise BrokenLineError(f"{where}: {what}: {_text(error)}{_LATER}") from error
 
 
 @contextmanager
