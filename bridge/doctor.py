@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from bridge.durable import lock, removed_unless_whole, storage, sync_folder, write_file
 from bridge.errors import BridgeError, LedgerError, StorageError
+from bridge.facade.algorithms import legacy_algorithms_available
 from bridge.facade.hostkeys import load_host_keys
-from bridge.facade.ssh import legacy_algorithms_available
 from bridge.feeds.legacy import open_reader
 from bridge.hub import HubReader
 from bridge.ledger import Ledger

@@ -10,26 +10,27 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import structlog
 
-from bridge.account import Account, open_account
+from bridge.account import Account, open_account, utc_now
+from bridge.doorkeeper import Doorkeeper
 from bridge.durable import lock
 from bridge.errors import LocalError
 from bridge.facade.access import Access
-from bridge.facade.events import LogEvents, Session, printable
+from bridge.facade.bans import Bans
 from bridge.facade.folders import DoorMailbox
 from bridge.facade.ftp import FtpDoor
 from bridge.facade.sftp import SftpDoor
 from bridge.inbound import Inbound
-from bridge.ledger import Ledger, components
+from bridge.ledger import Ledger, components, visitors
 from bridge.naming import Folder
+from bridge.recorder import Recorder
 from bridge.repair import put_right
 from bridge.settings import Settings
 from bridge.supervisor import Component, Supervisor
 from bridge.web import WebServer
-from bridge.worker import CutOff, Worker
+from bridge.worker import Worker
 
 log = structlog.get_logger()
 
@@ -39,27 +40,6 @@ M_ARENA_MAX = -8
 STOP_PATIENCE = 3
 """Seconds that components have to end, and once more after their calls were broken off; every
 step of theirs may be the last one anyway."""
-
-
-class Doorkeeper(LogEvents):
-    """What the doors tell: logged, and passed on to the account that it concerns."""
-
-    def __init__(self, workers: dict[str, Worker]) -> None:
-        self._workers = workers
-
-    def uploaded(self, session: Session, folder: str, name: str, *, size: int) -> None:
-        """Wake the account's outbound loop."""
-        super().uploaded(session, folder, name, size=size)
-        self._workers[session.account].wake.set()
-
-    def upload_cut_off(
-        self, *, account: str, folder: str, name: str, partial: Path, session: Session | None
-    ) -> None:
-        """Have the bytes that came kept in the archive."""
-        super().upload_cut_off(
-            account=account, folder=folder, name=name, partial=partial, session=session
-        )
-        self._workers[account].note_cut_off(CutOff(Folder(folder), printable(name), partial))
 
 
 def serve(settings: Settings, *, announce: str = "ready") -> None:
@@ -94,9 +74,9 @@ def _run(settings: Settings, ledger: Ledger, stop: threading.Event, announce: st
         own.name: Worker(open_account(settings, own, ledger, stopping=stop))
         for own in settings.account
     }
-    with ledger.write() as connection:
-        components.forget(connection)
-    events = Doorkeeper(workers)
+    _nothing_runs(ledger)
+    recorder = Recorder(ledger)
+    events = Doorkeeper(workers, recorder, settings.account)
     mailboxes = {
         name: _door_mailbox(settings, worker.account)
         for name, worker in workers.items()
@@ -108,6 +88,7 @@ def _run(settings: Settings, ledger: Ledger, stop: threading.Event, announce: st
     listeners = _listeners(settings, ledger, mailboxes, events)
     for component in [*listeners, *_loops(workers)]:
         supervisor.start(component)
+    recorder.begin()
     print(announce, flush=True)  # noqa: T201  (the promise of `serve`)
     log.info("serving", accounts=sorted(workers))
     while not stop.wait(1):  # a signal can be caught by another thread, which wakes nobody
@@ -116,17 +97,25 @@ def _run(settings: Settings, ledger: Ledger, stop: threading.Event, announce: st
     for worker in workers.values():
         worker.rouse()
     if not supervisor.join(patience=STOP_PATIENCE):
-        _break_off(workers, supervisor)
+        _break_off(workers, supervisor, recorder)
+    recorder.end(patience=STOP_PATIENCE)
+    _nothing_runs(ledger)
+
+
+def _nothing_runs(ledger: Ledger) -> None:
+    """Write down that nothing runs and nobody is connected."""
     with ledger.write() as connection:
         components.forget(connection)
+        visitors.nobody_is_here(connection)
 
 
-def _break_off(workers: dict[str, Worker], supervisor: Supervisor) -> None:
+def _break_off(workers: dict[str, Worker], supervisor: Supervisor, recorder: Recorder) -> None:
     """End calls that hang; what they were doing is found out at the next start."""
     for worker in workers.values():
         worker.account.hub.close()
     if not supervisor.join(patience=STOP_PATIENCE):
         log.warning("ending at once", components=supervisor.running())
+        recorder.end(patience=STOP_PATIENCE)
         os._exit(0)
 
 
@@ -137,7 +126,7 @@ def _listeners(
     events: Doorkeeper,
 ) -> Iterator[Component]:
     """Open every door; what cannot listen now is an error now, not later."""
-    access = Access(settings.account, settings.login)
+    access = Access(settings.account, settings.login, bans=_bans(settings, ledger, events))
     if settings.sftp.enabled:
         sftp = SftpDoor(
             settings.sftp,
@@ -156,6 +145,15 @@ def _listeners(
         web = WebServer(settings, ledger)
         web.start()
         yield Component("web", web.run)
+
+
+def _bans(settings: Settings, ledger: Ledger, events: Doorkeeper) -> Bans:
+    """Return who is banned: those that were before a restart still are."""
+    now = utc_now()
+    with ledger.read() as connection:
+        known = visitors.bans(connection, now=now)
+    left = {subject: (until - now).total_seconds() for subject, until in known.items()}
+    return Bans(settings.login, still_banned=left, receiver=events.banned)
 
 
 def _is_there(account: Account) -> bool:

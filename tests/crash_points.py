@@ -115,7 +115,8 @@ POINTS: dict[str, str] = {
 UNREACHED: dict[str, str] = {
     "bridge.inbound.Inbound._note_enclosed": "needs an attachment newer than the list",
     "bridge.inbound.Inbound._had_through_other": "needs an attachment from before a move",
-    "bridge.service._run": "says which components run: not a step of any promise",
+    "bridge.service._nothing_runs": "says that no component runs: not a step of any promise",
+    "bridge.recorder.Recorder._try": "says who came: the mailbox tells what they did",
     "bridge.worker.Worker._mind_the_clock": "says that a clock jumped: not a step of any promise",
     "bridge.supervisor.Supervisor._note": "says which components run: not a step of any promise",
 }

@@ -27,7 +27,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from bridge.facade.access import Access
-from bridge.facade.events import Session
+from bridge.facade.clients import Habits
+from bridge.facade.events import Ban, DoorEvents, Session
 from bridge.facade.folders import DoorMailbox
 from bridge.facade.ftp import FtpDoor
 from bridge.facade.sftp import SftpDoor
@@ -102,6 +103,8 @@ class Told:
     def __init__(self, archive: Path) -> None:
         self.archive = archive
         self.events: list[tuple[str, ...]] = []
+        self.sessions: list[Session] = []
+        self.habits: list[tuple[Session, dict[str, list[str]]]] = []
         self._news = threading.Condition()
 
     def wait_for(self, *event: str, count: int = 1) -> None:
@@ -118,13 +121,20 @@ class Told:
         return [event[0] for event in self.events]
 
     def logged_in(self, session: Session) -> None:
+        self.sessions.append(session)
         self._add("logged in", session.user, session.protocol)
+
+    def behaved(self, session: Session, habits: Habits) -> None:
+        self.habits.append((session, habits.as_detail()))
 
     def logged_out(self, session: Session) -> None:
         self._add("logged out", session.user, session.protocol)
 
     def refused(self, *, user: str, address: str, protocol: str, reason: str) -> None:
         self._add("refused", user, protocol, reason)
+
+    def banned(self, ban: Ban) -> None:
+        self._add("banned", ban.kind, ban.name)
 
     def fetched(self, session: Session, folder: str, name: str, *, size: int) -> None:
         self._add("fetched", folder, name, str(size))
@@ -188,6 +198,7 @@ def open_doors(
     user: UserSettings | None = None,
     sftp: SftpSettings | None = None,
     ftp: FtpSettings | None = None,
+    events: DoorEvents | None = None,
 ) -> Iterator[Rig]:
     user = user or UserSettings(
         name=USER, password_hash=PASSWORD_HASH, authorized_keys=(user_key()[1],)
@@ -198,7 +209,7 @@ def open_doors(
         account="town", root=folder / "mailbox", folders=FOLDERS, staging=folder / "staging"
     )
     told = Told(folder / "archive")
-    shared = {"access": access, "mailboxes": {"town": mailbox}, "events": told}
+    shared = {"access": access, "mailboxes": {"town": mailbox}, "events": events or told}
     rig = Rig(
         root=mailbox.root,
         staging=mailbox.staging,

@@ -12,7 +12,8 @@ import paramiko
 import pytest
 
 from bridge.facade.access import MOST_SESSIONS, Access, Reason, Refused, public_key
-from bridge.facade.events import Session
+from bridge.facade.bans import MOST_SUBJECTS, Bans
+from bridge.facade.events import Ban, Session
 from bridge.settings import AccountSettings, LoginSettings, UserSettings
 from tests.door_clients import FtplibClient, ParamikoClient
 from tests.door_rig import PASSWORD, PASSWORD_HASH, USER, Rig, open_doors, user_key
@@ -165,6 +166,52 @@ def test_sessions_of_all_users_are_limited(access: Access) -> None:
         for number in range(MOST_SESSIONS + 1)
     ]
     assert [access.enter(session) for session in sessions] == [True] * MOST_SESSIONS + [False]
+
+
+def test_sessions_from_an_address_are_limited_whoever_they_are() -> None:
+    access = Access([], LoginSettings(max_sessions_per_address=2))
+    one, two, three, other = (
+        Session(user=user, account="town", address=address, protocol="ftp")
+        for user, address in (("a", HOME), ("b", HOME), ("c", HOME), ("c", ELSEWHERE))
+    )
+    assert [access.enter(it) for it in (one, two, three, other)] == [True, True, False, True]
+    access.leave(one)
+    assert access.enter(three)
+
+
+def test_who_was_banned_before_a_restart_still_is(clock: Clock) -> None:
+    bans = Bans(LoginSettings(), clock=clock, still_banned={f"address {HOME}": 100})
+    assert bans.banned(f"address {HOME}")
+    clock.now += 100
+    assert not bans.banned(f"address {HOME}")
+
+
+def test_a_clock_that_was_set_back_prolongs_no_ban(clock: Clock) -> None:
+    bans = Bans(LoginSettings(ban=1800), clock=clock, still_banned={f"user {USER}": 1e6})
+    clock.now += 1800
+    assert not bans.banned(f"user {USER}")
+
+
+def test_a_ban_is_told_once(access: Access, clock: Clock) -> None:
+    told: list[Ban] = []
+    bans = Bans(LoginSettings(max_failures=2, ban=60), clock=clock, receiver=told.append)
+    for _ in range(5):
+        bans.failed(f"address {HOME}")
+    assert told == [Ban(kind="address", name=HOME, seconds=60)]
+
+
+def test_all_addresses_of_an_ipv6_network_are_banned_together(access: Access) -> None:
+    for last in range(3):
+        try_password(access, "wrong", address=f"2001:db8:1:2::{last}")
+    assert access.is_banned("2001:db8:1:2:ffff::1")
+    assert not access.is_banned("2001:db8:1:3::1")
+
+
+def test_an_attack_from_many_addresses_fills_no_memory(clock: Clock) -> None:
+    bans = Bans(LoginSettings(max_failures=2), clock=clock)
+    for number in range(MOST_SUBJECTS + 10):
+        bans.failed(f"address {number}")
+    assert len(bans._failures) <= MOST_SUBJECTS
 
 
 # Through the doors

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from bridge import status
 from bridge.errors import BridgeError
-from bridge.ledger import Ledger, accounts, components, deliveries
+from bridge.ledger import Ledger, accounts, components, deliveries, events, visitors
+from bridge.ledger.visitors import VisitRow
 from bridge.model import FeedName, HubId, PendingInvoice
 from bridge.naming import Folder
 from bridge.rounds import pull_round
@@ -221,8 +222,54 @@ def test_a_refusal_of_long_ago_needs_no_look_and_stays_on_record(office: Office)
     office.push()
     office.clock.pass_by(days=31)
     office.pull()
-    assert in_words(office).startswith("Everything is in order.\n")
+    assert "was refused" not in in_words(office)
     assert len(in_json(office)["refused"]) == 1
+
+
+# -- who comes -----------------------------------------------------------------------------------
+
+
+def test_software_that_stays_away_is_told_once_it_takes_too_long(office: Office) -> None:
+    (hub_id,) = office.served()
+    office.collect(hub_id)
+    office.push()
+    office.clock.pass_by(days=6)
+    office.pull()
+    assert "Software last came  6 d ago" in in_words(office)
+    assert "has not come" not in in_words(office)
+    office.clock.pass_by(days=2)
+    assert "The accounting software has not come for 8 d" in in_words(office)
+
+
+def test_software_that_never_came_is_told_as_well(office: Office) -> None:
+    office.pull()
+    office.served()
+    office.clock.pass_by(days=8)
+    assert "The accounting software has never come" in in_words(office)
+    assert in_json(office)["last_came"] is None
+
+
+def test_who_is_connected_is_not_silent_however_long_ago_it_came(office: Office) -> None:
+    office.served()
+    row = VisitRow(
+        user="rcf", address="10.0.0.7", protocol="sftp", program="SSH-2.0-x", since=office.clock()
+    )
+    with office.account.ledger.write() as connection:
+        visitors.begin_visit(connection, 1, "town", row)
+    office.clock.pass_by(days=8)
+    text = in_words(office)
+    assert "1 connection now" in text
+    assert "rcf from 10.0.0.7 over SFTP for 8 d, SSH-2.0-x" in text
+    assert "never come" not in text
+    assert in_json(office)["connected"][0]["address"] == "10.0.0.7"
+
+
+def test_silence_is_no_alarm_where_it_is_switched_off(tmp_path: Path, ledger: Ledger) -> None:
+    quiet = settings(tmp_path, alerts={"client_silent_after": "off"})
+    with ledger.write() as connection:
+        events.record(connection, "town", "invoice seen", at=NOW - timedelta(days=400))
+    assert "Software last came  never" in status.as_text(status.look(quiet, ledger, now=NOW))
+    assert "has never come" not in status.as_text(status.look(quiet, ledger, now=NOW))
 
 
 def test_updates_that_wait_for_long_are_told_with_the_reason(office: Office) -> None:

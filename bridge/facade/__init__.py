@@ -1,6 +1,7 @@
 """The doors: SFTP and FTP over the same mailbox folders, with one set of rules.
 
 access, bans                              who may come in
+clients, algorithms                       with which programs, and what these can and need
 tree, folders                             what a path means and what may be done with it
 uploads                                   how a file comes in, whole or not at all
 events                                    what goes on, told to whoever keeps the books

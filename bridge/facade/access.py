@@ -36,6 +36,10 @@ _VERIFYING_AT_ONCE = 2
 """argon2 takes 64 MiB a run; more at once would let strangers fill the memory."""
 
 
+_IPV6_NETWORK = 64
+"""Bits of an IPv6 address that tell one subscriber from another."""
+
+
 class Reason(StrEnum):
     """Why a login was refused. The client is never told."""
 
@@ -44,6 +48,7 @@ class Reason(StrEnum):
     ADDRESS = "the user may not come from this address (allow_from)"
     PASSWORD = "wrong password"  # noqa: S105  (a reason, not a password)
     KEY = "none of the user's authorized_keys"
+    KEY_ALGORITHM = "the key's algorithm is too old for the door"
     SESSIONS = "too many sessions at once"
 
 
@@ -71,15 +76,18 @@ class Access:
         login: LoginSettings,
         *,
         clock: Callable[[], float] = time.monotonic,
+        bans: Bans | None = None,
     ) -> None:
+        """`bans`: the memory of failed logins; an empty one if none is given."""
         self.login = login
         self._users = {
             user.name: _user(account.name, user) for account in accounts for user in account.user
         }
         self._clock = clock
-        self._bans = Bans(login, clock=clock)
+        self._bans = bans or Bans(login, clock=clock)
         self._lock = threading.Lock()
         self._sessions: Counter[str] = Counter()
+        self._by_address: Counter[str] = Counter()
         hashes = [user.settings.password_hash for user in self._users.values()]
         self._passwords = _Passwords(clock, like=next(filter(None, hashes), None))
 
@@ -138,16 +146,24 @@ class Access:
         with self._lock:
             too_many = (
                 self._sessions[session.user] >= self.login.max_sessions
+                or self._by_address[session.address] >= self.login.max_sessions_per_address
                 or self._sessions.total() >= MOST_SESSIONS
             )
             if not too_many:
                 self._sessions[session.user] += 1
+                self._by_address[session.address] += 1
             return not too_many
 
     def leave(self, session: Session) -> None:
         """Count a session out that `enter` let in."""
         with self._lock:
             self._sessions[session.user] -= 1
+            self._by_address[session.address] -= 1
+            self._by_address += Counter()  # forgets those that are not here any more
+
+    def is_banned(self, address: str) -> bool:
+        """Tell whether an address is banned: it need not be asked who it is."""
+        return self._bans.banned(_address_subject(plain_address(address)))
 
     def _barred(self, user: str, address: str) -> Refused | None:
         banned = self._bans.banned(*self._subjects(user, address))
@@ -155,7 +171,7 @@ class Access:
 
     def _subjects(self, user: str, address: str) -> list[str]:
         known = self._users.get(user)
-        subjects = [f"address {address}"]
+        subjects = [_address_subject(address)]
         if known and self._welcome(known, address):
             subjects.append(f"user {user}")
         return subjects
@@ -238,6 +254,14 @@ def plain_address(address: str) -> str:
     ip = ipaddress.ip_address(address.partition("%")[0])
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
     return str(mapped or ip)
+
+
+def _address_subject(address: str) -> str:
+    """Return what failures from an address count for: of IPv6, a whole network has one owner."""
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address) and not ip.is_loopback:
+        return f"address {ipaddress.ip_network((ip, _IPV6_NETWORK), strict=False)}"
+    return f"address {ip}"
 
 
 def _user(account: str, user: UserSettings) -> _User:

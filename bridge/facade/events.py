@@ -5,11 +5,13 @@ changes nothing for the client: what it was told about has already happened.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, Protocol
 
 import structlog
+
+from bridge.facade.clients import Habits, Program, short
 
 log = structlog.get_logger()
 
@@ -25,6 +27,23 @@ class Session:
     address: str
     protocol: str
     """`sftp` or `ftp`."""
+    program: Program = field(default_factory=Program, compare=False, repr=False)
+    """With which program they came."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ban:
+    """An address or a user that may not come in for a while."""
+
+    kind: str
+    """`address` or `user`."""
+    name: str
+    seconds: float
+
+    @property
+    def subject(self) -> str:
+        """What the ban is kept under."""
+        return f"{self.kind} {self.name}"
 
 
 class DoorEvents(Protocol):
@@ -40,8 +59,14 @@ class DoorEvents(Protocol):
     def logged_out(self, session: Session) -> None:
         """Their connection ended, in whatever way."""
 
+    def behaved(self, session: Session, habits: Habits) -> None:
+        """A visit ends, and showed what its client does."""
+
     def refused(self, *, user: str, address: str, protocol: str, reason: str) -> None:
         """A login was refused; `user` is whatever was typed."""
+
+    def banned(self, ban: Ban) -> None:
+        """Too many logins failed."""
 
     def fetched(self, session: Session, folder: str, name: str, *, size: int) -> None:
         """A file was sent to its last byte."""
@@ -71,17 +96,25 @@ class LogEvents:
 
     def logged_in(self, session: Session) -> None:
         """See `DoorEvents`."""
-        log.info("logged in", **_who(session))
+        program = {"program": short(session.program.name)} if session.program.name else {}
+        log.info("logged in", **program, **_who(session))
 
     def logged_out(self, session: Session) -> None:
         """See `DoorEvents`."""
         log.info("logged out", **_who(session))
+
+    def behaved(self, session: Session, habits: Habits) -> None:
+        """See `DoorEvents`."""
 
     def refused(self, *, user: str, address: str, protocol: str, reason: str) -> None:
         """See `DoorEvents`."""
         log.warning(
             "login refused", user=printable(user), address=address, protocol=protocol, reason=reason
         )
+
+    def banned(self, ban: Ban) -> None:
+        """See `DoorEvents`."""
+        log.warning("too many failed logins: banned", **{ban.kind: ban.name}, seconds=ban.seconds)
 
     def fetched(self, session: Session, folder: str, name: str, *, size: int) -> None:
         """See `DoorEvents`."""

@@ -10,6 +10,7 @@ import glob
 import posixpath
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -19,6 +20,7 @@ from pyftpdlib.handlers import FTPHandler
 
 from bridge.facade import ftp_names
 from bridge.facade.access import Access, Reason, Refused, plain_address
+from bridge.facade.clients import Program
 from bridge.facade.events import DoorEvents, Session, tell
 from bridge.facade.folders import DoorError, DoorMailbox
 from bridge.facade.ftp_transfer import (
@@ -294,8 +296,13 @@ class Commands(FTPHandler):  # type: ignore[misc]
 
     def come_in(self, session: Session) -> None:
         """Begin the visit of someone whose login was right and who is counted in."""
+        session = replace(session, program=self.program())
         self.visit = Visit(self.mailboxes[session.account], session, self.events)
         tell(self.events.logged_in, session)
+
+    def program(self) -> Program:
+        """Return what the client is: FTP tells little of it."""
+        return Program(agreed={"tls": "none"})
 
     def handle_auth_success(self, home: str, password: str, msg_login: str) -> None:
         """Go on without keeping the password."""
@@ -336,6 +343,8 @@ class Commands(FTPHandler):  # type: ignore[misc]
         channel = self.data_channel
         if channel is not None and channel.waiting:
             channel.settle(counts=cmd[-4:] != "ABOR")
+        if self.visit is not None:
+            self.visit.habits.command(f"SITE {arg[:5]}".strip().upper() if cmd == "SITE" else cmd)
         if cmd in ("LIST", "NLST", "STAT"):
             arg = _without_options(arg)
         if cmd == "MDTM" and _TIME_AND_PATH.fullmatch(arg):  # how old clients set a time

@@ -13,6 +13,7 @@ from pyftpdlib.handlers import TLS_DTPHandler, TLS_FTPHandler
 
 from bridge.errors import SettingsError
 from bridge.facade import tls_socket
+from bridge.facade.clients import Program
 from bridge.facade.ftp_handler import Commands
 from bridge.facade.ftp_transfer import DataChannel
 from bridge.facade.tls_socket import TlsSocket
@@ -51,6 +52,13 @@ class TlsCommands(TLS_FTPHandler, Commands):  # type: ignore[misc]
     def secure_connection(self, ssl_context: ssl.SSLContext) -> None:
         """Begin TLS, with the tickets that let clients resume the session for their data."""
         _begin(self, ssl_context, tickets=True)
+
+    def program(self) -> Program:
+        """Return what the client is, with the TLS that it came over."""
+        if not isinstance(self.socket, TlsSocket):
+            return super().program()
+        version, cipher = self.socket.agreed()
+        return Program(agreed={"tls": version, "cipher": cipher})
 
     def close(self) -> None:
         """Close the connection and end the visit, whatever becomes of the TLS farewell."""

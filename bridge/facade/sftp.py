@@ -108,6 +108,10 @@ class SftpDoor:
             log.warning("too many SFTP connections at once", address=address[0])
             client.close()
             return
+        if self._access.is_banned(address[0]):  # before the key exchange, which costs us time
+            log.debug("an SFTP connection of a banned address", address=address[0])
+            client.close()
+            return
         if self._strangers(plain_address(address[0])) >= _MOST_STRANGERS:
             log.warning("too many SFTP connections that do not log in", address=address[0])
             client.close()

@@ -9,10 +9,12 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import paramiko
 import structlog
+from paramiko.auth_handler import AuthHandler
 from paramiko.common import (
     AUTH_FAILED,
     AUTH_SUCCESSFUL,
@@ -22,6 +24,8 @@ from paramiko.common import (
 )
 
 from bridge.facade.access import Access, Reason, Refused
+from bridge.facade.algorithms import LOGIN, Kind, advice, disabled_algorithms
+from bridge.facade.clients import Program
 from bridge.facade.events import DoorEvents, Session, printable, tell
 from bridge.facade.folders import DoorMailbox
 from bridge.facade.sftp_server import SftpServer
@@ -36,39 +40,12 @@ _MOST_CHANNELS = 10
 _MOST_TRIES = 6
 """Failed tries to log in on one connection; OpenSSH's number."""
 
-_OLD_ENDINGS: Mapping[str, tuple[str, ...]] = {
-    "kex": ("sha1",),
-    "keys": ("ssh-rsa", "ssh-dss"),
-    "pubkeys": ("ssh-rsa", "ssh-dss"),
-    "ciphers": ("-cbc", "arcfour", "arcfour128", "arcfour256"),
-    "macs": ("hmac-sha1", "hmac-sha1-96", "hmac-md5", "hmac-md5-96"),
-}
-"""How the names of algorithms end that only clients of long ago need."""
+_SIGNALS = ("ext-info-", "kex-strict-")
 
 # paramiko logs every broken handshake with a traceback; what matters is logged here.
 _LOG_CHANNEL = "efact-bridge.ssh"
 logging.getLogger(_LOG_CHANNEL).addHandler(logging.NullHandler())
 logging.getLogger(_LOG_CHANNEL).propagate = False
-
-
-def legacy_algorithms_available() -> bool:
-    """Tell whether the installed paramiko still has the SHA-1 algorithms of old clients."""
-    return "ssh-rsa" in _preferred("keys")
-
-
-def disabled_algorithms(*, legacy: bool) -> dict[str, list[str]]:
-    """Return the algorithms to switch off, by paramiko's names for their kinds."""
-    if legacy:
-        return {}
-    return {
-        kind: [name for name in _preferred(kind) if name.endswith(endings)]
-        for kind, endings in _OLD_ENDINGS.items()
-    }
-
-
-def _preferred(kind: str) -> tuple[str, ...]:
-    names: tuple[str, ...] = getattr(paramiko.Transport, f"_preferred_{kind}")
-    return names
 
 
 class Connection(SshTransport):
@@ -98,6 +75,8 @@ class Connection(SshTransport):
         self._legacy = legacy
         self._doorkeeper = Doorkeeper(self, access, mailboxes, events)
         self._ended = False
+        self._offered: dict[Kind, tuple[str, ...]] = {}
+        self._agreed: dict[str, str] = {}
 
     def begin(self) -> None:
         """Start the connection's thread."""
@@ -146,26 +125,91 @@ class Connection(SshTransport):
         try:
             super()._parse_kex_init(m)  # type: ignore[misc]
         except paramiko.ssh_exception.IncompatiblePeer as error:
-            self._explain(self._really_parse_kex_init(offer), error)  # type: ignore[attr-defined]
+            self.explain(str(error), self._read_offer(offer))
             raise
+        if not self._offered:  # new keys in a long session change nothing
+            self._offered = self._read_offer(offer)
+            self._agreed = self._agreement(self._offered[Kind.KEY_EXCHANGE])
 
-    def _explain(self, offer: dict[str, Any], error: Exception) -> None:
-        helps = "a newer client, or the FTP door on loopback or a VPN"
-        if not self._legacy and legacy_algorithms_available():
-            helps = "legacy_algorithms = true in [sftp]"
-        elif not legacy_algorithms_available():
-            helps = f'legacy_algorithms = true with the extra "legacy-ssh"; else {helps}'
+    def _parse_newkeys(self, m: paramiko.Message) -> None:
+        """Go on encrypted; logins are handled by a class of ours."""
+        if self.auth_handler is None:
+            self.auth_handler = _Logins(self, self._doorkeeper)
+        super()._parse_newkeys(m)
+
+    def _read_offer(self, message: paramiko.Message) -> dict[Kind, tuple[str, ...]]:
+        """Return a client's offer, without what only signals that it knows an extension."""
+        lists = self._really_parse_kex_init(message)  # type: ignore[attr-defined]
+        exchange = [name for name in lists["kex_algo_list"] if not name.startswith(_SIGNALS)]
+        return {
+            Kind.KEY_EXCHANGE: tuple(exchange),
+            Kind.HOST_KEY: tuple(lists["server_key_algo_list"]),
+            Kind.CIPHER: tuple(lists["client_encrypt_algo_list"]),
+            Kind.MAC: tuple(lists["client_mac_algo_list"]),
+        }
+
+    def _agreement(self, exchanges: tuple[str, ...]) -> dict[str, str]:
+        chosen: Any = self  # paramiko's types do not know these
+        mine = chosen.preferred_kex
+        return {
+            "key_exchange": next((name for name in exchanges if name in mine), ""),
+            "host_key": chosen.host_key_type,
+            "cipher": chosen.remote_cipher,
+            "mac": chosen.remote_mac,
+            "strict_key_exchange": "yes" if chosen.agreed_on_strict_kex else "no",
+        }
+
+    def program(self, login: str) -> Program:
+        """Return what the client is, given how it logged in."""
+        return Program(
+            name=self.remote_version,
+            offered={kind.value: names for kind, names in self._offered.items()},
+            agreed=self._agreed | {LOGIN: login},
+        )
+
+    def explain(self, problem: str, offered: Mapping[Kind, tuple[str, ...]]) -> None:
+        """Log that the client cannot come in with what it offers, and what would help."""
         log.warning(
             "no algorithm in common with an SFTP client",
             address=self.address,
             client=printable(self.remote_version),
-            problem=str(error),
-            key_exchange=offer["kex_algo_list"],
-            host_keys=offer["server_key_algo_list"],
-            ciphers=offer["client_encrypt_algo_list"],
-            macs=offer["client_mac_algo_list"],
-            helps=helps,
+            problem=problem,
+            helps=advice(offered, legacy=self._legacy),
+            **{kind.value: list(names) for kind, names in offered.items()},
         )
+
+
+class _UnusableKey(paramiko.PKey):
+    """A key whose algorithm the door does not take: it is refused, and others may follow."""
+
+    def __init__(self, algorithm: str, blob: bytes) -> None:
+        super().__init__()
+        self.algorithm = algorithm
+        self._blob = blob
+
+    def asbytes(self) -> bytes:
+        """Return the key as it came."""
+        return self._blob
+
+    def verify_ssh_sig(self, data: bytes, msg: paramiko.Message) -> bool:
+        """Say no."""
+        return False
+
+
+class _Logins(AuthHandler):
+    """paramiko's, but for a key of an unknown kind: paramiko would end the connection."""
+
+    def __init__(self, connection: Connection, doorkeeper: "Doorkeeper") -> None:
+        super().__init__(connection)
+        self._doorkeeper = doorkeeper
+
+    def _generate_key_from_request(self, algorithm: str, keyblob: bytes) -> paramiko.PKey:
+        self._doorkeeper.key_algorithm = printable(algorithm)
+        try:
+            key = super()._generate_key_from_request(algorithm, keyblob)  # type: ignore[misc]
+        except Exception:  # whatever the bytes of a stranger lead to
+            key = None
+        return _UnusableKey(printable(algorithm), keyblob) if key is None else key
 
 
 class Doorkeeper(paramiko.ServerInterface):
@@ -185,6 +229,8 @@ class Doorkeeper(paramiko.ServerInterface):
         self._channels: list[paramiko.Channel] = []
         self._tries = 0
         self._key_failed = ""
+        self.key_algorithm = ""
+        """Of the last key that the client showed."""
         self.accepted: Session | None = None
         """Whom the last password or key would let in."""
 
@@ -201,6 +247,7 @@ class Doorkeeper(paramiko.ServerInterface):
         return self._decide(
             username,
             self._access.with_password(username, raw, address=address, protocol="sftp"),
+            login="password",
         )
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
@@ -212,9 +259,19 @@ class Doorkeeper(paramiko.ServerInterface):
             protocol="sftp",
             count=not self._key_failed,
         )
+        if isinstance(key, _UnusableKey):
+            decision = self._unusable(key, decision)
         if isinstance(decision, Refused):
             self._key_failed = username
-        return self._decide(username, decision)
+        return self._decide(username, decision, login=self.key_algorithm)
+
+    def _unusable(self, key: _UnusableKey, decision: Session | Refused) -> Refused:
+        """Refuse a key for its algorithm; where it is the user's own, say what would help."""
+        if isinstance(decision, Refused):
+            return decision
+        problem = f"the key of user {decision.user} is signed with {key.algorithm}"
+        self._connection.explain(problem, {Kind.USER_KEY: (key.algorithm,)})
+        return Refused(Reason.KEY_ALGORITHM)
 
     def logged_in(self) -> None:
         """Take back the failure that a wrong key counted: the client had a right one too."""
@@ -236,9 +293,9 @@ class Doorkeeper(paramiko.ServerInterface):
             reason=reason.value,
         )
 
-    def _decide(self, user: str, decision: Session | Refused) -> int:
+    def _decide(self, user: str, decision: Session | Refused, *, login: str) -> int:
         if isinstance(decision, Session):
-            self.accepted = decision
+            self.accepted = replace(decision, program=self._connection.program(login))
             return AUTH_SUCCESSFUL
         self._tries += 1
         self.refuse(user, decision.reason)

@@ -41,6 +41,11 @@ class TlsSocket(SSL.Connection):
         with _as_pyopenssl():
             self._socket.do_handshake()
 
+    def agreed(self) -> tuple[str, str]:
+        """Return the version of TLS and the cipher that both sides agreed on."""
+        cipher = self._socket.cipher()
+        return self._socket.version() or "", cipher[0] if cipher else ""
+
     def recv(self, bufsiz: int, flags: int | None = None) -> bytes:
         """Receive; after TLS's farewell, or the connection's proper end, ZeroReturnError."""
         try:

@@ -12,6 +12,7 @@ import stat as modes
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bridge.facade.clients import Habits
 from bridge.facade.events import DoorEvents, Session, printable, tell
 from bridge.facade.folders import (
     UPLOAD_ROLES,
@@ -45,6 +46,7 @@ class Visit:
     def __init__(self, mailbox: DoorMailbox, session: Session, events: DoorEvents) -> None:
         self._mailbox = mailbox
         self.session = session
+        self.habits = Habits()
         self._events = events
         self._uploads: list[Upload] = []
 
@@ -163,6 +165,7 @@ class Visit:
             self.cut_off(upload)
             raise
         self._uploads.remove(upload)
+        self.habits.uploaded(upload.name)
         tell(self._events.uploaded, self.session, upload.role, upload.name, size=size)
 
     def cut_off(self, upload: Upload) -> None:
@@ -193,11 +196,13 @@ class Visit:
             if not replace and self._is_there(folder, target.name):
                 raise DoorError(No.FAILED, f"{printable(to)}: exists already")
             if upload := self._under_way(source):
+                self.habits.renamed(upload.name, target.name)
                 upload.rename(target.name)
                 return
             name = self._find(folder, source.role, source.name).name
             _move(folder, name, target.name, replace=replace)
             os.fsync(folder)
+        self.habits.renamed(name, target.name)
         tell(self._events.renamed, self.session, source.role, name, to=target.name)
 
     def set_attributes(
@@ -224,9 +229,12 @@ class Visit:
             os.close(download.fd)
 
     def end(self) -> None:
-        """End the visit; uploads still under way are cut off."""
+        """End the visit; uploads still under way are cut off. Safe to repeat."""
         for upload in list(self._uploads):
             self.cut_off(upload)
+        habits, self.habits = self.habits, Habits()
+        if habits.as_detail():
+            tell(self._events.behaved, self.session, habits)
 
     # What these stand on
 

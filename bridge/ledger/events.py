@@ -4,7 +4,8 @@ A row is written in the transaction that makes it true; once that is on disk, th
 to the account's journal as well (see `journal`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -63,9 +64,47 @@ def record(
     add(connection, link)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """An event that has no place in the chain yet."""
+
+    kind: str
+    at: datetime
+    actor: str = BRIDGE
+    hub_id: HubId | None = None
+    detail: Detail = field(default_factory=dict)
+
+
+def record_all(connection: Connection, account: str, said: Sequence[Said]) -> None:
+    """Add many events of one account at once, in this order."""
+    number, previous = last(connection, account)
+    links = []
+    for number, it in enumerate(said, start=number + 1):  # noqa: B020  (goes on from the last one)
+        link = Link(
+            account=account,
+            number=number,
+            at=it.at,
+            actor=it.actor,
+            kind=it.kind,
+            hub_id=it.hub_id,
+            detail=it.detail,
+            previous=previous,
+        )
+        previous = link.digest
+        links.append(link)
+    if links:
+        connection.execute(_ADD, [_row(link) for link in links])
+        connection.info.setdefault(LINKS, []).extend(links)
+
+
 def add(connection: Connection, link: Link) -> None:
     """Add an event that is chained already: a new one, or one that the journal remembers."""
-    row = {
+    connection.execute(_ADD, _row(link))
+    connection.info.setdefault(LINKS, []).append(link)
+
+
+def _row(link: Link) -> dict[str, object]:
+    return {
         "account": link.account,
         "number": link.number,
         "at": link.at,
@@ -75,8 +114,6 @@ def add(connection: Connection, link: Link) -> None:
         "detail": dict(link.detail),
         "digest": link.digest,
     }
-    connection.execute(_ADD, row)
-    connection.info.setdefault(LINKS, []).append(link)
 
 
 def last(connection: Connection, account: str) -> tuple[int, str]:
@@ -94,6 +131,12 @@ def last_at(connection: Connection, account: str) -> datetime | None:
     return connection.scalar(
         select(event.c.at).where(mine).order_by(event.c.number.desc()).limit(1)
     )
+
+
+def first_at(connection: Connection, account: str) -> datetime | None:
+    """Return when an account's first event happened; None where there is none."""
+    mine = (event.c.account == account) & (event.c.number == 1)
+    return connection.scalar(select(event.c.at).where(mine))
 
 
 def digest_at(connection: Connection, account: str, number: int) -> str:

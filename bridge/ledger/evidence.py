@@ -20,6 +20,7 @@ from bridge.ledger.schema import (
     accepted_finding,
     attachment,
     attempt,
+    client,
     delivery,
     metadata,
     placed_file,
@@ -95,6 +96,12 @@ _KINDS = (
         key=("update_id", "at"),
         untold=_ID,
         only=attempt.c.answer.is_not(None),  # the event tells how it ended
+    ),
+    _Kind(
+        noun="client program",
+        table=client,
+        key=("user", "protocol", "mark"),
+        untold=frozenset({"last_at", "visits"}),
     ),
 )
 

@@ -134,6 +134,25 @@ def collected_as(
     return found
 
 
+def hub_ids(
+    connection: Connection, account: str, folder: Folder, names: Iterable[str]
+) -> dict[str, HubId]:
+    """Return the invoices that files of these names in a folder belong to."""
+    found: dict[str, HubId] = {}
+    wanted = sorted(set(names))
+    for start in range(0, len(wanted), _AT_ONCE):
+        rows = connection.execute(
+            select(placed_file.c.name, placed_file.c.hub_id).where(
+                placed_file.c.account == account,
+                placed_file.c.folder == folder,
+                placed_file.c.name.in_(wanted[start : start + _AT_ONCE]),
+                placed_file.c.hub_id.is_not(None),
+            )
+        )
+        found |= {row.name: HubId(row.hub_id) for row in rows}
+    return found
+
+
 _AT_ONCE = 500
 """Names that one statement asks for: it cannot hold any number of them."""
 

@@ -25,12 +25,14 @@ from bridge.ledger import (
     state_files,
     steps,
     updates,
+    visitors,
 )
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.placed_files import PlacedFile
 from bridge.ledger.recordings import Recording
 from bridge.ledger.state_files import Kind
 from bridge.ledger.updates import Outcome
+from bridge.ledger.visitors import Client
 from bridge.model import Attachment, Digest, FeedName, HubId, PendingInvoice, Refusal
 from bridge.naming import Folder
 
@@ -316,6 +318,21 @@ def _finding_accepted(connection: Connection, link: Link) -> None:
     reports.add_accepted(connection, link.account, told)
 
 
+def _client(link: Link) -> Client:
+    told = _detail(link)
+    return Client(
+        account=link.account, user=link.actor, protocol=told["protocol"], mark=told["mark"]
+    )
+
+
+def _program_seen(connection: Connection, link: Link) -> None:
+    visitors.seen(connection, _client(link), _detail(link)["program"], at=link.at)
+
+
+def _habits_seen(connection: Connection, link: Link) -> None:
+    visitors.set_habits(connection, _client(link), _detail(link)["habits"])
+
+
 _STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
     events.MAILBOX_MADE: _mailbox_made,
     events.FOLDERS_RECOGNISED: _folders_recognised,
@@ -349,5 +366,7 @@ _STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
     "refusals answered": _answered,
     reports.MADE: _report_made,
     reports.ACCEPTED: _finding_accepted,
+    visitors.PROGRAM_SEEN: _program_seen,
+    visitors.HABITS_SEEN: _habits_seen,
 }
 """What an event means, by its kind; kinds that are not here change no row."""

@@ -12,6 +12,7 @@ from bridge.settings.values import (
     OptionalPath,
     Port,
     Seconds,
+    SecondsOrOff,
     SecondsOrZero,
     Section,
     Text,
@@ -119,6 +120,7 @@ class LoginSettings(Section):
     ban: Seconds = 1800
     grace: Seconds = 30
     max_sessions: Annotated[int, Field(ge=1)] = 50
+    max_sessions_per_address: Annotated[int, Field(ge=1)] = 200
 
 
 class WebSettings(Section):
@@ -133,6 +135,7 @@ class AlertSettings(Section):
     """When something is worth a look."""
 
     uncollected_after: Seconds = 12 * 3600
+    client_silent_after: SecondsOrOff = 7 * 86400
 
 
 class ReconcileSettings(Section):

@@ -54,6 +54,16 @@ def parse_keeping(value: object) -> object:
         raise ValueError('how long: a text like "3650d", or "for ever"') from None
 
 
+def parse_alert(value: object) -> object:
+    """Turn a duration into seconds, and "off" into None; raises ValueError."""
+    if isinstance(value, str) and value.strip().lower() == "off":
+        return None
+    try:
+        return parse_duration(value)
+    except ValueError:
+        raise ValueError('how long: a text like "7d", or "off"') from None
+
+
 def wrong(message: str, *keys: str | int) -> PydanticCustomError:
     """Return the error to raise where values do not fit together; `keys` lead to the offender."""
     return PydanticCustomError("rule", "{message}", {"message": message, "keys": keys})
@@ -114,6 +124,9 @@ SecondsOrZero = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, al
 Keeping = Annotated[
     Annotated[float, Field(gt=0, le=MOST_DAYS * 86400, allow_inf_nan=False)] | None,
     BeforeValidator(parse_keeping),
+]
+SecondsOrOff = Annotated[
+    Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, BeforeValidator(parse_alert)
 ]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Address = Annotated[str, AfterValidator(_address)]

@@ -87,6 +87,12 @@ def _account(status: Status, account: AccountStatus) -> Document:
         ],
         "drift": _plain(account.drift),
         "cut_off_files": [row.name for row in account.cut_off],
+        "connected": _plain(account.here),
+        "last_came": _plain(account.last_came),
+        "clients": [
+            _fields(row, "user", "protocol", "program", "habits", "first_at", "last_at", "visits")
+            for row in account.clients
+        ],
     }
 
 

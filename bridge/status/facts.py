@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from bridge.blame import Caller
 from bridge.errors import StorageError
-from bridge.ledger import Ledger, drift, summary
+from bridge.ledger import Ledger, drift, events, summary, visitors
 from bridge.ledger.drift import DriftRow
 from bridge.ledger.serving import NONE, Feeds, of_settings, serving
 from bridge.ledger.summary import (
@@ -28,6 +28,7 @@ from bridge.ledger.summary import (
     Waiting,
     WithoutReceipt,
 )
+from bridge.ledger.visitors import ClientRow, VisitRow
 from bridge.mailbox import Mailbox
 from bridge.model import DeliveryState, UpdateStatus
 from bridge.naming import Folder, parse_profile
@@ -74,6 +75,13 @@ class AccountStatus:
     not_taken: tuple[str, ...]
     """State files that lie in `statin` for long."""
     cut_off: tuple[CutOff, ...]
+    here: tuple[VisitRow, ...]
+    """Who is connected at a door."""
+    clients: tuple[ClientRow, ...]
+    last_came: datetime | None
+    """When the software last showed, at a door or in the folders."""
+    awaited_since: datetime | None
+    """When the account began to work here."""
 
     @property
     def serve(self) -> str:
@@ -107,6 +115,7 @@ class Status:
     disk_trouble: str | None
     poll_interval: float
     uncollected_after: float
+    client_silent_after: float | None = None
 
     @property
     def hub_reachable(self) -> bool | None:
@@ -140,6 +149,11 @@ class Status:
         latest = self.at - timedelta(seconds=self.uncollected_after)
         return tuple(row for row in account.uncollected if row.placed_at <= latest)
 
+    def silent_for(self, account: AccountStatus) -> float | None:
+        """Return for how many seconds nothing came of the software; None: it was never awaited."""
+        since = self.at if account.here else account.last_came or account.awaited_since
+        return None if since is None else self.age(since)
+
     def refused_lately(self, account: AccountStatus) -> tuple[Refused, ...]:
         """Return the refusals of late that no accepted update has mended since."""
         oldest = self.at - RECENT
@@ -163,6 +177,7 @@ def look(settings: Settings, ledger: Ledger, *, now: datetime) -> Status:
         disk_trouble=disk_trouble,
         poll_interval=settings.pull.interval,
         uncollected_after=settings.alerts.uncollected_after,
+        client_silent_after=settings.alerts.client_silent_after,
     )
 
 
@@ -198,6 +213,10 @@ def _account(
         unrecognised_files=lying.unrecognised,
         not_taken=lying.not_taken,
         cut_off=tuple(summary.cut_off(connection, name, since=now - CUT_OFF_SHOWN)),
+        here=tuple(visitors.here(connection, name)),
+        clients=tuple(visitors.of_account(connection, name)),
+        last_came=visitors.last_came(connection, name),
+        awaited_since=events.first_at(connection, name),
     )
 
 

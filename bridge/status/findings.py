@@ -243,6 +243,20 @@ def _uncollected(status: Status, account: AccountStatus) -> Finding | None:
     )
 
 
+def _silent(status: Status, account: AccountStatus) -> Finding | None:
+    patience, silent = status.client_silent_after, status.silent_for(account)
+    if patience is None or silent is None or silent <= patience:
+        return None
+    never = account.last_came is None
+    what = "has never come" if never else f"has not come for {span(silent)}"
+    return Finding(
+        account=account.name,
+        what=f"The accounting software {what}",
+        advice="Look whether it is set to come here, and whether its logins are refused (in the "
+        "log). Change client_silent_after in [alerts] where it comes more seldom",
+    )
+
+
 def _unrecognised(_: Status, account: AccountStatus) -> Finding | None:
     names = account.unrecognised_files
     if not names:
@@ -296,6 +310,7 @@ ACCOUNT_RULES: tuple[Callable[[Status, AccountStatus], Finding | None], ...] = (
     _refused,
     _waiting,
     _uncollected,
+    _silent,
     _held_back_attachments,
     _not_acknowledged,
     _unrecognised,

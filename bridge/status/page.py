@@ -18,6 +18,7 @@ from bridge.ledger.summary import (
     Waiting,
     WithoutReceipt,
 )
+from bridge.ledger.visitors import VisitRow
 from bridge.model import DeliveryState, UpdateStatus
 from bridge.status import blaming
 from bridge.status.facts import AccountStatus, Status
@@ -128,6 +129,7 @@ def _facts(status: Status, account: AccountStatus) -> Iterator[Fact]:
         yield Fact(label="Found applied", value=told)
     asked = "never" if poll is None else f"{span(status.age(poll))} ago"
     yield Fact(label="Hub last asked", value=asked)
+    yield Fact(label="Software last came", value=_last_came(status, account))
     shadow = f"; {account.shadow} is listened to" if account.shadow else ""
     yield Fact(label="Mailbox filled by", value=f"{account.serve}{shadow}")
 
@@ -143,6 +145,14 @@ def _not_collected(status: Status, account: AccountStatus) -> str:
     if oldest is None:
         return "none"
     return f"{counted(len(account.uncollected), 'invoice')}, the oldest for {span(oldest)}"
+
+
+def _last_came(status: Status, account: AccountStatus) -> str:
+    if account.here:
+        return f"{counted(len(account.here), 'connection')} now"
+    if account.last_came is None:
+        return "never"
+    return f"{span(status.age(account.last_came))} ago"
 
 
 def _listings(status: Status, account: AccountStatus) -> Iterator[Listing]:
@@ -174,6 +184,7 @@ def _listings(status: Status, account: AccountStatus) -> Iterator[Listing]:
     yield _listing("Not acknowledged yet", account.not_acknowledged, say.held_back, blame=held_back)
     yield _listing("Not recognised in statin", account.unrecognised_files, safe)
     yield _listing("Uploads cut off in the last day", account.cut_off, say.cut_off)
+    yield _listing("Connected now", account.here, say.visit)
     yield _listing("Placed without a receipt", account.without_receipt, say.without_receipt)
     yield _listing("The hub's answers differ from its contract", account.drift, say.drift)
     yield _listing("The hub's list is cut off for", account.row.capped_slices, safe)
@@ -237,6 +248,11 @@ class _Sayer:
 
     def cut_off(self, row: CutOff) -> str:
         return f"{safe(row.name)}: {size(row.size)} came, {self._age(row.taken_at)} ago"
+
+    def visit(self, row: VisitRow) -> str:
+        program = f", {safe(row.program)}" if row.program else ""
+        door = row.protocol.upper()
+        return f"{row.user} from {row.address} over {door} for {self._age(row.since)}{program}"
 
     def drift(self, row: DriftRow) -> str:
         times = f"in {counted(row.times, 'answer')} to {row.call}"

@@ -61,7 +61,19 @@ def _of_accounts(status: Status) -> Iterator[Metric]:
         labels=["account", "kind"],
     )
     updates = _gauge("updates", "State updates by how far they have come", "account", "status")
+    came = _gauge(
+        "client_last_seen_timestamp_seconds",
+        "When the account's software last came; if it never did, since when it is awaited",
+        "account",
+    )
+    sessions = _gauge("sessions", "Clients that are connected", "account", "protocol")
     for account in status.accounts:
+        silent = status.silent_for(account)
+        if silent is not None:
+            came.add_metric([account.name], status.at.timestamp() - silent)
+        for protocol in ("sftp", "ftp"):
+            here = sum(row.protocol == protocol for row in account.here)
+            sessions.add_metric([account.name, protocol], here)
         name, last = account.name, account.row.last_poll
         poll.add_metric([name], last.timestamp() if last else 0)
         oldest.add_metric([name], status.oldest_uncollected(account) or 0)
@@ -72,7 +84,7 @@ def _of_accounts(status: Status) -> Iterator[Metric]:
             deliveries.add_metric([name, state], count)
         for step, count in account.updates.items():
             updates.add_metric([name, step], count)
-    yield from (poll, oldest, capped, deliveries, updates, drift)
+    yield from (poll, oldest, capped, deliveries, updates, drift, came, sessions)
 
 
 def _drift_by_kind(account: AccountStatus) -> Mapping[str, int]:
