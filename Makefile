@@ -12,7 +12,7 @@ PYTHON ?=
 # `make test ARGS="-k naming"` hands more to pytest, demo or bench.
 ARGS ?=
 
-.PHONY: help demo test check bench messages clients constraints clean
+.PHONY: help demo test check bench messages pictures clients constraints clean
 .DEFAULT_GOAL := help
 
 help:  ## say what can be made
@@ -66,6 +66,9 @@ messages: $(DEVELOP)  ## carry new sentences into the catalogues of reconcile/lo
 
 clients: $(DEVELOP)  ## try all real clients, write the table of docs/clients.md
 	@EFACT_REQUIRE_CLIENTS=1 $(BIN)/python -m pytest -n auto tests/test_door_clients.py --write-clients
+
+pictures: $(DEVELOP)  ## make the pictures of docs/ again (needs chromium)
+	@$(BIN)/python -m tests.pictures
 
 # The versions that were tried together, from the newest that pyproject.toml allows. Python 3.12
 # and newer need pyasyncore and pyasynchat; they are named here so that 3.11 pins them as well.

@@ -1,5 +1,6 @@
 """Reports to look at: small, empty, hostile, and of any size, always the same."""
 
+import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,18 +27,6 @@ from reconcile.model import (
 
 NOW = datetime(2026, 11, 24, 7, 30, tzinfo=UTC)
 SUPPLIERS = ("B60000001", "A58000002", "B17000003", "F08000004", "39000005T", "A28000006")
-XML_DIFFERENCE = (
-    "--- legacy",
-    "+++ rest",
-    "@@ -41,7 +41,7 @@",
-    "       <InvoiceTotals>",
-    "         <TotalGrossAmount>1000.00</TotalGrossAmount>",
-    "-        <TotalTaxOutputs>210.00</TotalTaxOutputs>",
-    "-        <InvoiceTotal>1210.00</InvoiceTotal>",
-    "+        <TotalTaxOutputs>212.10</TotalTaxOutputs>",
-    "+        <InvoiceTotal>1212.10</InvoiceTotal>",
-    "       </InvoiceTotals>",
-)
 MIX = {
     Outcome.UNREADABLE: 1,
     Outcome.DUPLICATE: 2,
@@ -249,28 +238,31 @@ def _chosen_row(outcome: Outcome, number: int, chosen: random.Random) -> Row:
         amount=f"{chosen.randrange(900, 900000) / 100:.2f}",
         rest_first_seen=None if outcome is Outcome.ONLY_LEGACY else seen,
         legacy_first_seen=None if outcome is Outcome.ONLY_REST else seen,
-        legacy_digest=None if outcome is Outcome.ONLY_REST else f"{number:064x}",
-        rest_digest=None if outcome is Outcome.ONLY_LEGACY else f"{number + 1:064x}",
+        legacy_digest=None if outcome is Outcome.ONLY_REST else _digest(number),
+        rest_digest=None if outcome is Outcome.ONLY_LEGACY else _digest(number + 1),
         lag_seconds=lag if outcome in (Outcome.DIFFERENT, Outcome.EQUIVALENT) else None,
     )
     return replace(base, **_particular(outcome, number, base))
 
 
+def _digest(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()
+
+
 def _particular(outcome: Outcome, number: int, base: Row) -> dict[str, object]:
     if outcome is Outcome.DIFFERENT:
         return {
-            "differences": (
-                Difference(field="total", legacy="1210.00", rest="1212.10"),
-                Difference(field="attachment 2", legacy="contracte.pdf", rest=None),
-            )[: 1 + number % 2],
-            "xml_difference": XML_DIFFERENCE,
-            "names": ("B60000001@P0800000A@2026_118@1000007.XML", "B60000001@P0800000A@118.XML"),
+            **_difference(number, base),
+            "names": (
+                f"{base.supplier_nif}@{base.receiver_nif}@2026_118@{base.hub_id}.XML",
+                f"{base.supplier_nif}@{base.receiver_nif}@118@{base.hub_id}.XML",
+            ),
             "accepted": Acceptance(
-                reason="Known: the issuer sent the annex again on paper, file 2026/4411",
+                reason="The issuer sent the annex again on paper, file 2026/4411",
                 by="nuria.puig",
                 at=NOW - timedelta(days=1),
             )
-            if number % 3 == 0
+            if number % 7 == 3
             else None,
         }
     if outcome is Outcome.UNREADABLE:
@@ -279,7 +271,45 @@ def _particular(outcome: Outcome, number: int, base: Row) -> dict[str, object]:
         return {"duplicate_of": (HubId(str(int(base.hub_id) + 4)),)}
     if outcome is Outcome.ONLY_LEGACY:
         return {"was_in_flight": number % 2 == 0}
+    if outcome is Outcome.IN_FLIGHT:
+        return {"rest_first_seen": None, "rest_digest": None}
     return {}
+
+
+def _difference(number: int, base: Row) -> dict[str, object]:
+    """Return one of three: another total, another office, an attachment that is not there."""
+    total, other = base.amount or "", f"{float(base.amount or 0) * 1.01:.2f}"
+    kinds: tuple[dict[str, object], ...] = (
+        {
+            "differences": (Difference(field="total", legacy=total, rest=other),),
+            "xml_difference": (
+                "--- legacy",
+                "+++ rest",
+                "@@ -41,5 +41,5 @@",
+                "       <InvoiceTotals>",
+                "         <TotalGrossAmountBeforeTaxes>1000.00</TotalGrossAmountBeforeTaxes>",
+                f"-        <InvoiceTotal>{total}</InvoiceTotal>",
+                f"+        <InvoiceTotal>{other}</InvoiceTotal>",
+                "       </InvoiceTotals>",
+            ),
+        },
+        {
+            "differences": (
+                Difference(field="accounting_office", legacy="LA0000917", rest="LA0000971"),
+            ),
+            "xml_difference": (
+                "--- legacy",
+                "+++ rest",
+                "@@ -12,3 +12,3 @@",
+                "         <AdministrativeCentre>",
+                "-          <CentreCode>LA0000917</CentreCode>",
+                "+          <CentreCode>LA0000971</CentreCode>",
+                "           <RoleTypeCode>01</RoleTypeCode>",
+            ),
+        },
+        {"differences": (Difference(field="attachment 2", legacy="contracte.pdf", rest=None),)},
+    )
+    return kinds[number % 3]
 
 
 _KINDS = {

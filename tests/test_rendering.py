@@ -7,13 +7,16 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import hypothesis
 import openpyxl
 import pytest
+from hypothesis import strategies as st
+from markupsafe import escape
 from openpyxl.workbook import Workbook
 from rich.console import Console
 
 from reconcile.language import LANGUAGES, language
-from reconcile.model import Outcome, Report
+from reconcile.model import Difference, Outcome, Report
 from reconcile.rendering import (
     Step,
     as_csv,
@@ -21,6 +24,7 @@ from reconcile.rendering import (
     as_rich,
     as_text,
     as_xlsx,
+    charts,
     history_as_text,
     progress,
 )
@@ -86,7 +90,7 @@ def test_every_reason_comes_with_what_to_do() -> None:
 
 def test_a_text_shows_both_values_of_a_difference() -> None:
     lines = as_text(reports.report(), ENGLISH).splitlines()
-    assert "1000112    total          1210.00         1212.10" in lines
+    assert "1000084    total               6137.51         6198.89" in lines
 
 
 def test_a_text_says_what_was_not_seen() -> None:
@@ -120,6 +124,37 @@ def test_a_text_from_outside_cannot_colour_a_terminal() -> None:
     )
 
 
+# Charts
+
+
+@pytest.mark.parametrize(
+    ("days", "heading", "columns"),
+    [(93, "Day", 93), (94, "Week from", 15), (800, "Month from", 27)],
+)
+def test_a_long_time_is_drawn_in_weeks_and_then_in_months(
+    days: int, heading: str, columns: int
+) -> None:
+    report = reports.report({}, days=days)
+    shown, span = charts.grouped(report.days)
+    assert (span.heading.one, len(shown)) == (heading, columns)
+    assert sum(day.rest for day in shown) == sum(day.rest for day in report.days)
+
+
+def test_a_chart_stays_within_its_frame() -> None:
+    report = reports.report({}, days=93)
+    for chart in (charts.timeline(report.days, ENGLISH), charts.trend(report.history, ENGLISH)):
+        assert all(bar.y >= 0 and bar.height <= chart.base for bar in chart.bars)
+        assert all(0 <= bar.x <= bar.x + bar.width <= chart.width for bar in chart.bars)
+
+
+def test_lags_before_zero_are_told_as_earlier() -> None:
+    lag = reports.report().lag
+    assert lag is not None
+    labels = [bar.label for bar in charts.lags(lag, ENGLISH)]
+    assert labels[:3] == ["more than 1 min earlier", "0 s to 1 min earlier", "0 s to 1 min"]
+    assert labels[-1] == "4 h to 24 h"
+
+
 # CSV
 
 
@@ -135,12 +170,10 @@ def test_a_csv_has_a_row_for_each_listed_invoice() -> None:
 
 def test_a_csv_says_both_values_of_a_difference_as_json() -> None:
     row = next(row for row in rows(reports.report()) if row["hub_id"] == "1000119")
-    assert row["fields"] == "total attachment_2"
-    assert json.loads(row["differences"])[0] == {
-        "field": "total",
-        "legacy": "1210.00",
-        "rest": "1212.10",
-    }
+    assert row["fields"] == "attachment_2"
+    assert json.loads(row["differences"]) == [
+        {"field": "attachment 2", "legacy": "contracte.pdf", "rest": None}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -217,6 +250,21 @@ def test_a_workbook_bears_no_time_but_the_reports() -> None:
 
 
 # All of them
+
+
+@hypothesis.settings(max_examples=25)
+@hypothesis.example(text="_x0041_", other="'=1")
+@hypothesis.given(text=st.text(min_size=1, max_size=40), other=st.text(max_size=40))
+def test_whatever_an_issuer_writes_is_only_a_text(text: str, other: str) -> None:
+    report = one(
+        number=text, note=text, differences=(Difference(field=text, legacy=text, rest=other),)
+    )
+    shown = visible(text)
+    assert rows(report)[0]["number"] in (shown, f"'{shown}")
+    sheet = workbook(report)["Only in the REST API"]
+    assert (sheet["B2"].value, sheet["B2"].data_type) == (shown, "s")
+    assert all(line.isprintable() for line in as_text(report, ENGLISH).split("\n"))
+    assert f"<bdi>{escape(shown)}</bdi>" in as_html(report, ENGLISH).decode()
 
 
 def test_the_same_report_gives_the_same_bytes() -> None:

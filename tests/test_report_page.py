@@ -117,7 +117,7 @@ def test_a_hub_id_finds_its_invoice(page: Page) -> None:
 
 
 def test_a_value_finds_the_invoices_that_differ_in_it(page: Page) -> None:
-    assert search(page, "contracte.pdf TOTAL") == "2 of 59 listed invoices are shown"
+    assert search(page, "contracte.PDF attachment") == "3 of 59 listed invoices are shown"
 
 
 def test_a_search_does_not_ask_for_accents(show: Opener) -> None:

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from itertools import groupby
 from typing import TypeVar
 
-from reconcile.language import ZONE, Language
+from reconcile.language import ZONE, Language, Message
 from reconcile.model import Day, Lag, Summary, Verdict
 
 Each = TypeVar("Each")
@@ -64,13 +64,22 @@ class LagBar:
     """Of the longest bar, 0 to 100."""
 
 
-def grouped(days: Sequence[Day]) -> tuple[Day, ...]:
-    """Return the days, or their weeks or months where they would not fit; dated by the first."""
-    for start in (_same, _monday, _first_of_month):
-        together = _together(days, start)
-        if len(together) <= MOST_COLUMNS:
-            break
-    return together
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """What a pair of columns stands for."""
+
+    start: Callable[[date], date]
+    heading: Message
+    note: Message | None = None
+
+
+def grouped(days: Sequence[Day]) -> tuple[tuple[Day, ...], Span]:
+    """Return the days, or weeks or months where they would not fit; each dated by its first."""
+    fitting = ((_together(days, span.start), span) for span in SPANS[:-1])
+    return next(
+        (found for found in fitting if len(found[0]) <= MOST_COLUMNS),
+        (_together(days, SPANS[-1].start), SPANS[-1]),
+    )
 
 
 def timeline(days: Sequence[Day], language: Language) -> Chart:
@@ -156,6 +165,17 @@ def _monday(day: date) -> date:
 
 def _first_of_month(day: date) -> date:
     return day.replace(day=1)
+
+
+SPANS = (
+    Span(start=_same, heading=Message("Day")),
+    Span(start=_monday, heading=Message("Week from"), note=Message("a pair of columns is a week")),
+    Span(
+        start=_first_of_month,
+        heading=Message("Month from"),
+        note=Message("a pair of columns is a month"),
+    ),
+)
 
 
 def _sum(first: date, days: Sequence[Day]) -> Day:

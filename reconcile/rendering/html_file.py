@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -54,12 +55,13 @@ class Group:
 def as_html(report: Report, language: Language) -> bytes:
     """Return the page, in UTF-8."""
     style, script = _file("report.css"), _file("report.js")
-    days = charts.grouped(report.days)
+    days, span = charts.grouped(report.days)
     page = _environment(language).get_template("report.html")
     text = page.render(
         report=report,
         groups=tuple(_groups(report.rows)),
         days=days,
+        span=span,
         places=_places(report),
         timeline=charts.timeline(days, language) if days else None,
         trend=charts.trend(report.history, language) if len(report.history) > 1 else None,
@@ -107,6 +109,7 @@ def _file(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
+@cache
 def _environment(language: Language) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),

@@ -26,7 +26,7 @@ MOST_ROWS = 1_000_000
 _WIDEST = 32_000
 """Characters of a cell; Excel's end at 32,767."""
 
-Cell = str | int | float | Decimal | date | datetime | None
+Cell = str | Sequence[str] | int | float | Decimal | date | datetime | None
 
 _MONEY = re.compile(r"[+-]?\d{1,12}(\.\d{1,3})?", re.ASCII)
 """An amount that Excel keeps as it is: it holds 15 digits of a number, and changes longer ones."""
@@ -112,7 +112,7 @@ class _Sheets:
         elif isinstance(value, int | float):
             sheet.write_number(row, place, value, self._number)
         elif value:
-            sheet.write_string(row, place, _lines(value), self._text)
+            sheet.write_string(row, place, _text(value), self._text)
 
 
 def _summary(sheets: _Sheets, report: Report, language: Language) -> None:
@@ -166,9 +166,10 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day)  # noqa: DTZ001  (Excel knows no zones)
 
 
-def _lines(text: str) -> str:
-    """Return a text that may have lines of ours."""
-    return "\n".join(visible(line, longest=_WIDEST) for line in text.split("\n"))[:_WIDEST]
+def _text(value: str | Sequence[str]) -> str:
+    """Return a text of a cell; only several of them make lines, none has lines of its own."""
+    texts = (value,) if isinstance(value, str) else value
+    return "\n".join(visible(text, longest=_WIDEST) for text in texts)[:_WIDEST]
 
 
 def _money(text: str | None) -> Cell:
@@ -178,7 +179,7 @@ def _money(text: str | None) -> Cell:
 
 def _differing(what: Callable[[Language, Difference], str]) -> Callable[[Language, Row], Cell]:
     def lines(language: Language, row: Row) -> Cell:
-        return "\n".join(what(language, difference) for difference in row.differences)
+        return [what(language, difference) for difference in row.differences]
 
     return lines
 
@@ -194,7 +195,7 @@ _INVOICE: Sequence[tuple[Message, int, Callable[[Language, Row], Cell]]] = (
     (Message("What differs"), 24, _differing(sentences.field)),
     (Message("Old mailbox"), 26, _differing(lambda _, each: sentences.side(each.legacy))),
     (Message("REST API"), 26, _differing(lambda _, each: sentences.side(each.rest))),
-    (Message("Notes"), 50, lambda language, row: "\n".join(sentences.marks(language, row))),
+    (Message("Notes"), 50, lambda language, row: list(sentences.marks(language, row))),
     (Message("Lag in seconds"), 14, lambda _, row: row.lag_seconds),
     (Message("First seen in the old mailbox"), 18, lambda _, row: row.legacy_first_seen),
     (Message("First seen in the REST API"), 18, lambda _, row: row.rest_first_seen),
@@ -230,9 +231,9 @@ def _state(language: Language, row: StateRow) -> Sequence[Cell]:
         language.say(PARITIES[row.parity].label),
         row.file,
         row.position,
-        "\n".join(sentences.field(language, each) for each in row.differences),
-        "\n".join(sentences.side(each.legacy) for each in row.differences),
-        "\n".join(sentences.side(each.rest) for each in row.differences),
+        [sentences.field(language, each) for each in row.differences],
+        [sentences.side(each.legacy) for each in row.differences],
+        [sentences.side(each.rest) for each in row.differences],
         row.said,
     )
 
