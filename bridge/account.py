@@ -1,17 +1,20 @@
 """What the flows of one account work with, bundled."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from bridge.errors import SettingsError
+from bridge.feeds.legacy import OldMailboxReader, OldMailboxWriter, open_reader, open_writer
 from bridge.hub import Circuit, HubClient, HubReader
 from bridge.ledger import Ledger
 from bridge.ledger.serving import Feeds, serving
 from bridge.mailbox import Mailbox
 from bridge.model import FeedName
 from bridge.naming import parse_profile
-from bridge.settings import AccountSettings, Settings, read_profile
+from bridge.settings import AccountSettings, LegacySettings, Settings, read_profile
 
 LONGEST_AWAY = 5
 """Intervals between polls after which a hub that is away is tried again at the latest."""
@@ -62,6 +65,33 @@ class Account:
         To be asked for in each round, with the turn `hub`: nothing else leads to a writing call.
         """
         return self.client if self.feeds().serve is FeedName.REST else None
+
+    @contextmanager
+    def old_mailbox(self) -> Iterator[OldMailboxReader]:
+        """Open the old mailbox, to be read only; raises its errors."""
+        with open_reader(self._legacy, self.mailbox.profile) as reader:
+            yield reader
+
+    @contextmanager
+    def writable_old_mailbox(self) -> Iterator[OldMailboxWriter | None]:
+        """Open the old mailbox to be written to as well; None while its feed does not serve.
+
+        As `writable_hub`: with the turn `hub`, in each round.
+        """
+        if self.feeds().serve is not FeedName.LEGACY:
+            yield None
+            return
+        with open_writer(self._legacy, self.mailbox.profile) as writer:
+            yield writer
+
+    @property
+    def _legacy(self) -> LegacySettings:
+        if self.own.legacy is None:
+            raise SettingsError(
+                f"account {self.name}: the last move lets the old mailbox serve, and the settings "
+                "have no [account.legacy] with its url"
+            )
+        return self.own.legacy
 
     def feeds(self) -> Feeds:
         """Return which feed serves now, and which is its shadow; a move may change it."""

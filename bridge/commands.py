@@ -311,10 +311,6 @@ def _ledger(settings: Settings) -> Iterator[Ledger]:
 def _usable(settings: Settings) -> Settings:
     """Refuse what this version cannot do yet, rather than half-do it."""
     for own in settings.account:
-        if own.serve == "legacy":
-            raise SettingsError(
-                f'account {own.name}: serve = "legacy" comes with a later version: use "rest"'
-            )
         if own.shadow:
             log.warning("the shadow feed is not recorded by this version", account=own.name)
     return settings

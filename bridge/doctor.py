@@ -111,12 +111,6 @@ def _finding(what: str, look: Callable[[], str]) -> Finding:
 
 def _account(settings: Settings, own: AccountSettings) -> Iterator[Finding]:
     name = f"account {own.name}"
-    if "legacy" in (own.serve, own.shadow):
-        yield Finding(
-            f"{name}: feeds",
-            Verdict.FAILED if own.serve == "legacy" else Verdict.WARNING,
-            "this version cannot use the legacy feed yet",
-        )
     if settings.sftp.enabled or settings.ftp.enabled:
         yield _users(own)
     yield _finding(f"{name}: profile", lambda: _profile(own))

@@ -177,7 +177,7 @@ class Inbound:
             for hub_id, listed in found.items():
                 attachments.see(connection, account.name, FEED, hub_id, listed, at=now)
             for had in learned.came_with_learned(connection, account.name):
-                self._leave_out_attachment(connection, had, at=now)
+                leave_out_attachment(connection, account.name, FEED, had, at=now)
 
     def _bring_all(self, due: datetime | None) -> tuple[int, list[tuple[HubId, str]]]:
         account = self.account
@@ -376,24 +376,8 @@ class Inbound:
             )
         if had:
             with account.ledger.write() as connection:
-                self._leave_out_attachment(connection, row, at=now)
+                leave_out_attachment(connection, account.name, FEED, row, at=now)
         return had
-
-    def _leave_out_attachment(
-        self, connection: Connection, row: AttachmentRow, *, at: datetime
-    ) -> None:
-        attachments.had_before(connection, row.id, at=at)
-        events.record(
-            connection,
-            self.account.name,
-            "attachment left out: collected before",
-            at=at,
-            hub_id=row.hub_id,
-            feed=FEED,
-            attachment_id=row.attachment_id,
-            position=row.position,
-            original_name=row.original_name,
-        )
 
     def _parts_of(self, hub_id: HubId) -> NameParts:
         """Return what the invoice's name tells, or will tell if it has none yet."""
@@ -429,6 +413,24 @@ class Inbound:
         push = self.account.settings.push
         wait = delay(attempts + 1, initial=push.retry_initial, most=push.retry_max)
         return self.account.clock() + wait
+
+
+def leave_out_attachment(
+    connection: Connection, account: str, feed: FeedName, row: AttachmentRow, *, at: datetime
+) -> None:
+    """Never offer again an attachment that the software has."""
+    attachments.had_before(connection, row.id, at=at)
+    events.record(
+        connection,
+        account,
+        "attachment left out: collected before",
+        at=at,
+        hub_id=row.hub_id,
+        feed=feed,
+        attachment_id=row.attachment_id,
+        position=row.position,
+        original_name=row.original_name,
+    )
 
 
 def name_parts(

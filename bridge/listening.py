@@ -326,13 +326,15 @@ class _Round:
 def merged(known: Recording | None, told: Told, *, receipt: Digest | None) -> Recording | None:
     """Return what is known of a delivery together with what files tell; the first file stays.
 
+    Only one that cannot be read, it may not have been whole, gives way to one that can.
     None where the files tell of its attachments only.
     """
     if told.file is None and told.statement is None:
         return known
     before = known or Recording(feed=FEED, hub_id=told.hub_id, contents=Contents())
     contents, name, office = before.contents, before.name, before.accounting_office
-    if told.file is not None and contents.digest is None:
+    is_better = contents.unreadable is not None and told.facts is not None
+    if told.file is not None and (contents.digest is None or is_better):
         contents, name = _with_file(contents, told), told.file.name
         office = office or told.accounting_office
     if told.statement is not None:
@@ -357,6 +359,7 @@ def _with_file(contents: Contents, told: Told) -> Contents:
     return replace(
         contents,
         digest=told.file.digest,
+        unreadable=None,
         file_number=facts.number,
         file_series=facts.series,
         issue_date=facts.issue_date or contents.issue_date,

@@ -30,7 +30,7 @@ from bridge.durable import (
     write_file,
 )
 from bridge.errors import InvoiceError, StorageError
-from bridge.filename import readable
+from bridge.filename import raw_of, readable, storable
 from bridge.model import Digest
 from bridge.naming import Folder, Profile
 
@@ -69,6 +69,11 @@ class Dropped:
     modified_ns: int
     changed_at: float
     regular: bool
+
+    @property
+    def stored(self) -> str:
+        """The name in a form that gives its bytes back, whatever they are."""
+        return _stored(self.path.name)
 
     def settled(self, *, now: float, settle: float) -> bool:
         """Tell whether nothing has touched it for `settle` seconds.
@@ -158,6 +163,10 @@ class Mailbox:
     def folder(self, role: Folder) -> Path:
         """Return the folder of this role."""
         return self.root / self.profile.folder(role)
+
+    def standing(self, role: Folder, name: str) -> Path:
+        """Return where a file stands; the old hub's names may hold bytes that are no text."""
+        return self.folder(role) / os.fsdecode(raw_of(name))
 
     def turn(self, direction: str, *, wait: float = 600) -> AbstractContextManager[None]:
         """Keep other processes out of one direction of this account while a block runs."""
@@ -305,7 +314,7 @@ class Mailbox:
         Returns False when it was shown before and is gone: collected. Raises NameTakenError when
         another file has that name.
         """
-        ready, target = self._ready(role, name), self.folder(role) / name
+        ready, target = self._ready(role, name), self.standing(role, name)
         with storage(f"{self.profile.folder(role)}/{name}"):
             if not ready.exists():
                 return target.exists()
@@ -323,7 +332,7 @@ class Mailbox:
 
     def take_back(self, role: Folder, name: str, digest: Digest) -> None:
         """Remove a file from the mailbox, durably; its bytes are in the archive, or go there."""
-        standing = self.folder(role) / name
+        standing = self.standing(role, name)
         with storage(f"{self.profile.folder(role)}/{name}"):
             if standing.exists() and not self.archive.path(digest).exists():
                 self.keep_bytes(standing.read_bytes(), purpose="fetch")
@@ -334,20 +343,20 @@ class Mailbox:
         """Return the names in a folder."""
         with storage(f"mailbox {self.folder(role)}"):
             # Names only: to make a hundred thousand paths each time takes long.
-            return frozenset(os.listdir(self.folder(role)))  # noqa: PTH208
+            return frozenset(map(_stored, os.listdir(self.folder(role))))  # noqa: PTH208
 
     def is_gone(self, role: Folder, name: str) -> bool:
         """Tell whether a file is not in its folder."""
-        return not os.path.lexists(self.folder(role) / name)
+        return not os.path.lexists(self.standing(role, name))
 
     def identities(self, role: Folder, names: Iterable[str]) -> frozenset[Identity]:
         """Return which files these names in a folder stand for; some may have gone."""
-        folder = self.folder(role)
-        return frozenset(found for name in names if (found := _identity(folder / name)))
+        standing = (self.standing(role, name) for name in names)
+        return frozenset(found for path in standing if (found := _identity(path)))
 
     def holds(self, role: Folder, name: str, digest: Digest) -> bool:
         """Tell whether a file in the mailbox has these bytes; False for what is no plain file."""
-        path = self.folder(role) / name
+        path = self.standing(role, name)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
@@ -441,6 +450,10 @@ class Mailbox:
                 aside.unlink()
             sync_folder(file.path.parent)
         return same
+
+
+def _stored(name: str) -> str:
+    return name if name.isascii() else storable(os.fsencode(name))
 
 
 def _identity(path: Path) -> Identity | None:

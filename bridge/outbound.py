@@ -11,6 +11,7 @@ two loops, so that a slow hub never keeps state files waiting.
 
 from dataclasses import dataclass
 
+from bridge import legacy_outbound
 from bridge.account import Account
 from bridge.acknowledge import acknowledge
 from bridge.answering import answer
@@ -82,7 +83,7 @@ def hub_round(account: Account, *, only_due: bool, patience: float | None = None
     with account.mailbox.turn("hub"):
         hub = account.writable_hub()
         if hub is None:
-            return Told(acknowledged=0, sent=Sent())
+            return _tell_old_mailbox(account, patience=patience)
         try:
             acknowledged = acknowledge(account, hub, only_due=only_due, until=deadline_in(patience))
         except HubUnreachableError:
@@ -95,6 +96,19 @@ def hub_round(account: Account, *, only_due: bool, patience: float | None = None
     return Told(acknowledged=acknowledged, sent=sent)
 
 
+def _tell_old_mailbox(account: Account, *, patience: float | None) -> Told:
+    """Remove from the old mailbox what was collected, and pass state files on, where it serves."""
+    nothing = Told(acknowledged=0, sent=Sent())
+    if account.feeds().serve is None or not legacy_outbound.is_due(account):
+        return nothing
+    with account.writable_old_mailbox() as mailbox:
+        if mailbox is None:
+            return nothing
+        sent = legacy_outbound.pass_on(account, mailbox, until=deadline_in(patience))
+        removed = legacy_outbound.remove_collected(account, mailbox, until=deadline_in(patience))
+    return Told(acknowledged=removed, sent=sent)
+
+
 def acknowledge_round(account: Account, *, patience: float | None = None) -> int:
     """Acknowledge what is due after a round of inbound, as `hub_round`; return how many.
 
@@ -105,7 +119,7 @@ def acknowledge_round(account: Account, *, patience: float | None = None) -> int
         with account.mailbox.turn("hub", wait=600 if patience is None else 0):
             hub = account.writable_hub()
             if hub is None:
-                return 0
+                return 0  # nothing is capped in the old mailbox: its own round removes
             return acknowledge(account, hub, only_due=True, until=deadline_in(patience))
     except BusyError:
         if patience is None:

@@ -23,11 +23,12 @@ from bridge.ledger import accounts, events, placed_files, steps
 from bridge.ledger.events import MAILBOX_MADE
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.mailbox import NameTakenError
-from bridge.recovery import remember
+from bridge.naming import Folder
+from bridge.recovery import message_number, remember
 
 log = structlog.get_logger()
 
-DELIVERED_KINDS = frozenset({Kind.INVOICE, Kind.ATTACHMENT, Kind.STATE})
+DELIVERED_KINDS = frozenset({Kind.INVOICE, Kind.ATTACHMENT, Kind.STATE, Kind.FILE})
 """What inbound places; answers are outbound's."""
 
 
@@ -173,6 +174,15 @@ def _record(
         folder=file.folder,
         name=file.name,
     )
+
+
+def number_on(connection: Connection, account: Account, files: Sequence[PlacedFile]) -> None:
+    """See that no message of ours gets a number that one of the old hub's bears."""
+    names = [file.name for file in files if file.folder is Folder.STATOUT]
+    used = max((message_number(account.mailbox.profile, name) for name in names), default=0)
+    missing = used - placed_files.last_message_number(connection, account.name) if used else 0
+    if missing > 0:
+        placed_files.reserve_message_numbers(connection, account.name, missing)
 
 
 def message_ids(account: Account, count: int) -> Sequence[str]:

@@ -5,6 +5,7 @@ not know, they are written down again before anything else is done: what was col
 served once more, what the hub has taken is not sent once more.
 """
 
+import re
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -107,13 +108,14 @@ def _number_on(connection: Connection, account: Account, link: Link) -> None:
     """See that the numbers of the messages of an event are never given again."""
     told: Mapping[str, Any] = link.detail
     names = [it["name"] for it in told.get("files", ()) if it["folder"] == Folder.STATOUT]
-    used = max((_message_number(account.mailbox.profile, name) for name in names), default=0)
+    used = max((message_number(account.mailbox.profile, name) for name in names), default=0)
     missing = used - placed_files.last_message_number(connection, account.name) if used else 0
     if missing > 0:
         placed_files.reserve_message_numbers(connection, account.name, missing)
 
 
-def _message_number(profile: Profile, name: str) -> int:
+def message_number(profile: Profile, name: str) -> int:
+    """Return the number of a message of this name; 0 where it has none, or none of that kind."""
     parts = profile.parse(Folder.STATOUT, name)
-    number = parts.message_id if parts else None
-    return int(number) if number and number.isdigit() else 0
+    number = (parts.message_id if parts else None) or ""
+    return int(number) if re.fullmatch("[0-9]{1,15}", number) else 0

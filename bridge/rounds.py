@@ -12,9 +12,16 @@ import structlog
 
 from bridge import inbound, outbound
 from bridge.account import Account
-from bridge.errors import AccountError, HubAwayError, LedgerError, LocalError
+from bridge.errors import (
+    AccountError,
+    HubAwayError,
+    LedgerError,
+    LocalError,
+    OldMailboxAwayError,
+)
 from bridge.inbound import Inbound
-from bridge.ledger import accounts, drift
+from bridge.ledger import accounts, drift, spans
+from bridge.legacy_inbound import legacy_round
 from bridge.model import FeedName
 from bridge.placing import prepare
 from bridge.sending import Sent
@@ -36,7 +43,10 @@ def pull_round(flow: Inbound, *, only_due: bool) -> inbound.Round:
     Raises what ends a round: the hub is away, the account is not let in, this machine cannot.
     """
     account = flow.account
-    if account.feeds().serve is not FeedName.REST:
+    serve = account.feeds().serve
+    if serve is FeedName.LEGACY:
+        return _legacy_round(account, only_due=only_due)
+    if serve is None:
         return inbound.Round()
     with _noted(account):
         total = flow.round(only_due=only_due)
@@ -47,6 +57,14 @@ def pull_round(flow: Inbound, *, only_due: bool) -> inbound.Round:
     with account.ledger.write() as connection:
         accounts.note_trouble(connection, account.name, None, at=account.clock())
     return total
+
+
+def _legacy_round(account: Account, *, only_due: bool) -> inbound.Round:
+    with _noted(account):
+        done = legacy_round(account, only_due=only_due)
+    with account.ledger.write() as connection:
+        accounts.note_trouble(connection, account.name, None, at=account.clock())
+    return done
 
 
 def push_round(account: Account, *, only_due: bool, talk: bool = True) -> outbound.Round:
@@ -102,6 +120,11 @@ def _noted(account: Account) -> Iterator[None]:
     except HubAwayError:
         _note_hub(account, reachable=False)
         raise
+    except OldMailboxAwayError as error:
+        with account.ledger.write() as connection:
+            now = account.clock()
+            spans.note_failure(connection, account.name, FeedName.LEGACY, said=str(error), at=now)
+        raise
     except LedgerError:
         raise  # nothing can be written down
     except (AccountError, LocalError) as error:
@@ -129,7 +152,8 @@ def _note_drift(account: Account) -> None:
 
 
 def _note_told(account: Account, acknowledged: int, sent: Sent) -> None:
-    if acknowledged or sent.accepted or sent.refused:
+    is_hub = account.feeds().serve is FeedName.REST
+    if is_hub and (acknowledged or sent.accepted or sent.refused):
         _note_hub(account, reachable=True)
 
 

@@ -24,6 +24,8 @@ from bridge.facade.ftp import FtpDoor
 from bridge.facade.sftp import SftpDoor
 from bridge.inbound import Inbound
 from bridge.ledger import Ledger, components, visitors
+from bridge.legacy_inbound import legacy_recall
+from bridge.model import FeedName
 from bridge.naming import Folder
 from bridge.recorder import Recorder
 from bridge.repair import put_right
@@ -164,7 +166,10 @@ def _is_there(account: Account) -> bool:
         log.error("mailbox not served", account=account.name, reason=str(error))
         return False
     # A restored backup may offer what was collected: nobody is let in before the hub was asked.
-    Inbound(account).recall()
+    if account.feeds().serve is FeedName.LEGACY:
+        legacy_recall(account)
+    else:
+        Inbound(account).recall()
     return True
 
 

@@ -4,6 +4,10 @@ A state file is taken when its name and its rest say that it is finished. Its by
 archive, its updates to the ledger, and only then does it leave `statin`. The same bytes once more,
 under whatever name, are no second effect: what was accepted is a repetition, what was refused gets
 another chance.
+
+While the old mailbox serves, a file is passed on there as it is (`legacy_outbound`): its updates
+are written down for the record, what our rules refuse among them, and the old hub answers. While no
+feed serves, files are left lying.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -16,12 +20,13 @@ from sqlalchemy import Connection
 
 from bridge import feedback
 from bridge.account import Account
+from bridge.chain import Detail
 from bridge.errors import RcfFileError, StorageError
 from bridge.ledger import deliveries, events, state_files, updates
 from bridge.ledger.state_files import StateFile
 from bridge.ledger.updates import Update
 from bridge.mailbox import Dropped, Mailbox
-from bridge.model import Digest, HubId, Refusal, StateUpdate, UpdateStatus
+from bridge.model import Digest, FeedName, HubId, Refusal, StateUpdate, UpdateStatus
 from bridge.naming import Folder, is_temporary
 from bridge.settings import PushSettings
 from bridge.translate import ReadUpdate, updates_of
@@ -49,15 +54,22 @@ class LeftLying:
 
 
 def take_in(account: Account, *, most: int | None = None) -> int:
-    """Take the finished state files out of `statin`, that many at most; return how many."""
+    """Take the finished state files out of `statin`, that many at most; return how many.
+
+    For whoever has the turn `outbound`.
+    """
+    serve = account.feeds().serve
+    if serve is None:
+        return 0
     lying = list(account.mailbox.dropped())
     account.mailbox.clear_staged("take")
-    _note_left(account, {file.name for file in lying})
+    _note_left(account, {name for file in lying for name in (file.name, file.stored)})
     taken = 0
     for file in lying:
         if taken == most:
             break
-        taken += _is_finished(account, file) and _take(account, file)
+        if _is_finished(account, file):
+            taken += _take(account, file, pass_on=serve is FeedName.LEGACY)
     return taken
 
 
@@ -97,6 +109,8 @@ def arriving(account: Account) -> frozenset[str]:
 
 def expects_files(account: Account) -> bool:
     """Tell whether any state file lies in `statin`, settled or not."""
+    if account.feeds().serve is None:
+        return False
     push = account.settings.push
     return any(_is_state_file(account.mailbox, push, file) for file in account.mailbox.lying())
 
@@ -120,7 +134,7 @@ def _is_state_file(mailbox: Mailbox, push: PushSettings, file: Dropped) -> bool:
     )
 
 
-def _take(account: Account, file: Dropped) -> bool:
+def _take(account: Account, file: Dropped, *, pass_on: bool) -> bool:
     """Take one file; False when it has to wait, which must not hold up the others."""
     try:
         digest = account.mailbox.keep_dropped(file)
@@ -131,28 +145,39 @@ def _take(account: Account, file: Dropped) -> bool:
         return False  # somebody is still writing: the next round sees it whole
     with account.ledger.read() as connection:
         before = state_files.same_bytes(connection, account.name, digest)
-    interrupted = next((it for it in before if it.name == file.name and not it.left), None)
-    file_id = interrupted.id if interrupted else _enter(account, file, digest, before)
+    names = {file.name, file.stored}
+    interrupted = next((it for it in before if it.name in names and not it.left), None)
+    file_id = (
+        interrupted.id if interrupted else _enter(account, file, digest, before, pass_on=pass_on)
+    )
     account.mailbox.remove(file)
     with account.ledger.write() as connection:
         state_files.left(connection, file_id, at=account.clock())
     return True
 
 
-def _enter(account: Account, file: Dropped, digest: Digest, before: Sequence[StateFile]) -> int:
+def _enter(
+    account: Account,
+    file: Dropped,
+    digest: Digest,
+    before: Sequence[StateFile],
+    *,
+    pass_on: bool,
+) -> int:
     """Write a state file and its updates into the ledger; return its id."""
     found = read_updates(account, digest)
     kind = state_files.Kind.REPETITION if before else state_files.Kind.TAKEN
-    now = account.clock()
+    now, name = account.clock(), file.stored if pass_on else file.name
     with account.ledger.write() as connection:
         file_id = state_files.add(
             connection,
             account.name,
-            name=file.name,
+            name=name,
             digest=digest,
             size=file.size,
             kind=kind,
             at=now,
+            pass_on=pass_on,
         )
         earlier = {
             update.position: update
@@ -165,16 +190,22 @@ def _enter(account: Account, file: Dropped, digest: Digest, before: Sequence[Sta
             f"state file {kind}",
             at=now,
             actor="rcf",
+            also=_passing(pass_on=pass_on),
             file=file_id,
-            name=file.name,
+            name=name,
             digest=digest,
             size=file.size,
             updates=len(found),
         )
         for update in found:
-            _queue(connection, account, file_id, update, earlier.get(update.position))
+            known = earlier.get(update.position)
+            _queue(connection, account, file_id, update, known, pass_on=pass_on)
     log.info("state file taken", account=account.name, name=file.name, updates=len(found))
     return file_id
+
+
+def _passing(*, pass_on: bool) -> Detail:
+    return {"pass_on": True} if pass_on else {}
 
 
 def read_updates(account: Account, digest: Digest) -> Sequence[ReadUpdate]:
@@ -209,13 +240,15 @@ def _queue(
     file_id: int,
     found: ReadUpdate,
     earlier: Update | None,
+    *,
+    pass_on: bool,
 ) -> None:
     if earlier is not None and earlier.status is not UpdateStatus.REFUSED:
         return  # one effect, however often it is dropped
     hub_id, outcome = _resolve(connection, account, found)
     if earlier is not None and earlier.answered:
         update = replace(earlier, state_file=file_id, hub_id=hub_id)
-        _queue_again(connection, account, update, outcome, actor="rcf")
+        _queue_again(connection, account, update, outcome, actor="rcf", pass_on=pass_on)
         return
     now = account.clock()
     update_id = updates.queue(
@@ -228,14 +261,17 @@ def _queue(
         hub_id=hub_id,
         outcome=outcome,
         at=now,
+        pass_on=pass_on,
     )
+    is_refused = isinstance(outcome, Refusal) and not pass_on
     events.record(
         connection,
         account.name,
-        "update refused" if isinstance(outcome, Refusal) else "update queued",
+        "update refused" if is_refused else "update queued",
         at=now,
         actor="rcf",
         hub_id=hub_id,
+        also=_passing(pass_on=pass_on),
         update=update_id,
         file=file_id,
         position=found.position,
@@ -252,11 +288,18 @@ def _queue_again(
     outcome: StateUpdate | Refusal,
     *,
     actor: str,
+    pass_on: bool = False,
 ) -> None:
     now = account.clock()
     file_id, hub_id = update.state_file, update.hub_id
     updates.requeue(
-        connection, update.id, state_file=file_id, hub_id=hub_id, outcome=outcome, at=now
+        connection,
+        update.id,
+        state_file=file_id,
+        hub_id=hub_id,
+        outcome=outcome,
+        at=now,
+        pass_on=pass_on,
     )
     events.record(
         connection,
@@ -265,6 +308,7 @@ def _queue_again(
         at=now,
         actor=actor,
         hub_id=hub_id,
+        also=_passing(pass_on=pass_on),
         update=update.id,
         file=file_id,
         outcome=updates.as_detail(outcome),

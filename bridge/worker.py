@@ -22,6 +22,9 @@ from bridge.errors import (
     HubAwayError,
     LedgerError,
     LocalError,
+    OldMailboxAwayError,
+    OldMailboxRefusedError,
+    OldMailboxUnwritableError,
     SettingsError,
     StorageError,
 )
@@ -92,9 +95,9 @@ class Worker:
         while self._may_go_on(stop, self._poll):
             try:
                 pull_round(flow, only_due=True)
-            except (HubAwayError, AccountError, LocalError) as error:
+            except (HubAwayError, OldMailboxAwayError, AccountError, LocalError) as error:
                 failures += 1
-                self._poll.wait(self._pause(error, failures, doing="pull"))
+                self._sit_out(stop, self._pause(error, failures, doing="pull"))
             else:
                 failures = 0
                 self.wake.set()
@@ -121,10 +124,10 @@ class Worker:
         while self._may_go_on(stop, self._tell):
             try:
                 refused = hub_round(self.account)
-            except (HubAwayError, AccountError, LocalError) as error:
+            except (HubAwayError, OldMailboxAwayError, AccountError, LocalError) as error:
                 failures += 1
                 self.wake.set()  # to answer what was refused before
-                self._tell.wait(self._pause(error, failures, doing="send"))
+                self._sit_out(stop, self._pause(error, failures, doing="send"))
             else:
                 failures = 0
                 if refused:
@@ -209,6 +212,13 @@ class Worker:
                 self._look_for_another_secret()
             roused.wait(min(left, SCAN_INTERVAL))
 
+    def _sit_out(self, stop: threading.Event, seconds: float) -> None:
+        """Wait after a failure; only a move, or the end, cuts it short."""
+        followed, until = self._followed, time.monotonic() + seconds
+        while self._followed == followed and (left := until - time.monotonic()) > 0:
+            if stop.wait(min(left, FOLLOW_INTERVAL)):
+                return
+
     def _waits_for_hub(self) -> bool:
         feeds = self._feeds()
         return feeds is None or feeds.serve is FeedName.REST
@@ -234,7 +244,11 @@ class Worker:
         wait = delay(failures, initial=push.retry_initial, most=push.retry_max).total_seconds()
         if isinstance(error, LocalError):
             wait = min(wait, LONGEST_LOCAL)
-        elif circuit.is_closed:  # it was the trouble of a few
+        elif isinstance(error, OldMailboxRefusedError):
+            pass  # who does not let us in is not asked in a loop
+        elif isinstance(error, OldMailboxAwayError | OldMailboxUnwritableError) or (
+            circuit.is_closed  # it was the trouble of a few
+        ):
             wait = min(wait, LONGEST_AWAY * self.account.settings.pull.interval)
         else:
             self._report(error, doing=doing, wait=circuit.pause_left)

@@ -13,7 +13,7 @@ from bridge.status import look
 from bridge.status.findings import findings
 from bridge.verifying import verify
 from bridge.worker import Worker
-from tests.accounts import Office, Offices, annotated, state_file
+from tests.accounts import Office, Offices, annotated, failing, state_file
 from tests.door_rig import wait_until
 from tests.test_worker import at_work
 
@@ -107,7 +107,7 @@ def test_verify_finds_a_move_that_no_event_tells(office: Office) -> None:
     move(office, LEGACY)
     assert faults(office) == []
     with office.account.ledger.write() as connection:
-        serving.note_serving(connection, office.account.name, REST)
+        serving.note_serving(connection, office.account.name, REST, at=office.clock())
     assert any("serving_feed" in said for said in faults(office))
 
 
@@ -153,7 +153,8 @@ def polled(worker: Worker) -> bool:
 def test_the_hub_is_told_nothing_while_the_old_mailbox_serves(
     open_account: Offices, policy: str
 ) -> None:
-    office = open_account(acknowledge=policy)
+    away = {"url": "file:///nowhere/at/all"}
+    office = open_account(acknowledge=policy, legacy=away)
     one, two = office.add(), office.add()
     office.sandbox.book.add_attachment(one[0], "a.pdf", b"%PDF a")
     office.pull()
@@ -164,7 +165,7 @@ def test_the_hub_is_told_nothing_while_the_old_mailbox_serves(
     for path in office.folder("adjout").iterdir():
         path.unlink()
     office.pull()
-    office.push()
+    failing(office.push)
     assert office.patches() == []
     assert not office.sandbox.book.requests(operation="acknowledge_attachment")
 

@@ -35,6 +35,11 @@ def note_poll(
         )
 
 
+def note_unlisted(connection: Connection, name: str, unlisted: int) -> None:
+    """The feed's list lacked so many things that must still be there."""
+    _set(connection, name, unlisted=unlisted)
+
+
 def note_hub(
     connection: Connection,
     name: str,

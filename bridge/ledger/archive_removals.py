@@ -142,7 +142,7 @@ def _taken_away(before: datetime) -> ColumnElement[bool]:
         )
         .exists()
     )
-    answers = placed_file.c.kind == Kind.ANSWER
+    answers = placed_file.c.kind.in_([Kind.ANSWER, Kind.FILE])
     return and_(placed_file.c.collected_at < before, or_(answers, acknowledged))
 
 

@@ -86,7 +86,9 @@ _KINDS = (
         untold=_ID | _TRIES | {"modified_at", "size", "last_seen_at"},
         only=recorded_file.c.kind.is_not(None),  # its first event
     ),
-    _Kind(noun="state file", table=state_file, key=("id",), untold=frozenset({"left_at"})),
+    _Kind(
+        noun="state file", table=state_file, key=("id",), untold=frozenset({"left_at", "trouble"})
+    ),
     _Kind(noun="update", table=state_update, key=("id",), untold=_TRIES),
     _Kind(noun="report", table=report, key=("generated_at",), untold=_ID),
     _Kind(noun="acceptance", table=accepted_finding, key=("hub_id", "at"), untold=_ID),

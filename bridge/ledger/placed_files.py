@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bridge.ledger.schema import delivery, message_number, placed_file
@@ -25,6 +25,8 @@ class Kind(StrEnum):
     ATTACHMENT = "attachment"
     STATE = "state"
     ANSWER = "answer"
+    FILE = "file"
+    """Another one of the old mailbox: an answer of the old hub, or what nobody can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,8 @@ class PlacedFile:
     feed: FeedName | None = None
     hub_id: HubId | None = None
     attachment_id: str | None = None
+    source: str | None = None
+    """Its path in the old mailbox, of what came from there."""
 
 
 # Built once: a statement made anew for each step costs more than running it.
@@ -53,9 +57,15 @@ _COLLECTED = _ROW.where(placed_file.c.state != "collected").values(
 def begin(
     connection: Connection, account: str, files: Sequence[PlacedFile], *, at: datetime
 ) -> list[PlacedFile]:
-    """Write down that these files are about to become visible; return them with their ids."""
+    """Write down that these files are about to become visible; return them with their ids.
+
+    The old hub may use a name once more that the software has emptied.
+    """
     if not files:
         return []
+    for file in files:
+        if file.source is not None:
+            _forget_collected(connection, account, file)
     values = [_values(account, file, at) for file in files]
     rows = connection.execute(_BEGIN, values)
     ids = {(row.folder, row.name): row.id for row in rows}
@@ -71,10 +81,22 @@ def _values(account: str, file: PlacedFile, at: datetime) -> dict[str, object]:
         "feed": file.feed,
         "hub_id": file.hub_id,
         "attachment_id": file.attachment_id,
+        "source": file.source,
         "digest": file.digest,
         "state": "placing",
         "placing_at": at,
     }
+
+
+def _forget_collected(connection: Connection, account: str, file: PlacedFile) -> None:
+    connection.execute(
+        delete(placed_file).where(
+            placed_file.c.account == account,
+            placed_file.c.folder == file.folder,
+            placed_file.c.name == file.name,
+            placed_file.c.state == "collected",
+        )
+    )
 
 
 def placing(connection: Connection, account: str, kinds: frozenset[Kind]) -> list[PlacedFile]:
@@ -104,7 +126,7 @@ def offered(connection: Connection, account: str) -> list[PlacedFile]:
         )
         .order_by(placed_file.c.id)
     )
-    return [_file(row) for row in rows]
+    return [of_row(row) for row in rows]
 
 
 def by_name(connection: Connection, account: str, folder: Folder, name: str) -> PlacedFile | None:
@@ -115,7 +137,7 @@ def by_name(connection: Connection, account: str, folder: Folder, name: str) -> 
         placed_file.c.name == name,
     )
     row = connection.execute(select(placed_file).where(wanted)).first()
-    return None if row is None else _file(row)
+    return None if row is None else of_row(row)
 
 
 def collected_as(
@@ -130,7 +152,7 @@ def collected_as(
             placed_file.c.name.in_(names[start : start + _AT_ONCE]),
             placed_file.c.state == "collected",
         )
-        found += map(_file, connection.execute(select(placed_file).where(wanted)))
+        found += map(of_row, connection.execute(select(placed_file).where(wanted)))
     return found
 
 
@@ -199,6 +221,7 @@ def as_detail(file: PlacedFile) -> dict[str, str]:
         "digest": file.digest,
         "feed": file.feed,
         "attachment_id": file.attachment_id,
+        "source": file.source,
     }
     return {name: value for name, value in values.items() if value is not None}
 
@@ -213,6 +236,7 @@ def from_detail(detail: Mapping[str, str], hub_id: HubId | None) -> PlacedFile:
         feed=FeedName(detail["feed"]) if "feed" in detail else None,
         hub_id=hub_id,
         attachment_id=detail.get("attachment_id"),
+        source=detail.get("source"),
     )
 
 
@@ -222,10 +246,11 @@ def _select(connection: Connection, account: str, state: str) -> list[PlacedFile
         .where(placed_file.c.account == account, placed_file.c.state == state)
         .order_by(placed_file.c.id)
     )
-    return [_file(row) for row in rows]
+    return [of_row(row) for row in rows]
 
 
-def _file(row: Row[Any]) -> PlacedFile:
+def of_row(row: Row[Any]) -> PlacedFile:
+    """Return the file that a row of the table tells of."""
     return PlacedFile(
         id=row.id,
         folder=Folder(row.folder),
@@ -235,4 +260,5 @@ def _file(row: Row[Any]) -> PlacedFile:
         digest=Digest(row.digest),
         hub_id=None if row.hub_id is None else HubId(row.hub_id),
         attachment_id=row.attachment_id,
+        source=row.source,
     )

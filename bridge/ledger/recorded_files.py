@@ -80,10 +80,14 @@ def from_detail(detail: Mapping[str, Value]) -> Told:
     return _TOLD.validate_python(detail)
 
 
-def there(connection: Connection, account: str) -> dict[str, RecordedFile]:
-    """Return the files that are still there, as far as is known, by path."""
+def there(
+    connection: Connection, account: str, *, path: str | None = None
+) -> dict[str, RecordedFile]:
+    """Return the files that are still there, as far as is known, by path; or the one of a path."""
     rows = select(recorded_file).where(_mine(account), recorded_file.c.gone_at.is_(None))
-    return {file.path: file for file in _files(connection, rows)}
+    if path is not None:
+        rows = rows.where(recorded_file.c.path == path)
+    return {file.path: file for file in rows_of(connection, rows)}
 
 
 def unsettled(connection: Connection, account: str) -> list[RecordedFile]:
@@ -92,7 +96,7 @@ def unsettled(connection: Connection, account: str) -> list[RecordedFile]:
     open_ones = kind.is_(None) | (kind == FileKind.UNKNOWN)
     read = recorded_file.c.digest.is_not(None)
     rows = select(recorded_file).where(_mine(account), open_ones, read)
-    return list(_files(connection, rows.order_by(recorded_file.c.id)))
+    return list(rows_of(connection, rows.order_by(recorded_file.c.id)))
 
 
 def messages_of(connection: Connection, account: str, hub_ids: Iterable[HubId]) -> set[Digest]:
@@ -303,7 +307,8 @@ def _set(connection: Connection, ids: list[int], **values: object) -> None:
         connection.execute(update(recorded_file).where(these).values(**values))
 
 
-def _files(connection: Connection, rows: Select[Any]) -> Iterator[RecordedFile]:
+def rows_of(connection: Connection, rows: Select[Any]) -> Iterator[RecordedFile]:
+    """Return the recorded files that are selected."""
     return map(_file, connection.execute(rows))
 
 

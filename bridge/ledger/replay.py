@@ -17,6 +17,7 @@ from bridge.ledger import (
     deliveries,
     events,
     learned,
+    legacy_files,
     placed_files,
     recorded_files,
     recordings,
@@ -30,7 +31,7 @@ from bridge.ledger import (
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.placed_files import PlacedFile
 from bridge.ledger.recordings import Recording
-from bridge.ledger.state_files import Kind
+from bridge.ledger.state_files import Kind, Passing
 from bridge.ledger.updates import Outcome
 from bridge.ledger.visitors import Client
 from bridge.model import Attachment, Digest, FeedName, HubId, PendingInvoice, Refusal
@@ -182,6 +183,7 @@ def _state_file(connection: Connection, link: Link, kind: Kind) -> None:
         size=detail["size"],
         kind=kind,
         at=link.at,
+        pass_on=detail.get("pass_on", False),
         file_id=detail["file"],
     )
 
@@ -210,6 +212,7 @@ def _queued(connection: Connection, link: Link) -> None:
         hub_id=_hub_id(link),
         outcome=updates.from_detail(detail["outcome"]),
         at=link.at,
+        pass_on=detail.get("pass_on", False),
         update_id=detail["update"],
     )
 
@@ -223,6 +226,7 @@ def _queued_again(connection: Connection, link: Link) -> None:
         hub_id=_hub_id(link),
         outcome=updates.from_detail(detail["outcome"]),
         at=link.at,
+        pass_on=detail.get("pass_on", False),
     )
 
 
@@ -256,8 +260,30 @@ def _answered(connection: Connection, link: Link) -> None:
     placed_files.begin(connection, link.account, _files(link), at=link.at)
 
 
+def _files_taken(connection: Connection, link: Link) -> None:
+    files = _files(link)
+    legacy_files.taken(connection, link.account, files, at=link.at)
+    placed_files.begin(connection, link.account, files, at=link.at)
+
+
+def _file_removed(connection: Connection, link: Link) -> None:
+    for file in _file(connection, link):
+        legacy_files.removed(connection, link.account, file, at=link.at)
+
+
 def _serving_changed(connection: Connection, link: Link) -> None:
-    serving.note_serving(connection, link.account, serving.from_detail(link.detail))
+    feeds = serving.from_detail(link.detail)
+    serving.note_serving(connection, link.account, feeds, at=link.at)
+
+
+def _laid_ready(connection: Connection, link: Link) -> None:
+    state_files.set_passing(connection, _detail(link)["file"], Passing.READY)
+
+
+def _passed_on(connection: Connection, link: Link) -> None:
+    file = _detail(link)["file"]
+    state_files.set_passing(connection, file, Passing.PASSED)
+    updates.passed_on(connection, file, at=link.at)
 
 
 def _mailbox_made(connection: Connection, link: Link) -> None:
@@ -337,6 +363,10 @@ _STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
     events.MAILBOX_MADE: _mailbox_made,
     events.FOLDERS_RECOGNISED: _folders_recognised,
     serving.CHANGED: _serving_changed,
+    legacy_files.TAKEN: _files_taken,
+    legacy_files.REMOVED: _file_removed,
+    state_files.LAID_READY: _laid_ready,
+    state_files.PASSED_ON: _passed_on,
     "invoice seen": _seen,
     "invoice fetched": _invoice_fetched,
     "attachment fetched": _attachments_fetched,

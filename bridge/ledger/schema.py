@@ -202,8 +202,9 @@ placed_file = Table(
     Column("account", Text, nullable=False),
     Column("folder", Text, nullable=False),
     Column("name", Text, nullable=False),
-    Column("kind", Text, nullable=False),  # invoice, attachment, state or answer
+    Column("kind", Text, nullable=False),  # invoice, attachment, state, answer or file
     Column("feed", Text),  # that gave it; null for what the bridge says itself
+    Column("source", Text),  # its path in the old mailbox, of what came from there
     Column("hub_id", Text),
     Column("attachment_id", Text),
     Column("digest", Text, nullable=False),
@@ -211,7 +212,9 @@ placed_file = Table(
     Column("placing_at", UtcDateTime, nullable=False),
     Column("placed_at", UtcDateTime),
     Column("collected_at", UtcDateTime),
+    Column("removed_at", UtcDateTime),  # from the old mailbox
     UniqueConstraint("account", "folder", "name"),
+    Index("placed_file_by_source", "account", "source", sqlite_where=text("source IS NOT NULL")),
     Index("placed_file_by_state", "account", "state", "folder"),
     sqlite_autoincrement=True,
 )
@@ -339,7 +342,12 @@ state_file = Table(
     Column("kind", Text, nullable=False),  # taken, repetition or cut-off
     Column("taken_at", UtcDateTime, nullable=False),
     Column("left_at", UtcDateTime),  # when it left `statin`
+    Column(
+        "passing", Text
+    ),  # to the old `statin`: waiting, ready or passed; null: not meant for it
+    Column("trouble", Text),  # why it waits
     Index("state_file_by_digest", "account", "digest"),
+    Index("state_file_to_pass", "account", "passing", sqlite_where=text("passing IS NOT NULL")),
     sqlite_autoincrement=True,
 )
 
@@ -359,7 +367,7 @@ state_update = Table(
     Column("reason", Text),
     Column("paid_on", Date),
     Column("status", Text, nullable=False),
-    Column("outcome", Text),  # of an accepted one: patched, already-shown or found-applied
+    Column("outcome", Text),  # of an accepted one: patched, already-shown, found-applied, passed-on
     Column("refusal_code", Text),
     Column("refusal_reason", Text),
     Column("queued_at", UtcDateTime, nullable=False),

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bridge.chain import Detail
-from bridge.ledger import events
+from bridge.ledger import events, state_files, updates
 from bridge.ledger.schema import account, attachment, delivery, placed_file
 from bridge.model import DeliveryState, FeedName
 from bridge.settings import AccountSettings
@@ -62,22 +62,28 @@ def change_serving(
 ) -> None:
     """Let another feed serve an account from now on, and say so in an event.
 
-    For whoever has the account's turns `inbound`, `outbound` and `hub`: a round that looked the
-    feeds up before would go on with the old ones.
+    For whoever has the account's turns `inbound`, `outbound`, `hub` and `record`: a round that
+    looked the feeds up before would go on with the old ones.
     """
     feeds = Feeds(serve=serve, shadow=shadow)
-    note_serving(connection, name, feeds)
+    note_serving(connection, name, feeds, at=at)
     events.record(connection, name, CHANGED, at=at, actor=actor, also=as_detail(feeds))
 
 
-def note_serving(connection: Connection, name: str, feeds: Feeds) -> None:
-    """Write down which feeds an account has now, and have placed what was only recorded."""
+def note_serving(connection: Connection, name: str, feeds: Feeds, *, at: datetime) -> None:
+    """Write down which feeds an account has now, and have placed what was only recorded.
+
+    State files that were meant for the old mailbox go to the hub, update by update.
+    """
     values = {"serving_feed": feeds.serve or NONE, "shadow_feed": feeds.shadow or NONE}
     statement = insert(account).values(name=name, capped_slices=[], **values)
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
     if feeds.serve is not None:
         for table in (delivery, attachment):
             _take_up(connection, table, name, feeds.serve)
+    if feeds.serve is FeedName.REST:
+        state_files.pass_on_none(connection, name)
+        updates.refuse_what_our_rules_do(connection, name, at=at)
 
 
 def _take_up(connection: Connection, table: Table, name: str, feed: FeedName) -> None:

@@ -19,6 +19,20 @@ class Kind(StrEnum):
     CUT_OFF = "cut-off"
 
 
+class Passing(StrEnum):
+    """How far a file has come on its way into the old `statin`."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    """It is there, under a name that nobody reads."""
+    PASSED = "passed"
+
+
+LAID_READY = "state file laid ready in the old mailbox"
+PASSED_ON = "state file passed on"
+"""The kinds of the events."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateFile:
     """A state file that the ledger knows."""
@@ -29,6 +43,8 @@ class StateFile:
     digest: Digest
     kind: Kind
     left: bool
+    passing: Passing | None
+    """None: it is not meant for the old mailbox."""
 
 
 def add(
@@ -40,16 +56,20 @@ def add(
     size: int,
     kind: Kind,
     at: datetime,
+    pass_on: bool = False,
     file_id: int | None = None,
 ) -> int:
     """Write a file down before it leaves `statin`; return its id. `size` is in bytes.
+
+    `pass_on` says that it is for the old mailbox.
 
     `file_id` is the id that it had in a ledger that was lost.
     """
     values: dict[str, object] = {} if file_id is None else {"id": file_id}
     values |= {"name": name, "digest": digest, "size": size, "kind": kind, "taken_at": at}
     left = {"left_at": at} if kind is Kind.CUT_OFF else {}
-    statement = insert(state_file).values(account=account, **values, **left)
+    passing = {"passing": Passing.WAITING} if pass_on else {}
+    statement = insert(state_file).values(account=account, **values, **left, **passing)
     row_id = connection.execute(statement.returning(state_file.c.id)).scalar_one()
     return int(row_id)
 
@@ -63,6 +83,32 @@ def not_left(connection: Connection, account: str) -> list[StateFile]:
     """Return the files of which the ledger does not know yet that they left `statin`."""
     mine = (state_file.c.account == account) & state_file.c.left_at.is_(None)
     return [_file(row) for row in connection.execute(select(state_file).where(mine))]
+
+
+def to_pass(connection: Connection, account: str) -> list[StateFile]:
+    """Return the files that are still to be passed on to the old mailbox, oldest first."""
+    wanted = state_file.c.passing.in_([Passing.WAITING, Passing.READY])
+    rows = select(state_file).where(state_file.c.account == account, wanted)
+    return [_file(row) for row in connection.execute(rows.order_by(state_file.c.id))]
+
+
+def set_passing(connection: Connection, file_id: int, passing: Passing) -> None:
+    """A file has come so far on its way into the old mailbox."""
+    values = {"passing": passing, "trouble": None}
+    connection.execute(update(state_file).where(state_file.c.id == file_id).values(values))
+
+
+def note_trouble(connection: Connection, file_id: int, trouble: str) -> None:
+    """A file cannot be passed on at present."""
+    this = state_file.c.id == file_id
+    connection.execute(update(state_file).where(this).values(trouble=trouble))
+
+
+def pass_on_none(connection: Connection, account: str) -> None:
+    """What still waits goes another way: the old mailbox no longer serves."""
+    wanted = state_file.c.passing.in_([Passing.WAITING, Passing.READY])
+    mine = (state_file.c.account == account) & wanted
+    connection.execute(update(state_file).where(mine).values(passing=None, trouble=None))
 
 
 def same_bytes(connection: Connection, account: str, digest: Digest) -> list[StateFile]:
@@ -92,4 +138,5 @@ def _file(row: Row[Any]) -> StateFile:
         digest=Digest(row.digest),
         kind=Kind(row.kind),
         left=row.left_at is not None,
+        passing=None if row.passing is None else Passing(row.passing),
     )

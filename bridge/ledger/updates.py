@@ -51,6 +51,8 @@ class Outcome(StrEnum):
     PATCHED = "patched"
     ALREADY_SHOWN = "already-shown"
     FOUND_APPLIED = "found-applied"
+    PASSED_ON = "passed-on"
+    """Its file went to the old mailbox as it was: the old hub has answered it, or will."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +83,12 @@ def queue(
     hub_id: HubId | None,
     outcome: StateUpdate | Refusal,
     at: datetime,
+    pass_on: bool = False,
     update_id: int | None = None,
 ) -> int:
     """Write an update of a state file down, to be sent or already refused; return its id.
 
+    `pass_on`: its file goes to the old mailbox, where a refusal of ours counts for nothing.
     `update_id` is the id that it had in a ledger that was lost.
     """
     values: dict[str, object] = {} if update_id is None else {"id": update_id}
@@ -96,7 +100,7 @@ def queue(
         "asked_state": asked_state,
         "queued_at": at,
         "attempts": 0,
-    } | _outcome(hub_id, outcome, at)
+    } | _outcome(hub_id, outcome, at, pass_on=pass_on)
     return int(connection.execute(_ADD, values).scalar_one())
 
 
@@ -108,6 +112,7 @@ def requeue(
     hub_id: HubId | None,
     outcome: StateUpdate | Refusal,
     at: datetime,
+    pass_on: bool = False,
 ) -> None:
     """Give a refused update another chance, or refuse it anew for today's reason.
 
@@ -120,19 +125,19 @@ def requeue(
         "next_attempt_at": None,
         "trouble": None,
     }
-    _set(connection, update_id, **(fresh | _outcome(hub_id, outcome, at)))
+    _set(connection, update_id, **(fresh | _outcome(hub_id, outcome, at, pass_on=pass_on)))
 
 
 def _outcome(
-    hub_id: HubId | None, outcome: StateUpdate | Refusal, at: datetime
+    hub_id: HubId | None, outcome: StateUpdate | Refusal, at: datetime, *, pass_on: bool
 ) -> dict[str, object]:
     if isinstance(outcome, Refusal):
         return {
             "hub_id": hub_id,
-            "status": UpdateStatus.REFUSED,
+            "status": UpdateStatus.QUEUED if pass_on else UpdateStatus.REFUSED,
             "refusal_code": outcome.code,
             "refusal_reason": outcome.reason,
-            "settled_at": at,
+            "settled_at": None if pass_on else at,
         }
     return {
         "hub_id": hub_id,
@@ -174,6 +179,39 @@ def due_invoices(connection: Connection, account: str, *, due: datetime | None) 
 def of_file(connection: Connection, state_file: int) -> list[Update]:
     """Return the updates of one state file, by position."""
     return _select(connection, state_update.c.state_file == state_file)
+
+
+def invoices_of_file(connection: Connection, state_file: int) -> set[HubId]:
+    """Return the invoices that a state file speaks of, as far as they are known."""
+    return {it.hub_id for it in of_file(connection, state_file) if it.hub_id is not None}
+
+
+def passed_on(connection: Connection, state_file: int, *, at: datetime) -> None:
+    """A state file is in the old mailbox: its updates are no longer ours to send."""
+    values = {
+        "status": UpdateStatus.ACCEPTED,
+        "outcome": Outcome.PASSED_ON,
+        "settled_at": at,
+        "trouble": None,
+        "next_attempt_at": None,
+    }
+    of_it = (state_update.c.state_file == state_file) & _IS_OPEN
+    connection.execute(update(state_update).where(of_it).values(values))
+
+
+def note_waiting(connection: Connection, state_file: int, trouble: str) -> None:
+    """A state file cannot be passed on at present."""
+    of_it = (state_update.c.state_file == state_file) & _IS_OPEN
+    connection.execute(update(state_update).where(of_it).values(trouble=trouble))
+
+
+def refuse_what_our_rules_do(connection: Connection, account: str, *, at: datetime) -> None:
+    """What was to be passed on goes to the hub now: what our rules refuse is refused at last."""
+    mine = (state_update.c.account == account) & _IS_OPEN
+    refused = mine & state_update.c.refusal_code.is_not(None)
+    values = {"status": UpdateStatus.REFUSED, "settled_at": at, "trouble": None}
+    connection.execute(update(state_update).where(refused).values(values))
+    connection.execute(update(state_update).where(mine).values(trouble=None))
 
 
 def by_id(connection: Connection, update_ids: Sequence[int]) -> list[Update]:
@@ -259,6 +297,7 @@ def last_accepted(connection: Connection, account: str, hub_id: HubId) -> StateU
             state_update.c.account == account,
             state_update.c.hub_id == hub_id,
             state_update.c.status == UpdateStatus.ACCEPTED,
+            state_update.c.state.is_not(None),
         )
         .order_by(state_update.c.settled_at.desc(), state_update.c.id.desc())
         .limit(1)

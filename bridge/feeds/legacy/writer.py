@@ -46,6 +46,20 @@ class OldMailboxWriter(OldMailboxReader):
         raw = _safe_name(name)
         return self._tried(lambda: self._put(role, raw, content))
 
+    def lay_ready(self, role: Folder, name: str, content: bytes) -> None:
+        """Write a file under a name that nobody reads yet; `show_ready` makes it appear."""
+        raw = _safe_name(name)
+        self._tried(lambda: self._lay_ready(role, raw, content))
+
+    def show_ready(self, role: Folder, name: str) -> bool:
+        """Give a file that was laid ready its own name; False if it has had it before.
+
+        So a file that somebody takes at once is never written a second time. Raises
+        OldMailboxFileError while another file has the name.
+        """
+        raw = _safe_name(name)
+        return self._tried(lambda: self._show_ready(role, raw))
+
     def delete(self, entry: Entry, *, digest: Digest | None = None) -> bool:
         """Remove a file; tell whether it was still there.
 
@@ -90,6 +104,22 @@ class OldMailboxWriter(OldMailboxReader):
         except FileTroubleError as error:
             if error.why is not Why.GONE:
                 raise
+
+    def _lay_ready(self, role: Folder, name: bytes, content: bytes) -> None:
+        self._write(joined(self._folder_for(role), our_temporary(name)), content)
+
+    def _show_ready(self, role: Folder, name: bytes) -> bool:
+        folder = self._folder_for(role)
+        target, temporary = joined(folder, name), joined(folder, our_temporary(name))
+        if self._line.look(temporary) is None:
+            return False
+        if self._line.look(target) is not None:
+            raise OldMailboxFileError(
+                f"{self.where}: {shown(target)} is there already: it waits until the old hub has "
+                "taken that one"
+            )
+        self._writing.rename(temporary, target)
+        return True
 
     def _write(self, temporary: bytes, content: bytes) -> None:
         """Write the temporary file and read it back; of what could not be written nothing stays."""
