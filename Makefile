@@ -59,6 +59,8 @@ $(RUN): pyproject.toml constraints.txt | $(BIN)/python
 $(DEVELOP): $(RUN)
 	@echo "Installing the tools and tests into $(VENV) …"
 	@$(PIP) install -c constraints.txt -e '.[ftps]' --group test --group check
+	@rm -rf $(VENV)/legacy-ssh  # what the extra legacy-ssh brings, for the tests of old clients
+	@$(PIP) install --no-deps --target $(VENV)/legacy-ssh 'paramiko==4.0.0'
 	@touch $@
 
 messages: $(DEVELOP)  ## carry new sentences into the catalogues of reconcile/locale

@@ -14,14 +14,17 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import paramiko
+
 from bridge.durable import lock, removed_unless_whole, storage, sync_folder, write_file
 from bridge.errors import BridgeError, LedgerError, StorageError
-from bridge.facade.algorithms import legacy_algorithms_available
+from bridge.facade.algorithms import EXTRA, legacy_algorithms_available
 from bridge.facade.hostkeys import load_host_keys
 from bridge.feeds.legacy import open_reader
 from bridge.hub import HubReader
-from bridge.ledger import Ledger
+from bridge.ledger import Ledger, visitors
 from bridge.ledger.serving import in_words, of_settings, serving
+from bridge.losing import changes
 from bridge.naming import parse_profile
 from bridge.settings import (
     AccountSettings,
@@ -73,6 +76,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _finding("ledger", lambda: _ledger(settings.data_dir))
     for own in settings.account:
         yield from _moved(settings.data_dir / "ledger.db", own)
+        yield from _clients(settings, own)
 
 
 def _other_owner(data_dir: Path) -> str:
@@ -208,6 +212,8 @@ def _doors(settings: Settings) -> Iterator[Finding]:
             yield _finding(f"{name} port", port)
     if settings.sftp.enabled and settings.sftp.legacy_algorithms:
         yield _legacy_algorithms()
+    if settings.ftp.enabled and settings.ftp.tls != "off":
+        yield _tls(settings.ftp)
 
 
 def _is_serving(data_dir: Path) -> bool:
@@ -248,19 +254,42 @@ def _host_keys(folder: Path) -> str:
 
 
 def _legacy_algorithms() -> Finding:
+    what = "sftp legacy algorithms"
     if legacy_algorithms_available():
         return Finding(
-            "sftp legacy algorithms",
+            what,
             Verdict.WARNING,
             "on: old clients can log in, with cryptography that is no longer considered safe",
         )
     return Finding(
-        "sftp legacy algorithms",
+        what,
         Verdict.FAILED,
-        "legacy_algorithms = true cannot be honoured with the paramiko that is installed: install "
-        "the extra `efact-bridge[legacy-ssh]`, let the client use FTP on loopback or a VPN, or "
-        "put OpenSSH in front of the mailbox folders",
+        "legacy_algorithms = true cannot be honoured with the paramiko that is installed "
+        f"({paramiko.__version__}), but for old ciphers and MACs: install {EXTRA}, let the client "
+        "use FTP on loopback or a VPN, or put OpenSSH in front of the mailbox folders",
     )
+
+
+def _tls(ftp: FtpSettings) -> Finding:
+    what = "ftp certificate"
+    assert ftp.certificate is not None
+    assert ftp.private_key is not None
+    try:
+        from bridge.facade.ftp_tls import others_can_read, tls_context  # noqa: PLC0415
+    except ImportError:
+        advice = 'needs pyOpenSSL: install the extra ftps (pip install "efact-bridge[ftps]")'
+        return Finding(what, Verdict.FAILED, f'tls = "{ftp.tls}" {advice}')
+    try:
+        tls_context(ftp.certificate, ftp.private_key, oldest=ftp.min_tls)
+    except BridgeError as error:
+        return Finding(what, Verdict.FAILED, str(error))
+    if others_can_read(ftp.private_key):
+        said = f"others can read {ftp.private_key}: run `chmod o-rwx {ftp.private_key}`"
+        return Finding(what, Verdict.WARNING, said)
+    if ftp.old_tls:
+        said = f'min_tls = "{ftp.min_tls}" lets in TLS that is no longer considered safe'
+        return Finding(what, Verdict.WARNING, said)
+    return Finding(what, Verdict.OK, f"{ftp.certificate}: TLS {ftp.min_tls} or newer")
 
 
 def _disk(data_dir: Path) -> Finding:
@@ -289,6 +318,24 @@ def _try_disk(data_dir: Path) -> int:
         for path in (probe, link):
             path.unlink()
         return shutil.disk_usage(data_dir).free
+
+
+def _clients(settings: Settings, own: AccountSettings) -> Iterator[Finding]:
+    """Say whom a change of algorithms would shut out, of the clients that come to an account."""
+    path = settings.data_dir / "ledger.db"
+    try:
+        with closing(Ledger(path)) as ledger, ledger.read() as connection:
+            clients = visitors.of_account(connection, own.name)
+    except LedgerError:
+        return  # said already
+    for change in changes(settings, clients):
+        what = f"account {own.name}: clients"
+        if change.lost:
+            said = f"{change.what} would shut out: {'; '.join(change.lost)}"
+            yield Finding(what, Verdict.WARNING, said)
+        elif clients:
+            said = f"{change.what} would shut out none of the clients seen so far"
+            yield Finding(what, Verdict.OK, said)
 
 
 def _ledger(data_dir: Path) -> str:

@@ -141,7 +141,9 @@ def _tls_attributes(settings: FtpSettings) -> dict[str, Any]:
     assert settings.private_key is not None
     required = settings.tls == "required"
     return {
-        "ssl_context": tls_context(settings.certificate, settings.private_key),
+        "ssl_context": tls_context(
+            settings.certificate, settings.private_key, oldest=settings.min_tls
+        ),
         "tls_control_required": required,
         "tls_data_required": required,
     }

@@ -6,8 +6,10 @@ there are clients that never say it; one whose data connection is reset was cut 
 
 import contextlib
 import ssl
+import stat
 from pathlib import Path
 
+import structlog
 from OpenSSL import SSL
 from pyftpdlib.handlers import TLS_DTPHandler, TLS_FTPHandler
 
@@ -17,6 +19,8 @@ from bridge.facade.clients import Program
 from bridge.facade.ftp_handler import Commands
 from bridge.facade.ftp_transfer import DataChannel
 from bridge.facade.tls_socket import TlsSocket
+
+log = structlog.get_logger()
 
 
 class TlsDataChannel(TLS_DTPHandler, DataChannel):  # type: ignore[misc]
@@ -66,16 +70,26 @@ class TlsCommands(TLS_FTPHandler, Commands):  # type: ignore[misc]
         self._leave()
 
 
-def tls_context(certificate: Path, private_key: Path) -> ssl.SSLContext:
+def tls_context(certificate: Path, private_key: Path, *, oldest: str) -> ssl.SSLContext:
     """Return what the connections are encrypted with; raises SettingsError."""
+    if others_can_read(private_key):
+        log.warning("others can read the private key of [ftp]", path=str(private_key))
     try:
-        return tls_socket.tls_context(certificate, private_key)
+        return tls_socket.tls_context(certificate, private_key, oldest=oldest)
     except OSError as error:
         raise SettingsError(
             f"[ftp] certificate {certificate} and private_key {private_key} cannot be used: they "
             "must be PEM files without a passphrase that this program can read and that belong "
             "together"
         ) from error
+
+
+def others_can_read(private_key: Path) -> bool:
+    """Tell whether everybody on this machine can read a key; a group may (Debian's ssl-cert)."""
+    try:
+        return bool(private_key.stat().st_mode & stat.S_IRWXO)
+    except OSError:
+        return False  # said when it is read
 
 
 def _begin(

@@ -12,6 +12,7 @@ import paramiko
 import structlog
 
 from bridge.facade.access import MOST_SESSIONS, Access, plain_address
+from bridge.facade.algorithms import load_moduli
 from bridge.facade.events import DoorEvents
 from bridge.facade.folders import DoorMailbox
 from bridge.facade.hostkeys import load_host_keys
@@ -68,6 +69,8 @@ class SftpDoor:
         for mailbox in self._mailboxes.values():
             mailbox.prepare()
         self._host_keys = load_host_keys(self._host_key_folder)
+        if self._settings.legacy_algorithms and not load_moduli():
+            log.info("no group exchange: there is no /etc/ssh/moduli")
         self._listener = listen(self._settings.host, self._settings.port, section="sftp")
         self._listener.setblocking(False)
         log.info("SFTP door open", host=self.address[0], port=self.address[1])

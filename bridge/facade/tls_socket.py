@@ -10,6 +10,7 @@ library, and with it rclone, lost most of each larger file).
 import errno
 import socket
 import ssl
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,13 +85,25 @@ class TlsSocket(SSL.Connection):
         self._shutdown = state
 
 
-def tls_context(certificate: Path, private_key: Path) -> ssl.SSLContext:
-    """Return what the connections are encrypted with.
+_VERSIONS = {
+    "1.0": ssl.TLSVersion.TLSv1,
+    "1.1": ssl.TLSVersion.TLSv1_1,
+    "1.2": ssl.TLSVersion.TLSv1_2,
+    "1.3": ssl.TLSVersion.TLSv1_3,
+}
+
+
+def tls_context(certificate: Path, private_key: Path, *, oldest: str) -> ssl.SSLContext:
+    """Return what the connections are encrypted with; `oldest` is a version such as "1.2".
 
     Raises OSError (SSLError is one); a private key behind a passphrase counts as unreadable.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if oldest in {"1.0", "1.1"}:
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")  # their signatures are SHA-1
+    with warnings.catch_warnings():  # that they are old is said by `check`
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = _VERSIONS[oldest]
     # There are clients that end without a farewell; without OpenSSL 3 that counts as broken.
     context.options |= getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     context.load_cert_chain(certificate, private_key, password=_no_passphrase)

@@ -74,6 +74,7 @@ class FtpSettings(Section):
     host: Address = "127.0.0.1"
     port: Port = 2121
     tls: Literal["off", "optional", "required"] = "off"
+    min_tls: Literal["1.0", "1.1", "1.2", "1.3"] = "1.2"
     allow_plaintext: bool = False
     certificate: OptionalPath = None
     private_key: OptionalPath = None
@@ -87,6 +88,11 @@ class FtpSettings(Section):
         if match is None or not 0 < int(match[1]) <= int(match[2]) <= 65535:  # noqa: PLR2004
             raise ValueError('a range of ports like "60000-60099" is wanted')
         return value
+
+    @property
+    def old_tls(self) -> bool:
+        """Whether versions of TLS are let in that are no longer considered safe."""
+        return self.min_tls in {"1.0", "1.1"}
 
     @property
     def passive_range(self) -> range:
