@@ -22,6 +22,7 @@ from bridge.hub.download import Download, download
 from bridge.hub.drift import DriftCounter, look_for_drift, unknown_code
 from bridge.hub.errors import ERRORS, HubAnswerError, UnclearAnswerError
 from bridge.hub.fields import NotAnAnswerError, Row, hub_error, read_object
+from bridge.hub.lines import Line
 from bridge.hub.verdict import Answer, failure, not_an_answer, unsure
 from bridge.hub.wire import Wire
 from bridge.model import Drift, Entity, HubId, Invoice, StateRecord, StateUpdate
@@ -122,20 +123,20 @@ class HubReader:
     def facturae(self, hub_id: HubId, target: Path) -> Download:
         """Fetch the invoice's file; whether it is a Facturae is for the caller to see."""
         call = calls.facturae(hub_id)
-        with self._let_through(call):
-            return download(self._wire, call, target, may_be_empty=False, may_be_html=True)
+        with self._let_through(call) as line:
+            return download(self._wire, line, call, target, may_be_empty=False, may_be_html=True)
 
     def attachment(self, hub_id: HubId, attachment_id: str, target: Path) -> Download:
         """Fetch an attachment, with the content type that the hub gives it."""
         call = calls.attachment(hub_id, attachment_id)
-        with self._let_through(call):
-            return download(self._wire, call, target, may_be_empty=True, may_be_html=False)
+        with self._let_through(call) as line:
+            return download(self._wire, line, call, target, may_be_empty=True, may_be_html=False)
 
     def receipt(self, hub_id: HubId, target: Path) -> Download:
         """Fetch the electronic receipt, a PDF."""
         call = calls.receipt(hub_id)
-        with self._let_through(call):
-            return download(self._wire, call, target, may_be_empty=False, may_be_html=False)
+        with self._let_through(call) as line:
+            return download(self._wire, line, call, target, may_be_empty=False, may_be_html=False)
 
     def history(self, hub_id: HubId) -> tuple[StateRecord, ...]:
         """Return the states that an invoice went through, in the hub's order."""
@@ -157,18 +158,20 @@ class HubReader:
         return self._rows(call, self._object(call), "ens", answers.entity)
 
     @contextmanager
-    def _let_through(self, call: Call) -> Iterator[None]:
-        with nullcontext() if self._circuit is None else self._circuit.call():
+    def _let_through(self, call: Call) -> Iterator[Line]:
+        """Wait for a line first: what the hub says meanwhile counts for those who waited too."""
+        through = nullcontext() if self._circuit is None else self._circuit.call()
+        with self._wire.line(call) as line, through:
             try:
-                yield
+                yield line
             except (HubAnswerError, UnclearAnswerError) as error:
                 if error.code is not None and error.code not in ERRORS:
                     self._drift.add([unknown_code(call.operation, error.code)])
                 raise
 
     def _object(self, call: Call) -> Row:
-        with self._let_through(call):
-            answer = self._wire.ask(call)
+        with self._let_through(call) as line:
+            answer = self._wire.ask(line, call)
             try:
                 value = read_object(answer.body, answer.charset)
             except NotAnAnswerError as error:
@@ -225,8 +228,8 @@ class HubClient(HubReader):
 
     def _told(self, call: Call) -> Answer:
         """Send what writes; return an answer that can only mean that the hub has taken it."""
-        with self._let_through(call):
-            answer = self._wire.ask(call)
+        with self._let_through(call) as line:
+            answer = self._wire.ask(line, call)
             if answer.error is not None:
                 raise failure(call, answer)
             if answer.body.lstrip()[:1] == b"<":

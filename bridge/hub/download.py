@@ -11,6 +11,7 @@ import httpx
 
 from bridge.errors import InvoiceError, StorageError
 from bridge.hub.calls import Call
+from bridge.hub.lines import Line
 from bridge.hub.verdict import failure, unsure
 from bridge.hub.wire import Wire
 from bridge.model import Digest
@@ -32,9 +33,9 @@ class Download:
 
 
 def download(
-    wire: Wire, call: Call, target: Path, *, may_be_empty: bool, may_be_html: bool
+    wire: Wire, line: Line, call: Call, target: Path, *, may_be_empty: bool, may_be_html: bool
 ) -> Download:
-    """Fetch what a call asks for into the new file `target`.
+    """Fetch what a call asks for over a line into the new file `target`.
 
     Nothing is left at `target` after an error. Raises StorageError when it cannot be written
     (or exists), InvoiceError for an empty file that must not be, else the hub's errors.
@@ -56,7 +57,7 @@ def download(
                     raise failure(call, answer)
         return Download(path=target, digest=digest, size=size, content_type=content_type)
 
-    return wire.send(call, take, limit=LONGEST_FILE)
+    return wire.send(line, call, take, limit=LONGEST_FILE)
 
 
 def _start(chunks: Iterator[bytes]) -> bytes:

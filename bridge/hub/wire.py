@@ -11,7 +11,7 @@ is set on the request and nowhere else: httpx logs URLs only.
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import TypeVar
@@ -96,7 +96,15 @@ class Wire:
         """Close all connections; calls under way fail at once."""
         self._lines.close()
 
-    def ask(self, call: Call) -> Answer:
+    @contextmanager
+    def line(self, call: Call) -> Iterator[Line]:
+        """Hold a line for a call; raises HubUnreachableError when none gets free."""
+        with ExitStack() as held:
+            with self._ours(call):
+                line = held.enter_context(self._lines.one())
+            yield line
+
+    def ask(self, line: Line, call: Call) -> Answer:
         """Send a call and return the 2xx answer that came whole.
 
         Raises the errors of `bridge/hub/errors.py` for everything else.
@@ -108,10 +116,11 @@ class Wire:
                 raise failure(call, answer)
             return answer
 
-        return self.send(call, take, limit=LONGEST_ANSWER)
+        return self.send(line, call, take, limit=LONGEST_ANSWER)
 
     def send(
         self,
+        line: Line,
         call: Call,
         take: Callable[[httpx.Response, Iterator[bytes]], T],
         *,
@@ -122,12 +131,12 @@ class Wire:
         A token that the hub finds too old or too young is made again by the hub's clock, once.
         """
         try:
-            return self._once(call, take, limit, self._used_offset)
+            return self._once(line, call, take, limit, self._used_offset)
         except ClockError:
             offset = self._seen_offset
             if offset is None:
                 raise
-        result = self._once(call, take, limit, offset)
+        result = self._once(line, call, take, limit, offset)
         self._trust(offset)
         return result
 
@@ -144,6 +153,7 @@ class Wire:
 
     def _once(
         self,
+        line: Line,
         call: Call,
         take: Callable[[httpx.Response, Iterator[bytes]], T],
         limit: int,
@@ -151,7 +161,6 @@ class Wire:
     ) -> T:
         with (
             self._ours(call),
-            self._lines.one() as line,
             self._in_time(line, call),
             closing(self._open(line, call, offset)) as response,
         ):
