@@ -168,6 +168,11 @@ def test_a_csv_has_a_row_for_each_listed_invoice() -> None:
     assert said == [(row.hub_id, row.outcome, str(row.blocks).lower()) for row in report.rows]
 
 
+def test_a_finding_that_the_settings_let_pass_does_not_block() -> None:
+    report = replace(reports.report({Outcome.ONLY_REST: 1}), reasons=())
+    assert [row["blocks"] for row in rows(report)] == ["false"]
+
+
 def test_a_csv_says_both_values_of_a_difference_as_json() -> None:
     row = next(row for row in rows(reports.report()) if row["hub_id"] == "1000119")
     assert row["fields"] == "attachment_2"

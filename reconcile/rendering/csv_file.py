@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from reconcile.model import Report, Row
+from reconcile.rendering import sentences
 from reconcile.rendering.inert import visible
 
 COLUMNS = (
@@ -48,11 +49,12 @@ _STARTS_A_FORMULA = tuple("=+-@＝＋－＠")
 
 def as_csv(report: Report) -> bytes:
     """Return the listed invoices; `differences` is JSON in a cell, as in the JSON report."""
-    text = io.StringIO()
+    text, blocking = io.StringIO(), sentences.blocking(report)
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in report.rows:
-        writer.writerow({name: _cell(value) for name, value in _values(row).items()})
+        values = {**_values(row), "blocks": row.blocks and row.outcome in blocking}
+        writer.writerow({name: _cell(value) for name, value in values.items()})
     return text.getvalue().encode()
 
 
@@ -62,7 +64,6 @@ def _values(row: Row) -> Mapping[str, object]:
     return {
         "hub_id": row.hub_id,
         "outcome": row.outcome,
-        "blocks": row.blocks,
         "number": row.number,
         "series": row.series,
         "supplier_nif": row.supplier_nif,

@@ -18,11 +18,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reconcile.language import Language
-from reconcile.model import FINDINGS, Outcome, Parity, Report, Row
+from reconcile.model import FINDINGS, Outcome, Report, Row
 from reconcile.rendering import charts, sentences
 from reconcile.rendering.changes import changed_parts
 from reconcile.rendering.inert import visible
-from reconcile.rendering.words import FEEDS, NAMES_DIFFER, OUTCOMES, PARITIES, VERDICTS
+from reconcile.rendering.words import DISAGREEING, FEEDS, NAMES_DIFFER, OUTCOMES, PARITIES, VERDICTS
 
 MOST_ROWS = 5_000
 """Invoices in one file, the weightiest outcomes first; a browser takes these without a pause."""
@@ -63,6 +63,7 @@ def as_html(report: Report, language: Language) -> bytes:
         days=days,
         span=span,
         places=_places(report),
+        blocking=sentences.blocking(report),
         timeline=charts.timeline(days, language) if days else None,
         trend=charts.trend(report.history, language) if len(report.history) > 1 else None,
         lags=charts.lags(report.lag, language) if report.lag else (),
@@ -125,7 +126,7 @@ def _environment(language: Language) -> Environment:
         changed_parts=changed_parts,
         outcomes=Outcome,
         findings=FINDINGS,
-        agreeing=(Parity.SAME, Parity.REFUSED_BY_BOTH),
+        disagreeing=DISAGREEING,
         words={
             "feeds": FEEDS,
             "outcomes": OUTCOMES,

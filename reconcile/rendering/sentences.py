@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reconcile.language import Language, Message
-from reconcile.model import Difference, Evidence, Gap, Outcome, Reason, Report, Row
+from reconcile.model import FINDINGS, Difference, Evidence, Gap, Outcome, Reason, Report, Row
 from reconcile.rendering.inert import visible
 from reconcile.rendering.words import FEEDS, FIELDS, OUTCOMES, PLACES, REASONS, VERDICTS
 
@@ -88,6 +88,12 @@ def not_seen(language: Language, seen: Evidence) -> Iterator[str]:
         yield language.say("No attachment so far")
     if not seen.receipts:
         yield language.say("No receipt so far")
+
+
+def blocking(report: Report) -> frozenset[Outcome]:
+    """Return the outcomes that stand in the way of `ready`: the settings may let some pass."""
+    kinds = {what.kind.value for what in report.reasons}
+    return frozenset(each for each in FINDINGS if each.value in kinds)
 
 
 def outcome(language: Language, which: Outcome) -> str:

@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from reconcile.language import Language
-from reconcile.model import FINDINGS, Outcome, Parity, Report, Row, StateRow, Summary, Verdict
+from reconcile.model import FINDINGS, Outcome, Report, Row, StateRow, Summary, Verdict
 from reconcile.rendering import sentences
 from reconcile.rendering.inert import visible
-from reconcile.rendering.words import NAMES_DIFFER, OUTCOMES, PARITIES
+from reconcile.rendering.words import DISAGREEING, NAMES_DIFFER, OUTCOMES, PARITIES
 
 LISTED = 50
 """Invoices of one outcome that the terminal lists."""
@@ -241,7 +241,7 @@ def _states(report: Report, language: Language) -> Iterator[RenderableType]:
     table.add_column(say("Agreement"))
     table.add_column(say("State file"), overflow="fold")
     for row in report.states[:LISTED]:
-        style = "" if row.parity in (Parity.SAME, Parity.REFUSED_BY_BOTH) else "bold red"
+        style = "bold red" if row.parity in DISAGREEING else ""
         file = say("{file}, update {position}", file=visible(row.file), position=row.position)
         table.add_row(
             Text(visible(row.hub_id or "–")),

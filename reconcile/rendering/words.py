@@ -271,6 +271,9 @@ PARITIES: Mapping[Parity, Term] = {
     ),
 }
 
+DISAGREEING = frozenset({Parity.DIFFERENT, Parity.MISSING, Parity.REFUSED_BY_US})
+"""What shows that our rules and the old hub do not mean the same."""
+
 FIELDS: Mapping[str, Message] = {
     "number": Message("invoice number"),
     "series": Message("series"),
