@@ -175,6 +175,18 @@ def test_a_very_long_list_ends_and_says_so() -> None:
     assert re.search(r"and 7 more: <code[^>]*>--format</code> xlsx or csv lists all", html)
 
 
+def test_names_that_differ_stand_side_by_side(page: Page) -> None:
+    cells = page.run(
+        "[...document.querySelectorAll('section:has(#names) tbody tr:first-child > *')]"
+        ".map(e => e.textContent.trim())"
+    )
+    assert cells == [
+        "1000084",
+        "A58000002@P0800000A@2026_118@1000084.XML",
+        "A58000002@P0800000A@118@1000084.XML",
+    ]
+
+
 # How it looks
 
 
