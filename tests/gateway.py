@@ -80,9 +80,9 @@ class Gateway:
         return found
 
     @contextmanager
-    def serving(self) -> Iterator["subprocess.Popen[str]"]:
+    def serving(self, *, within: Sequence[str] = ()) -> Iterator["subprocess.Popen[str]"]:
         """Run `serve` until the block ends; it must end cleanly by itself."""
-        process = self.start()
+        process = self.start(within=within)
         try:
             yield process
         finally:
@@ -94,10 +94,10 @@ class Gateway:
                 process.kill()
                 process.communicate()
 
-    def start(self) -> "subprocess.Popen[str]":
-        """Start `serve` and wait for its line `ready`."""
+    def start(self, *, within: Sequence[str] = ()) -> "subprocess.Popen[str]":
+        """Start `serve` and wait for its line `ready`; `within` is a command that runs it."""
         process = subprocess.Popen(
-            [str(COMMAND), "serve", "-c", str(self.config)],
+            [*within, str(COMMAND), "serve", "-c", str(self.config)],
             stdout=subprocess.PIPE,
             stderr=(self.folder / "serve.log").open("a"),
             text=True,
