@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.facade.ssh import legacy_algorithms_available
+from bridge.facade.algorithms import legacy_algorithms_available
 from bridge.settings import SftpSettings
 from tests.door_clients import ClientError
 from tests.door_clients.sftp_programs import OpensshWithPassword
@@ -18,7 +18,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "clients.md"
 
 OFFERS = {
     "until 2004": (
-        "diffie-hellman-group1-sha1", "ssh-rsa", "aes128-cbc", "hmac-sha1", ("no", "no", "yes"),
+        "diffie-hellman-group1-sha1", "ssh-rsa", "aes128-cbc", "hmac-sha1", ("no", "no", "no"),
     ),
     "of 2008": (
         "diffie-hellman-group14-sha1", "ssh-rsa", "aes128-cbc", "hmac-sha1", ("no", "no", "yes"),
