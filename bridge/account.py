@@ -25,6 +25,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def longest_gap(settings: Settings) -> timedelta:
+    """Return how far apart two listings of a feed may be and still leave no gap between them."""
+    return timedelta(seconds=max(settings.reconcile.max_gap, 3 * settings.pull.interval))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """One platform at the hub and its mailbox, ready to work."""
@@ -51,8 +56,7 @@ class Account:
     @property
     def longest_gap(self) -> timedelta:
         """How far apart two listings of a feed may be and still leave no gap between them."""
-        settings = self.settings
-        return timedelta(seconds=max(settings.reconcile.max_gap, 3 * settings.pull.interval))
+        return longest_gap(self.settings)
 
     @property
     def hub(self) -> HubReader:

@@ -1,25 +1,21 @@
 """The command `efact-bridge`: runs the gateway, and shows how it is.
 
-Exit codes: 0 done · 1 it ran and the answer is no · 2 wrong usage or settings · 3 the hub, the old
-mailbox or the ledger could not be reached.
+Options, errors and exit codes are those of both commands: see `command_line`.
 """
 
 import json
-import os
-import signal
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from bridge import __version__, commands, logs
+from bridge import __version__, command_line, commands
 from bridge import status as status_views
+from bridge.command_line import Config, LogFormat
 from bridge.doctor import Verdict
-from bridge.errors import BridgeError, HubAwayError, LedgerError, OldMailboxAwayError, SettingsError
 from bridge.status.lesson import lesson_lines
 from bridge.status.words import safe
 
@@ -32,58 +28,9 @@ app = typer.Typer(
     help="Serves the e-FACT hub's REST API as the old FTP mailbox.",
 )
 
-Config = Annotated[
-    Path, typer.Option("-c", "--config", metavar="FILE", help="The settings: efact-bridge.toml.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-LogFormat = Annotated[
-    str | None,
-    typer.Option(
-        "--log-format",
-        metavar="text|json",
-        help="How to log to standard error; else text on a terminal, JSON elsewhere.",
-        callback=lambda value: _log_format(value),  # noqa: PLW0108  (it is defined below)
-    ),
-]
 
-USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
-"""What typer raises for wrong usage; it exports only this kind of it."""
-
-
-def exit_code(error: BridgeError) -> int:
-    """Return the exit code that stands for an error."""
-    if isinstance(error, SettingsError):
-        return 2
-    if isinstance(error, HubAwayError | OldMailboxAwayError | LedgerError):
-        return 3
-    return 1
-
-
-def fail(error: BridgeError, *, command: str) -> typer.Exit:
-    """Print an error in one line on standard error; return the exit to raise."""
-    for line in str(error).splitlines():
-        typer.echo(f"{command}: {line}", err=True)
-    return typer.Exit(exit_code(error))
-
-
-@contextmanager
-def answering() -> Iterator[None]:
-    """Turn our errors into one clear line and an exit code."""
-    try:
-        yield
-    except BridgeError as error:
-        raise fail(error, command="efact-bridge") from error
-    except BrokenPipeError:
-        # Whoever reads our output has seen enough (`… | head`).
-        sys.stderr.close()
-        raise typer.Exit(0) from None
-
-
-def _log_format(value: str | None) -> str | None:
-    if value not in (None, "text", "json"):
-        raise typer.BadParameter('"text" or "json" is wanted')
-    logs.configure("text" if value == "text" else "json" if value == "json" else None)
-    return value
+answering = partial(command_line.answering, "efact-bridge")
 
 
 def _version(wanted: bool) -> None:
@@ -145,19 +92,8 @@ def push(config: Config, log_format: LogFormat = None) -> None:
 
 
 def _rounds(do: Callable[[Path], Iterator[commands.AccountRound]], config: Path) -> None:
-    """Print each account's round as it ends; the worst of them decides the exit code."""
-    worst = 0
     with answering():
-        for done in do(config):
-            if done.said:
-                typer.echo(f"{done.account}: {done.said}")
-            for trouble in done.troubles:
-                typer.echo(f"efact-bridge: {done.account}: {trouble}", err=True)
-            if done.error is not None:
-                typer.echo(f"efact-bridge: {done.account}: {done.error}", err=True)
-                worst = max(worst, exit_code(done.error))
-            elif done.troubles:
-                worst = max(worst, 1)
+        worst = command_line.tell_rounds("efact-bridge", do(config))
     raise typer.Exit(worst)
 
 
@@ -302,25 +238,6 @@ def demo(
     raise typer.Exit(0 if agreed else 1)
 
 
-def _usage(said: str) -> str:
-    if "\n" in said:  # without any arguments: the help
-        return said
-    end = "" if said.endswith((".", "?")) else "."
-    return f"efact-bridge: {said}{end} See --help"
-
-
 def main() -> None:
     """Run the command line."""
-    # What a mailbox holds is for its group at most, whatever the caller's umask.
-    os.umask(os.umask(0o077) | 0o027)
-    # The kernel may send it to whoever asks whether a file is being written.
-    signal.signal(signal.SIGIO, signal.SIG_IGN)
-    logs.configure()
-    try:
-        code = app(prog_name="efact-bridge", standalone_mode=False)
-    except USAGE_ERROR as error:
-        typer.echo(_usage(error.format_message().strip()), err=True)
-        sys.exit(2)
-    except typer.Abort:
-        sys.exit(1)
-    sys.exit(code)
+    command_line.run(app, "efact-bridge")

@@ -85,17 +85,17 @@ def check(config: Path) -> Iterator[Finding]:
 
 def run(config: Path) -> None:
     """Serve until SIGTERM or SIGINT."""
-    service.serve(_usable(load_settings(config)))
+    service.serve(load_settings(config))
 
 
 def pull(config: Path) -> Iterator[AccountRound]:
     """Do one round of inbound for every account."""
-    return _each(config, _pull)
+    return each(config, _pull)
 
 
 def push(config: Path) -> Iterator[AccountRound]:
     """Do one round of outbound for every account."""
-    return _each(config, _push)
+    return each(config, _push)
 
 
 def _pull(account: Account) -> AccountRound:
@@ -135,11 +135,21 @@ def _refused(account: Account) -> list[updates.Update]:
         return updates.refused(connection, account.name)
 
 
-def _each(config: Path, do: Callable[[Account], AccountRound]) -> Iterator[AccountRound]:
-    """Do something with every account; one that cannot leaves the others their turn."""
-    settings = _usable(load_settings(config))
+def each(
+    config: Path, do: Callable[[Account], AccountRound], *, only: str | None = None
+) -> Iterator[AccountRound]:
+    """Do something with every account, or only one; one that cannot leaves the others their turn.
+
+    Raises SettingsError where no account has that name.
+    """
+    settings = load_settings(config)
+    names = [own.name for own in settings.account]
+    if only is not None and only not in names:
+        raise SettingsError(f"--account {only}: the settings have {', '.join(names)}")
     with _ledger(settings) as ledger:
         for name, account in _put_right(settings, ledger).items():
+            if only not in (None, name):
+                continue
             if isinstance(account, BridgeError):
                 yield AccountRound(account=name, error=account)
                 continue
@@ -306,11 +316,3 @@ def _ledger(settings: Settings) -> Iterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
-
-
-def _usable(settings: Settings) -> Settings:
-    """Refuse what this version cannot do yet, rather than half-do it."""
-    for own in settings.account:
-        if own.shadow:
-            log.warning("the shadow feed is not recorded by this version", account=own.name)
-    return settings

@@ -27,6 +27,10 @@ ATTACHMENT_TRIES = 3
 """After so many rounds an attachment no longer holds its invoice back."""
 
 
+class UnreadableError(InvoiceError):
+    """What the hub gives as an invoice is no whole Facturae."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     """An invoice whose files are all in the archive."""
@@ -39,28 +43,31 @@ class Fetched:
     receipt_trouble: str | None
 
 
-def fetch_facturae(account: Account, hub_id: HubId) -> tuple[Digest, InvoiceFacts]:
-    """Bring the invoice file into the archive.
+def fetch_facturae(
+    account: Account, hub_id: HubId, *, purpose: str = "fetch"
+) -> tuple[Digest, InvoiceFacts]:
+    """Bring the invoice file into the archive; `purpose` is whose staging folder it goes through.
 
-    Raises InvoiceError for what is no whole Facturae: a page of some proxy's, a cut file.
+    Raises UnreadableError for what is no whole Facturae: a page of some proxy's, a cut file.
     """
     mailbox = account.mailbox
-    download = account.hub.facturae(hub_id, mailbox.staged("fetch"))
+    download = account.hub.facturae(hub_id, mailbox.staged(purpose))
     content = download.path.read_bytes()
     try:
         facts = read_facts(content)
     except FacturaeError as error:
         download.path.unlink()
-        raise InvoiceError(f"invoice {hub_id}: {error}; it is fetched again later") from error
+        raise UnreadableError(f"invoice {hub_id}: {error}; it is fetched again later") from error
     mailbox.archive.keep(download.path, download.digest)
     return download.digest, facts
 
 
-def fetch_attachment(account: Account, row: AttachmentRow) -> AttachmentRow:
+def fetch_attachment(
+    account: Account, row: AttachmentRow, *, purpose: str = "fetch"
+) -> AttachmentRow:
     """Bring one attachment into the archive; return its row with the digest."""
-    download = account.hub.attachment(
-        row.hub_id, row.attachment_id, account.mailbox.staged("fetch")
-    )
+    staged = account.mailbox.staged(purpose)
+    download = account.hub.attachment(row.hub_id, row.attachment_id, staged)
     account.mailbox.archive.keep(download.path, download.digest)
     return replace(row, digest=download.digest)
 
@@ -71,6 +78,7 @@ def fetch_attachments(
     *,
     tries_before: int,
     failed: Callable[[AttachmentRow, BridgeError], None],
+    purpose: str = "fetch",
 ) -> tuple[AttachmentRow, ...]:
     """Bring an invoice's attachments into the archive; return those that came.
 
@@ -80,7 +88,7 @@ def fetch_attachments(
     came = []
     for row in rows:
         try:
-            came.append(fetch_attachment(account, row))
+            came.append(fetch_attachment(account, row, purpose=purpose))
         except (InvoiceError, HubAwayError) as error:
             there_is_none = isinstance(error, UnknownAttachmentError)
             another_try = not there_is_none and tries_before + 1 < ATTACHMENT_TRIES
@@ -90,12 +98,14 @@ def fetch_attachments(
     return tuple(came)
 
 
-def fetch_receipt(account: Account, hub_id: HubId) -> tuple[Digest | None, str | None]:
+def fetch_receipt(
+    account: Account, hub_id: HubId, *, purpose: str = "fetch"
+) -> tuple[Digest | None, str | None]:
     """Return the receipt's digest, or None and why the invoice goes without it."""
     if not account.settings.pull.receipts:
         return None, None
     try:
-        return _fetch_receipt(account, hub_id), None
+        return _fetch_receipt(account, hub_id, purpose), None
     except (InvoiceError, HubAwayError) as error:
         if isinstance(error, HubUnreachableError):
             raise
@@ -109,9 +119,9 @@ def _worth_another_try(error: Exception) -> bool:
 
 
 @stamina.retry(on=_worth_another_try, attempts=RECEIPT_TRIES, wait_initial=0.2, wait_max=1)
-def _fetch_receipt(account: Account, hub_id: HubId) -> Digest:
+def _fetch_receipt(account: Account, hub_id: HubId, purpose: str) -> Digest:
     mailbox = account.mailbox
-    download = account.hub.receipt(hub_id, mailbox.staged("fetch"))
+    download = account.hub.receipt(hub_id, mailbox.staged(purpose))
     if b"%PDF-" not in download.path.read_bytes()[:1024]:
         download.path.unlink()
         raise InvoiceError(f"invoice {hub_id}: what the hub gave as its receipt is no PDF")

@@ -29,13 +29,22 @@ from bridge.errors import BridgeError
 from bridge.feeds import Listing, RestFeed
 from bridge.fetching import (
     Fetched,
+    UnreadableError,
     fetch_attachment,
     fetch_attachments,
     fetch_facturae,
     fetch_receipt,
 )
 from bridge.identity import plain_nif
-from bridge.ledger import accounts, attachments, deliveries, events, learned
+from bridge.ledger import (
+    accounts,
+    attachments,
+    deliveries,
+    events,
+    learned,
+    recordings,
+    spans,
+)
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.deliveries import Delivery
 from bridge.ledger.placed_files import Kind, PlacedFile
@@ -165,6 +174,15 @@ class Inbound:
                 )
             accounts.note_poll(
                 connection, account.name, at=now, capped_slices=capped, unlisted=unlisted
+            )
+            spans.note_listing(
+                connection,
+                account.name,
+                FEED,
+                at=now,
+                max_gap=account.longest_gap,
+                capped_slices=capped,
+                vanished=unlisted,
             )
         return new
 
@@ -402,6 +420,8 @@ class Inbound:
         log.warning("invoice held back", hub_id=delivery.hub_id, reason=str(error))
         with account.ledger.write() as connection:
             deliveries.failed(connection, delivery.id, trouble=str(error), next_attempt_at=again)
+            if isinstance(error, UnreadableError):
+                recordings.spoiled(connection, delivery.id, str(error))
 
     def _note_late_trouble(self, row: AttachmentRow, error: BridgeError) -> None:
         account, again = self.account, self._next_try(row.attempts)

@@ -54,13 +54,18 @@ def remove_outdated(account: Account) -> int:
     """Remove files that are outdated by the settings, so many at most; return how many.
 
     Raises BusyError, StorageError or LedgerError. No round of the account runs meanwhile: a file
-    that comes once more must not be taken for archived already and then go.
+    that comes once more must not be taken for archived already and then go. While the account has
+    a shadow feed nothing goes: a comparison needs the files of both sides, and so does a rollback.
     """
     keep, now = account.settings.keep_archive, account.clock()
-    if keep is None:
+    if keep is None or account.feeds().shadow is not None:
         return 0
     turn = account.mailbox.turn
-    with turn("inbound", wait=PATIENCE), turn("outbound", wait=PATIENCE):
+    with (
+        turn("inbound", wait=PATIENCE),
+        turn("outbound", wait=PATIENCE),
+        turn("record", wait=PATIENCE),
+    ):
         files = _next(account, before=now - timedelta(seconds=keep))
         with account.ledger.write() as connection:
             removed = archive_removals.removed_digests(connection, account.name)

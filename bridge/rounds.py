@@ -14,6 +14,7 @@ from bridge import inbound, outbound
 from bridge.account import Account
 from bridge.errors import (
     AccountError,
+    BridgeError,
     HubAwayError,
     LedgerError,
     LocalError,
@@ -48,7 +49,7 @@ def pull_round(flow: Inbound, *, only_due: bool) -> inbound.Round:
         return _legacy_round(account, only_due=only_due)
     if serve is None:
         return inbound.Round()
-    with _noted(account):
+    with _noted(account), _listing_noted(account, serve):
         total = flow.round(only_due=only_due)
         patience = TURN if only_due else None
         while outbound.acknowledge_round(account, patience=patience) and total.capped_slices:
@@ -60,7 +61,7 @@ def pull_round(flow: Inbound, *, only_due: bool) -> inbound.Round:
 
 
 def _legacy_round(account: Account, *, only_due: bool) -> inbound.Round:
-    with _noted(account):
+    with _noted(account), _listing_noted(account, FeedName.LEGACY):
         done = legacy_round(account, only_due=only_due)
     with account.ledger.write() as connection:
         accounts.note_trouble(connection, account.name, None, at=account.clock())
@@ -131,6 +132,20 @@ def _noted(account: Account) -> Iterator[None]:
         with account.ledger.write() as connection:
             accounts.note_trouble(connection, account.name, str(error), at=account.clock())
             accounts.note_clock(connection, account.name, account.hub.clock_offset)
+        raise
+
+
+@contextmanager
+def _listing_noted(account: Account, feed: FeedName) -> Iterator[None]:
+    """Write down why the serving feed was not listed: what failed makes no gap by itself."""
+    try:
+        yield
+    except LedgerError:
+        raise
+    except BridgeError as error:
+        with account.ledger.write() as connection:
+            now = account.clock()
+            spans.note_failure(connection, account.name, feed, said=str(error), at=now)
         raise
 
 

@@ -189,6 +189,7 @@ def _loops(workers: dict[str, Worker]) -> Iterator[Component]:
         yield Component(f"{name} sending", worker.run_sending)
         yield Component(f"{name} watcher", worker.run_watcher)
         yield Component(f"{name} following", worker.run_following)
+        yield Component(f"{name} recording", worker.run_recording)
 
 
 @contextmanager

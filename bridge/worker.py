@@ -33,6 +33,7 @@ from bridge.ledger import waits
 from bridge.ledger.serving import Feeds, as_detail
 from bridge.model import FeedName
 from bridge.naming import Folder
+from bridge.recording import FeedRecorder
 from bridge.retention import Retention
 from bridge.rounds import hub_round, pull_round, push_round
 from bridge.taking import expects_files, note_cut_off
@@ -103,6 +104,33 @@ class Worker:
                 self.wake.set()
                 retention.apply_when_due()
                 self._poll.wait(self.account.settings.pull.interval)
+
+    def run_recording(self, stop: threading.Event) -> None:
+        """Listen to the shadow feed, where there is one, until told to stop."""
+        recorder, failures = FeedRecorder(self.account), 0
+        while not stop.is_set():
+            wait = self.account.settings.pull.interval
+            feeds = self._feeds()
+            if feeds is None or feeds.shadow is None:
+                stop.wait(SCAN_INTERVAL)
+                continue
+            try:
+                recorder.round(feeds.shadow, only_due=True)
+            except (HubAwayError, OldMailboxAwayError, AccountError, LocalError) as error:
+                failures += 1
+                wait = self._recording_pause(error, failures)
+            else:
+                failures = 0
+            stop.wait(wait)
+
+    def _recording_pause(self, error: BridgeError, failures: int) -> float:
+        """Return the seconds to the next try; who does not let us in is not asked in a loop."""
+        push, interval = self.account.settings.push, self.account.settings.pull.interval
+        away = min(push.retry_max, LONGEST_AWAY * interval)
+        most = push.retry_max if isinstance(error, AccountError) else away
+        wait = delay(failures, initial=push.retry_initial, most=most).total_seconds()
+        self._report(error, doing="record", wait=wait)
+        return wait
 
     def run_outbound(self, stop: threading.Event) -> None:
         """Take and answer whenever the mailbox changes, and at least now and then."""

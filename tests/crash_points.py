@@ -89,6 +89,25 @@ POINTS: dict[str, str] = {
     "commit in bridge.sending._deliver_first": "only a count; the hub shows DELIVERED",
     "commit in bridge.sending._postpone": "it is sent again sooner",
     "commit in bridge.sending._send_in_order": "`sending`: the hub is asked",
+    # Listening
+    "commit in bridge.listening._Round._read_all": "what was read is in the archive: read again",
+    "commit in bridge.listening._Round._write_told": "files without a kind are understood again",
+    "commit in bridge.listening._Round._write_kinds": "understood again, with the same result",
+    "commit in bridge.listening._Round._note_missing": "it is still missing at the next look",
+    "commit in bridge.listening._Round.run": "the span ends earlier, until the next look",
+    "commit in bridge.recording.FeedRecorder._note_listing": "the hub lists it again",
+    "commit in bridge.recording.FeedRecorder._fetch": "in the archive: fetched again",
+    "commit in bridge.recording.FeedRecorder._fetch_late": "in the archive: fetched again",
+    "commit in bridge.recording.FeedRecorder._note_trouble": "the invoice is tried again",
+    "commit in bridge.recording.FeedRecorder._note_late_trouble": "the attachment is tried again",
+    "commit in bridge.recording.FeedRecorder._note_missing": "it is still missing at the next look",
+    "commit in bridge.recording.FeedRecorder._listen_to_hub": "the span ends earlier, until then",
+    "commit in bridge.recording._noted": "the next round notes it",
+    # Writing the profile that old files follow
+    "make folder in bridge.learning._write_profile": "made if missing",
+    "create in bridge.learning._write_profile": "whoever gave the command gives it again",
+    "sync file in bridge.learning._write_profile": "whoever gave the command gives it again",
+    "rename in bridge.learning._write_profile": "the profile before still stands",
     # Noting how hub and account are
     "commit in bridge.rounds._note_hub": "the next round notes it",
     "commit in bridge.rounds._noted": "the next round notes it",
@@ -117,6 +136,7 @@ UNREACHED: dict[str, str] = {
     "bridge.inbound.Inbound._had_through_other": "needs an attachment from before a move",
     "bridge.service._nothing_runs": "says that no component runs: not a step of any promise",
     "bridge.recorder.Recorder._try": "says who came: the mailbox tells what they did",
+    "bridge.rounds._listing_noted": "says why a listing failed: not a step of any promise",
     "bridge.worker.Worker._mind_the_clock": "says that a clock jumped: not a step of any promise",
     "bridge.supervisor.Supervisor._note": "says which components run: not a step of any promise",
 }

@@ -11,11 +11,15 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bridge.ledger import Ledger, recordings
 from bridge.mailbox import CONFIRMATION
-from bridge.model import HubId, State, StateUpdate
+from bridge.model import FeedName, HubId, State, StateUpdate
+from bridge.naming import Folder
+from bridge.recorded import Recorded
 from bridge.sandbox.server import Sandbox
 from tests.accounts import annotated, said, state_file
 from tests.crashing import CONFIG, VISIT, Crasher, Kill, Outcome
+from tests.old_folder import OldFolder
 from tests.seen import Seen, answers, applied, check_each_once, check_files, visible
 
 
@@ -27,6 +31,8 @@ class Town:
     sandbox: Sandbox
     folder: Path
     acknowledge: str
+    feeds: str = ""
+    """Lines of the account's settings."""
     taken: list[Seen] = field(default_factory=list)
     hub_ids: list[HubId] = field(default_factory=list)
     """The invoices that have to arrive."""
@@ -53,6 +59,9 @@ name = "town"
 issuer = "{self.sandbox.issuer}"
 secret_file = "hub.secret"
 acknowledge = "{self.acknowledge}"
+{self.feeds}
+[account.legacy]
+url = "file://{self.folder}/old-mailbox"
 """
         )
 
@@ -119,6 +128,7 @@ class Scenario:
     go_on: Act
     """The restart, what follows, and what has to be true then."""
     acknowledge: str = "collected"
+    feeds: str = ""
 
 
 def go_on_in(town: Town) -> None:
@@ -445,6 +455,74 @@ def go_on_visiting(town: Town) -> None:
         assert name in statin
 
 
+# -- listening to the old mailbox: something is new, changed, gone, late, broken -------------------
+
+
+def an_old_mailbox_at_work(town: Town) -> None:
+    old = OldFolder(town.folder / "old-mailbox", town.sandbox.book)
+    one, two, three = town.invoice(attachments=1), town.invoice(), town.invoice()
+    old.deliver(one, two)
+    town.run("record legacy")
+    old.invoice(two).unlink()
+    town.run("record legacy")
+    path = old.invoice(one)
+    path.write_bytes(path.read_bytes() + b"\n")
+    old.deliver(three, folders=(Folder.OUT,))
+    old.deliver(three, folders=(Folder.STATOUT,))
+    (old.root / "out" / "A@B@C@4100.XML").symlink_to(path)
+
+
+def go_on_listening(town: Town) -> None:
+    """Each invoice is known with its registration; what changed is kept twice, what is gone is."""
+    old = OldFolder(town.folder / "old-mailbox", town.sandbox.book)
+    shown = old.everything()
+    town.run("record legacy", "record legacy", "verify")
+    assert old.everything() == shown
+    one, two, three = (found_in(town, FeedName.LEGACY)[hub_id] for hub_id in town.hub_ids)
+    assert all(it.digest and it.registration_number and it.receipt for it in (one, two, three)), (
+        one,
+        two,
+        three,
+    )
+    assert (len(one.others), len(one.attachments)) == (1, 1)
+    assert two.gone_at is not None
+    assert three.gone_at is None
+
+
+def found_in(town: Town, feed: FeedName) -> dict[HubId, Recorded]:
+    """What was recorded of a feed."""
+    ledger = Ledger(town.folder / "data" / "ledger.db")
+    with closing(ledger), ledger.read() as connection:
+        return {it.hub_id: it for it in recordings.sides(connection, "town", feed)}
+
+
+# -- listening to the hub: a late attachment, a broken invoice, one that is gone -------------------
+
+
+def a_hub_to_listen_to(town: Town) -> None:
+    one, two = town.invoice(), town.invoice(attachments=1)
+    town.run("record rest")
+    town.sandbox.book.set_state(two, StateUpdate(state=State.DELIVERED))
+    town.run("record rest")
+    town.attach(one, "late.pdf")
+    town.attach(one, "broken.pdf")
+    town.invoice(attachments=1)
+    town.sandbox.book.add_invoice(attachments=False, facturae=b"<html>")
+    town.sandbox.book.faults.fail(operation="attachment", times=2)
+
+
+def go_on_listening_to_the_hub(town: Town) -> None:
+    """All is recorded, and the hub was told nothing."""
+    town.sandbox.book.faults.clear()
+    town.run("record rest", "record rest", "verify")
+    one, two, three = (found_in(town, FeedName.REST)[hub_id] for hub_id in town.hub_ids)
+    assert all(it.digest and it.registration_number and it.receipt for it in (one, two, three))
+    assert [len(it.attachments) for it in (one, two, three)] == [2, 1, 1]
+    assert all(enclosed.digest for it in (one, two, three) for enclosed in it.attachments)
+    assert two.gone_at is not None
+    assert {request.method for request in town.sandbox.book.journal} == {"GET"}
+
+
 SCENARIOS: dict[str, Scenario] = {
     "first pull": Scenario(
         arrange=nothing_yet, commands=("pull", "push"), go_on=go_on_in, acknowledge="stored"
@@ -494,6 +572,18 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "retention": Scenario(
         arrange=an_old_archive, commands=("remove-outdated", "verify"), go_on=go_on_removing
+    ),
+    "listening": Scenario(
+        arrange=an_old_mailbox_at_work,
+        commands=("record legacy",),
+        go_on=go_on_listening,
+        feeds='shadow = "legacy"',
+    ),
+    "listening to the hub": Scenario(
+        arrange=a_hub_to_listen_to,
+        commands=("record rest",),
+        go_on=go_on_listening_to_the_hub,
+        feeds='serve = "legacy"\nshadow = "rest"',
     ),
     "client at the door": Scenario(
         arrange=no_client_yet, commands=("visit",), go_on=go_on_visiting

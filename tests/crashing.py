@@ -22,12 +22,15 @@ from typing import Any, NoReturn, Self
 
 from bridge import cli
 from bridge.account import Account, open_account, utc_now
+from bridge.errors import HubAwayError
 from bridge.facade.events import LogEvents, Session
 from bridge.facade.folders import DoorMailbox
 from bridge.facade.tree import Visit
 from bridge.facade.uploads import Start
 from bridge.ledger import Ledger
+from bridge.model import FeedName
 from bridge.naming import Folder
+from bridge.recording import FeedRecorder
 from bridge.retention import remove_outdated
 from bridge.settings import load_settings
 from bridge.taking import note_cut_off
@@ -239,8 +242,17 @@ def _visit(folder: Path) -> None:
             done.write(".")
 
 
+def _record(folder: Path, feed: str) -> None:
+    """Listen to a feed once, as `serve` does."""
+    try:
+        FeedRecorder(_account(folder)).round(FeedName(feed), only_due=False)
+    except HubAwayError as error:  # it was noted, and the next round is another one
+        print(error)  # noqa: T201
+
+
 EXTRA: dict[str, Callable[..., None]] = {
     "cut-off": _cut_off,
+    "record": _record,
     "remove-outdated": _remove_outdated,
     "visit": _visit,
 }

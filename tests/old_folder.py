@@ -13,6 +13,7 @@ from bridge.recorded import Recorded, Span
 from bridge.sandbox.book import Book
 from bridge.sandbox.old_files import OldForm
 from bridge.settings import read_profile
+from bridge.verifying import verify
 from tests.accounts import Office
 
 
@@ -84,6 +85,13 @@ class Listener:
     def one(self, hub_id: HubId, feed: FeedName = FeedName.LEGACY) -> Recorded:
         (found,) = [it for it in self.side(feed) if it.hub_id == hub_id]
         return found
+
+    def verified(self) -> list[str]:
+        """What `verify` finds wrong."""
+        account = self.office.account
+        data, now = account.settings.data_dir, account.clock()
+        checks = verify(account.ledger, data, account.name, now=now)
+        return [f"{check.what}: {check.said}" for check in checks if not check.right]
 
     def files(self) -> dict[str, RecordedFile]:
         account = self.office.account

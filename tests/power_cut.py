@@ -1,6 +1,7 @@
 """What a power cut takes that a kill leaves: bytes and names that were not synced."""
 
 import os
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -68,6 +69,6 @@ class PowerCut:
         if not path.is_file():
             return None
         self.limbo.mkdir(exist_ok=True)
-        kept = self.limbo / str(len(list(self.limbo.iterdir())))
+        kept = self.limbo / uuid.uuid4().hex  # several threads may remove files at once
         os.link(path, kept)
         return kept

@@ -52,7 +52,8 @@ def open_town(crasher: Crasher, hub: Sandbox, tmp_path_factory: pytest.TempPathF
 
     def arranged(scenario: Scenario) -> Town:
         forget(hub)
-        town = Town(crasher, hub, folder / str(next(numbers)), scenario.acknowledge)
+        place = folder / str(next(numbers))
+        town = Town(crasher, hub, place, scenario.acknowledge, scenario.feeds)
         scenario.arrange(town)
         return town
 

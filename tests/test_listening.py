@@ -11,7 +11,6 @@ from bridge.model import Digest, FeedName, HubId
 from bridge.naming import Folder
 from bridge.old_file import FileKind
 from bridge.sandbox.server import Sandbox
-from bridge.verifying import verify
 from tests.accounts import Offices
 from tests.old_folder import Listener, OldFolder
 
@@ -24,12 +23,6 @@ def old(tmp_path: Path, sandbox: Sandbox) -> OldFolder:
 @pytest.fixture
 def listener(open_account: Offices, old: OldFolder) -> Listener:
     return Listener(open_account(shadow="legacy", legacy={"url": old.url}))
-
-
-def verified(listener: Listener) -> list[str]:
-    account = listener.office.account
-    checks = verify(account.ledger, account.settings.data_dir, account.name, now=account.clock())
-    return [f"{check.what}: {check.said}" for check in checks if not check.right]
 
 
 def digest_of(path: Path) -> Digest:
@@ -55,7 +48,7 @@ def test_an_invoice_is_recorded_with_all_that_its_files_tell(
     assert found.registered_at == held.invoice.registered_at
     assert found.receipt == hashlib.sha256(held.receipt()).hexdigest()
     assert [it.position for it in found.attachments] == [1, 2]
-    assert verified(listener) == []
+    assert listener.verified() == []
 
 
 def test_what_was_recorded_is_not_read_again(
@@ -94,7 +87,7 @@ def test_a_message_may_come_before_its_invoice(
         announced.registration_number,
         announced.receipt,
     )
-    assert verified(listener) == []
+    assert listener.verified() == []
 
 
 def test_a_message_may_come_after_its_invoice(
@@ -107,7 +100,7 @@ def test_a_message_may_come_after_its_invoice(
     old.deliver(hub_id, folders=(Folder.STATOUT,))
     listener.listen()
     assert listener.one(hub_id).receipt is not None
-    assert verified(listener) == []
+    assert listener.verified() == []
 
 
 def test_a_late_attachment_belongs_to_its_invoice(
@@ -121,7 +114,7 @@ def test_a_late_attachment_belongs_to_its_invoice(
     listener.listen()
     (late,) = listener.one(hub_id).attachments
     assert late.digest == hashlib.sha256(b"%PDF-late").hexdigest()
-    assert verified(listener) == []
+    assert listener.verified() == []
 
 
 def test_an_invoice_without_a_hub_id_in_its_name_gets_it_from_its_message(
@@ -138,7 +131,7 @@ def test_an_invoice_without_a_hub_id_in_its_name_gets_it_from_its_message(
     listener.listen()
     assert listener.files()["out/whatever.xml"].hub_id == hub_id
     assert listener.one(hub_id).name == "whatever.xml"
-    assert verified(listener) == []
+    assert listener.verified() == []
 
 
 def test_other_bytes_under_the_same_name_are_kept_beside_the_first(
@@ -154,7 +147,7 @@ def test_other_bytes_under_the_same_name_are_kept_beside_the_first(
     found = listener.one(hub_id)
     assert (found.digest, found.others) == (first, (digest_of(path),))
     assert found.gone_at is None
-    assert verified(listener) == []
+    assert listener.verified() == []
 
 
 @pytest.mark.parametrize("content", [b"", b"<Facturae", b"<html/>", b"%PDF-1"])
@@ -166,7 +159,7 @@ def test_what_is_called_an_invoice_and_is_none_is_an_unreadable_delivery(
     found = listener.one(HubId("4100001"))
     assert found.unreadable
     assert found.digest == hashlib.sha256(content).hexdigest()
-    assert verified(listener) == []
+    assert listener.verified() == []
 
 
 def test_a_file_that_cannot_be_read_stops_no_other_and_is_tried_again(
@@ -180,7 +173,7 @@ def test_a_file_that_cannot_be_read_stops_no_other_and_is_tried_again(
     assert [it.split(":")[0] for it in heard.troubles] == ["out/A@B@C@4100001.XML"]
     assert listener.one(good).digest is not None
     assert listener.one(HubId("4100001")).digest is None
-    assert verified(listener) == []
+    assert listener.verified() == []
 
 
 def test_an_invoice_is_gone_when_two_listings_in_a_row_lack_it(
@@ -198,7 +191,7 @@ def test_an_invoice_is_gone_when_two_listings_in_a_row_lack_it(
     assert found.last_seen_at is not None
     assert found.last_seen_at < found.gone_at
     assert listener.one(two).gone_at is None
-    assert verified(listener) == []
+    assert listener.verified() == []
 
 
 def test_a_mailbox_that_is_suddenly_empty_is_a_suspicion_until_the_next_listing(
@@ -244,7 +237,7 @@ def test_an_invoice_that_comes_back_is_no_longer_gone(
     path.write_bytes(content)
     listener.listen()
     assert listener.one(hub_id).gone_at is None
-    assert verified(listener) == []
+    assert listener.verified() == []
 
 
 def test_what_the_shadow_feed_shows_changes_nothing_in_the_mailbox(
@@ -262,7 +255,7 @@ def test_what_the_shadow_feed_shows_changes_nothing_in_the_mailbox(
         shadow = deliveries.of_feed(connection, "town", FeedName.LEGACY, hub_id)
     assert shadow is not None
     assert shadow.state == "fetched"
-    assert verified(listener) == []
+    assert listener.verified() == []
 
 
 def test_what_was_only_learned_is_on_no_side(
@@ -275,7 +268,7 @@ def test_what_was_only_learned_is_on_no_side(
     old.deliver(recorded, folders=(Folder.OUT,))
     listener.listen()
     assert [it.hub_id for it in listener.side()] == [recorded]
-    assert verified(listener) == []
+    assert listener.verified() == []
 
 
 def test_listings_without_a_gap_are_one_span(

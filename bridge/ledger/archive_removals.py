@@ -8,6 +8,7 @@ in the mailbox, a state file. It may go when all of them are done with it:
     state message            collected, and its invoice acknowledged
     answer                   collected
     state file               out of `statin`, each update settled, each refusal answered
+    file of the old mailbox  its invoice collected and acknowledged, if it belongs to one
 
 An upload that was cut off is done with never.
 """
@@ -40,6 +41,7 @@ from bridge.ledger.schema import (
     delivery,
     event,
     placed_file,
+    recorded_file,
     state_file,
     state_update,
 )
@@ -95,6 +97,7 @@ def _references(account: str, *, before: datetime) -> CompoundSelect[Any]:
         _rows(account, attachment.c.digest, attachment.c.fetched_at, enclosed),
         _rows(account, placed_file.c.digest, placed_file.c.placing_at, _taken_away(before)),
         _rows(account, state_file.c.digest, state_file.c.taken_at, _settled(before)),
+        _rows(account, recorded_file.c.digest, recorded_file.c.first_seen_at, _heard(before)),
     )
 
 
@@ -144,6 +147,24 @@ def _taken_away(before: datetime) -> ColumnElement[bool]:
     )
     answers = placed_file.c.kind.in_([Kind.ANSWER, Kind.FILE])
     return and_(placed_file.c.collected_at < before, or_(answers, acknowledged))
+
+
+def _heard(before: datetime) -> ColumnElement[bool]:
+    """Tell which files of the old mailbox nobody asks about: no comparison does without a shadow.
+
+    What only the old mailbox showed stays.
+    """
+    served = (
+        select(delivery.c.id)
+        .where(
+            delivery.c.account == recorded_file.c.account,
+            delivery.c.hub_id == recorded_file.c.hub_id,
+            _walked(delivery, before),
+        )
+        .exists()
+    )
+    of_none = recorded_file.c.hub_id.is_(None)
+    return and_(recorded_file.c.first_seen_at < before, or_(of_none, served))
 
 
 def _settled(before: datetime) -> ColumnElement[bool]:

@@ -50,6 +50,14 @@ class Recording:
     """False: it was only learned from old files, and the feed has not shown it yet."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """How many invoices a listing lacked for the first time, and how many for the second."""
+
+    first: int
+    gone: int
+
+
 def record(connection: Connection, account: str, told: Recording, *, at: datetime) -> None:
     """Write down what is known of a delivery, and the event that tells it; safe to repeat."""
     write(connection, account, told, at=at)
@@ -157,11 +165,10 @@ def not_shown(
     *,
     last: datetime,
     at: datetime,
-) -> list[HubId]:
+) -> Missing:
     """The newest listing shows only these invoices: note which it lacks, for the second time too.
 
-    `last` is when the listing before it was. Returns those that are gone for sure now, with an
-    event for each.
+    `last` is when the listing before it was. An event tells of each that is gone for sure now.
     """
     rows = select(delivery.c.hub_id, delivery.c.last_seen_at).where(
         _this(account, feed), delivery.c.recorded_at.is_not(None), delivery.c.gone_at.is_(None)
@@ -175,7 +182,7 @@ def not_shown(
     _set(connection, account, feed, again, last_seen_at=None)
     for hub_id in gone:
         lose(connection, account, feed, hub_id, at=at)
-    return gone
+    return Missing(first=len(missing), gone=len(gone))
 
 
 def lose(
@@ -275,7 +282,8 @@ def _recorded(
         registered_at=row.registered_at,
         receipt=row.receipt_digest,
         attachments=tuple(enclosed.get(row.hub_id, ())),
-        first_seen_at=row.recorded_at or row.seen_at,
+        # What was learned of an old mailbox was seen by nobody there.
+        first_seen_at=row.seen_at if row.feed == FeedName.REST else row.recorded_at,
         last_seen_at=row.last_seen_at or shown_at,
         gone_at=row.gone_at,
     )

@@ -208,9 +208,9 @@ def uncollected(connection: Connection, name: str) -> list[Uncollected]:
     )
 
 
-def held_back(connection: Connection, name: str) -> list[HeldBack]:
-    """Return the invoices that could not be brought into the mailbox yet, oldest first."""
-    return _troubled(connection, delivery.c.fetched_at.is_(None), name)
+def held_back(connection: Connection, name: str, feed: FeedName | None) -> list[HeldBack]:
+    """Return the invoices of a feed that have not come yet, oldest first."""
+    return _troubled(connection, delivery.c.fetched_at.is_(None) & (delivery.c.feed == feed), name)
 
 
 def not_acknowledged(connection: Connection, name: str) -> list[HeldBack]:
@@ -224,9 +224,12 @@ def _troubled(connection: Connection, where: ColumnElement[bool], name: str) -> 
     return answers(connection, HeldBack, rows.order_by(delivery.c.id))
 
 
-def held_back_attachments(connection: Connection, name: str) -> list[HeldBackAttachment]:
-    """Return the attachments that have not come, oldest first."""
-    open_ones = (attachment.c.account == name) & (attachment.c.state == DeliveryState.SEEN)
+def held_back_attachments(
+    connection: Connection, name: str, feed: FeedName | None
+) -> list[HeldBackAttachment]:
+    """Return the attachments of a feed that have not come, oldest first."""
+    mine = (attachment.c.account == name) & (attachment.c.feed == feed)
+    open_ones = mine & (attachment.c.state == DeliveryState.SEEN)
     rows = select(attachment).where(open_ones, attachment.c.trouble.is_not(None))
     return answers(connection, HeldBackAttachment, rows.order_by(attachment.c.id))
 

@@ -3,7 +3,9 @@
 facts       what is to be known, as frozen values: `look`
 turns       which update waits for which, and until when
 blaming     whose fault a trouble is
+shadow      how the recording of the shadow feed stands
 findings    which of it needs a look, by rules
+shadow_findings  the rules about the shadow feed
 page        the same in words, for the terminal and the web
 text        on a terminal
 document    as JSON

@@ -8,6 +8,7 @@ from bridge.ledger.summary import HeldBack
 from bridge.status import blaming
 from bridge.status.facts import AccountStatus, Status
 from bridge.status.life import Life
+from bridge.status.shadow import ShadowStatus
 
 Document = dict[str, object]
 
@@ -93,6 +94,25 @@ def _account(status: Status, account: AccountStatus) -> Document:
             _fields(row, "user", "protocol", "program", "habits", "first_at", "last_at", "visits")
             for row in account.clients
         ],
+        "shadow_feed": None if account.shadow_feed is None else _shadow(account.shadow_feed),
+    }
+
+
+def _shadow(shadow: ShadowStatus) -> Document:
+    return {
+        "feed": shadow.feed,
+        "last_listing": _plain(shadow.row.last_listing_at),
+        "deliveries": {"seen": shadow.announced, "fetched": shadow.recorded},
+        "trouble": shadow.row.trouble,
+        "capped_slices": list(shadow.row.capped_slices),
+        "vanished": shadow.row.vanished,
+        "gaps": _plain(shadow.gaps),
+        "held_back": [
+            {"hub_id": hub_id, "reason": reason, "next_try": _plain(again)}
+            for hub_id, reason, again in shadow.held_back
+        ],
+        "unread_files": _plain(shadow.unread),
+        "unrecognised_files": list(shadow.unrecognised),
     }
 
 

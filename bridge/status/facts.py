@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from bridge.account import longest_gap
 from bridge.blame import Caller
 from bridge.errors import StorageError
 from bridge.ledger import Ledger, drift, events, summary, visitors
@@ -33,6 +34,7 @@ from bridge.mailbox import Mailbox
 from bridge.model import DeliveryState, UpdateStatus
 from bridge.naming import Folder, parse_profile
 from bridge.settings import AccountSettings, Settings, read_profile
+from bridge.status.shadow import ShadowStatus, look_at
 from bridge.status.turns import in_line, still_to_come
 from bridge.taking import LeftLying, left_lying
 
@@ -82,6 +84,7 @@ class AccountStatus:
     """When the software last showed, at a door or in the folders."""
     awaited_since: datetime | None
     """When the account began to work here."""
+    shadow_feed: ShadowStatus | None
 
     @property
     def serve(self) -> str:
@@ -201,9 +204,9 @@ def _account(
         disk_trouble=disk_trouble,
         deliveries=summary.deliveries_by_state(connection, name, serving=feeds.serve),
         uncollected=tuple(summary.uncollected(connection, name)),
-        held_back=tuple(summary.held_back(connection, name)),
+        held_back=tuple(summary.held_back(connection, name, feeds.serve)),
         not_acknowledged=tuple(summary.not_acknowledged(connection, name)),
-        held_back_attachments=tuple(summary.held_back_attachments(connection, name)),
+        held_back_attachments=tuple(summary.held_back_attachments(connection, name, feeds.serve)),
         without_receipt=tuple(summary.without_receipt(connection, name, since=now - RECENT)),
         updates=summary.updates_by_status(connection, name),
         refused=tuple(summary.refused(connection, name)),
@@ -217,7 +220,17 @@ def _account(
         clients=tuple(visitors.of_account(connection, name)),
         last_came=visitors.last_came(connection, name),
         awaited_since=events.first_at(connection, name),
+        shadow_feed=_shadow(connection, settings, name, feeds, now),
     )
+
+
+def _shadow(
+    connection: Connection, settings: Settings, name: str, feeds: Feeds, now: datetime
+) -> ShadowStatus | None:
+    if feeds.shadow is None:
+        return None
+    longest = longest_gap(settings)
+    return look_at(connection, name, feeds.shadow, now=now, longest_gap=longest)
 
 
 def _without_stale_tries(account: AccountStatus, now: datetime) -> AccountStatus:

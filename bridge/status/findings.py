@@ -6,12 +6,14 @@ where it lasts.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from bridge.ledger.serving import in_words
 from bridge.status import blaming
 from bridge.status.facts import AccountStatus, Status
+from bridge.status.finding import Finding
+from bridge.status.shadow_findings import RULES as SHADOW_RULES
+from bridge.status.shadow_findings import shadow_rule
 from bridge.status.words import counted, safe, size, span
 from bridge.taking import LEFT_LYING_AFTER
 
@@ -23,18 +25,6 @@ CLOCK_TOLERANCE: Final = 30
 """Seconds that the clocks may not differ by; tokens follow the hub's clock once it minds."""
 LEAST_DISK: Final = 10**9
 """Bytes that should be free."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """Something that needs a look; `command` is one of ours without its settings file."""
-
-    account: str | None
-    what: str
-    advice: str
-    command: tuple[str, ...] = ()
-    support: str | None = None
-    """For the AOC's support, where they can help."""
 
 
 def findings(status: Status) -> tuple[Finding, ...]:
@@ -316,4 +306,5 @@ ACCOUNT_RULES: tuple[Callable[[Status, AccountStatus], Finding | None], ...] = (
     _unrecognised,
     _not_taken,
     _moved,
+    *map(shadow_rule, SHADOW_RULES),
 )

@@ -22,7 +22,9 @@ from bridge.ledger.visitors import VisitRow
 from bridge.model import DeliveryState, UpdateStatus
 from bridge.status import blaming
 from bridge.status.facts import AccountStatus, Status
-from bridge.status.findings import Finding, findings
+from bridge.status.finding import Finding
+from bridge.status.findings import findings
+from bridge.status.shadow import Gap, ShadowStatus, UnreadFile
 from bridge.status.words import counted, moment, safe, size, span
 
 MOST_ITEMS = 20
@@ -130,8 +132,20 @@ def _facts(status: Status, account: AccountStatus) -> Iterator[Fact]:
     asked = "never" if poll is None else f"{span(status.age(poll))} ago"
     yield Fact(label="Hub last asked", value=asked)
     yield Fact(label="Software last came", value=_last_came(status, account))
-    shadow = f"; {account.shadow} is listened to" if account.shadow else ""
-    yield Fact(label="Mailbox filled by", value=f"{account.serve}{shadow}")
+    yield Fact(label="Mailbox filled by", value=account.serve)
+    if account.shadow_feed is not None:
+        yield Fact(label="Shadow feed", value=_shadow(status, account.shadow_feed))
+
+
+def _shadow(status: Status, shadow: ShadowStatus) -> str:
+    last = shadow.row.last_listing_at
+    listed = "not listed yet" if last is None else f"listed {span(status.age(last))} ago"
+    announced = f", {shadow.announced} still to come" if shadow.announced else ""
+    if shadow.row.vanished:  # nothing to look at: it may have been emptied by who uses it
+        announced += f"; suddenly empty ({shadow.row.vanished} were there): the next look tells"
+    gaps = f"; {counted(len(shadow.gaps), 'gap')} in its recording" if shadow.gaps else ""
+    recorded = counted(shadow.recorded, "delivery", "deliveries")
+    return f"{shadow.feed}, {listed}; {recorded} recorded{announced}{gaps}"
 
 
 def _counts(counts: Mapping[Key, int], names: Mapping[Key, str]) -> str:
@@ -188,6 +202,19 @@ def _listings(status: Status, account: AccountStatus) -> Iterator[Listing]:
     yield _listing("Placed without a receipt", account.without_receipt, say.without_receipt)
     yield _listing("The hub's answers differ from its contract", account.drift, say.drift)
     yield _listing("The hub's list is cut off for", account.row.capped_slices, safe)
+    if account.shadow_feed is not None:
+        yield from _shadow_listings(account.shadow_feed, say)
+
+
+def _shadow_listings(shadow: ShadowStatus, say: "_Sayer") -> Iterator[Listing]:
+    yield _listing("Not recorded of the shadow feed", shadow.troubles, say.held_back)
+    yield _listing(
+        "Attachments of the shadow feed not recorded", shadow.attachment_troubles, say.attachment
+    )
+    yield _listing("Files of the old mailbox not read", shadow.unread, say.unread)
+    yield _listing("Files of the old mailbox without an invoice", shadow.unrecognised, safe)
+    yield _listing("Gaps in the recording", tuple(reversed(shadow.gaps)), say.gap)
+    yield _listing("The shadow feed's list is cut off for", shadow.row.capped_slices, safe)
 
 
 def _nobody(_: object) -> None:
@@ -258,6 +285,14 @@ class _Sayer:
         times = f"in {counted(row.times, 'answer')} to {row.call}"
         ages = f"first {self._age(row.first_at)} ago, last {self._age(row.last_at)} ago"
         return f"{row.kind} {safe(row.name)} {times}; {ages}"
+
+    def unread(self, row: UnreadFile) -> str:
+        return f"{safe(row.path)}: {safe(row.reason)}"
+
+    def gap(self, row: Gap) -> str:
+        length = span((row.until - row.since).total_seconds())
+        reason = f": {safe(row.said)}" if row.said else ""
+        return f"{moment(row.since)} to {moment(row.until)}, {length}{reason}"
 
     def _age(self, then: datetime) -> str:
         return span(self._status.age(then))

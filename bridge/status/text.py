@@ -9,7 +9,7 @@ from bridge.blame import Blame
 from bridge.chain import Detail, Value
 from bridge.ledger.histories import AttachmentRow, AttemptRow, DeliveryRow, EventRow, FileRow
 from bridge.status.facts import Status
-from bridge.status.findings import Finding
+from bridge.status.finding import Finding
 from bridge.status.life import InvoiceLife, Life, UpdateLife
 from bridge.status.page import Listing, Page, Section, page
 from bridge.status.words import moment, safe

@@ -1,0 +1,304 @@
+"""Recording a feed that does not serve: one round of listening, never writing.
+
+The old mailbox is listened to by `listening`; the REST feed here: listed by slices, and what it
+lists is fetched into archive and ledger, as far as `fetched` and no further. It is given what the
+hub can be asked, not what it can be told. One invoice's trouble is noted and tried again later;
+what is wrong with the feed as a whole is noted beside its spans, and ends the round.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from sqlalchemy import Connection
+
+from bridge.account import Account
+from bridge.backoff import delay
+from bridge.crew import work, workers_for
+from bridge.errors import BridgeError, HubAwayError, LedgerError
+from bridge.feeds import Listing, RestFeed
+from bridge.fetching import (
+    UnreadableError,
+    fetch_attachment,
+    fetch_attachments,
+    fetch_facturae,
+    fetch_receipt,
+)
+from bridge.inbound import name_parts
+from bridge.ledger import accounts, attachments, deliveries, events, learned, recordings, spans
+from bridge.ledger.attachments import AttachmentRow
+from bridge.ledger.deliveries import Delivery
+from bridge.ledger.recordings import Recording
+from bridge.listening import listen
+from bridge.model import Attachment, DeliveryState, FeedName, HubId, PendingAttachment
+
+log = structlog.get_logger()
+
+REST = FeedName.REST
+
+PURPOSE = "record"
+"""The turn that one process at a time has, and the staging folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What one round of recording came to."""
+
+    feed: FeedName
+    shown: int = 0
+    """Files, or invoices, that the listing showed."""
+    recorded: int = 0
+    """Invoices of which something new was written down."""
+    gone: int = 0
+    vanished: int = 0
+    """All of them, when all were suddenly missing: the next listing tells."""
+    troubles: tuple[str, ...] = ()
+    capped_slices: tuple[str, ...] = ()
+
+
+class FeedRecorder:
+    """Records the feeds of one account; it is kept from round to round for what it learns."""
+
+    def __init__(self, account: Account) -> None:
+        own = account.own
+        self.account = account
+        self._rest = RestFeed(account.hub, nifs=own.nifs, offices=own.oficines_comptables)
+
+    def round(self, feed: FeedName, *, only_due: bool) -> Round:
+        """Do one round; `only_due` leaves out what waits for a later try.
+
+        Raises what ends a round: the feed is away or does not let us in, this machine cannot.
+        """
+        account = self.account
+        with _noted(account, feed), account.mailbox.turn(PURPOSE):
+            account.mailbox.archive.prepare()
+            account.mailbox.clear_staged(PURPOSE)
+            if feed is REST:
+                return self._listen_to_hub(only_due=only_due)
+            return self._listen_to_old_mailbox(only_due=only_due)
+
+    def _listen_to_old_mailbox(self, *, only_due: bool) -> Round:
+        with self.account.old_mailbox() as reader:
+            heard = listen(self.account, reader, only_due=only_due)
+        return Round(
+            feed=FeedName.LEGACY,
+            shown=heard.files,
+            recorded=heard.deliveries,
+            gone=heard.gone,
+            vanished=heard.vanished,
+            troubles=heard.troubles,
+        )
+
+    # -- the hub -------------------------------------------------------------------------------
+
+    def _listen_to_hub(self, *, only_due: bool) -> Round:
+        account = self.account
+        began = account.clock()
+        listing = self._rest.pending()
+        enclosed = self._rest.pending_attachments()
+        capped = (
+            *listing.capped_slices,
+            *(f"attachments of {part}" for part in enclosed.capped_slices),
+        )
+        self._note_listing(listing, enclosed.rows)
+        due = began if only_due else None
+        recorded, troubles = self._fetch_all(due)
+        troubles += self._fetch_all_late(due)
+        shown = [row.hub_id for row in listing.invoices]
+        gone, vanished = 0, 0
+        if not listing.capped_slices:
+            gone, vanished = self._note_missing(shown)
+        if not account.stopping.is_set():
+            with account.ledger.write() as connection:
+                spans.note_listing(
+                    connection,
+                    account.name,
+                    REST,
+                    at=began,
+                    max_gap=account.longest_gap,
+                    capped_slices=capped,
+                    vanished=vanished,
+                )
+        return Round(
+            feed=REST,
+            shown=len(shown),
+            recorded=recorded,
+            gone=gone,
+            vanished=vanished,
+            troubles=tuple(troubles),
+            capped_slices=capped,
+        )
+
+    def _note_listing(self, listing: Listing, enclosed: Sequence[PendingAttachment]) -> None:
+        account, now = self.account, self.account.clock()
+        found: dict[HubId, list[Attachment]] = defaultdict(list)
+        for row in enclosed:
+            found[row.hub_id].append(Attachment(attachment_id=row.attachment_id, name=row.name))
+        rows = {row.hub_id: row for row in listing.invoices}
+        with account.ledger.write() as connection:
+            for hub_id in deliveries.see(connection, account.name, REST, rows.values(), at=now):
+                events.record(
+                    connection,
+                    account.name,
+                    "invoice seen",
+                    at=now,
+                    hub_id=hub_id,
+                    feed=REST,
+                    nif=rows[hub_id].nif,
+                    accounting_office=rows[hub_id].accounting_office,
+                )
+            for hub_id, listed in found.items():
+                attachments.see(connection, account.name, REST, hub_id, listed, at=now)
+            recordings.find_again(connection, account.name, REST, rows, at=now)
+
+    def _note_missing(self, shown: Sequence[HubId]) -> tuple[int, int]:
+        """Note which invoices the list lacks; return how many are gone, and what vanished."""
+        account, now = self.account, self.account.clock()
+        with account.ledger.write() as connection:
+            last = spans.of_feed(connection, account.name, REST).last_listing_at
+            missing = recordings.not_shown(
+                connection, account.name, REST, shown, last=last or now, at=now
+            )
+        return missing.gone, missing.first if not shown and not missing.gone else 0
+
+    def _fetch_all(self, due: datetime | None) -> tuple[int, list[str]]:
+        account = self.account
+        with account.ledger.read() as connection:
+            waiting = deliveries.to_fetch(connection, account.name, REST, due=due)
+        problems = work(
+            waiting,
+            self._fetch,
+            workers=workers_for(account.settings.hub.max_connections),
+            failed=self._note_trouble,
+            stopping=account.stopping,
+        )
+        return len(waiting) - len(problems), [str(error) for _, error in problems]
+
+    def _fetch(self, delivery: Delivery) -> None:
+        account, hub_id = self.account, delivery.hub_id
+        invoice = account.hub.invoice(hub_id)
+        digest, facts = fetch_facturae(account, hub_id, purpose=PURPOSE)
+        with account.ledger.write() as connection:
+            rows = attachments.see(
+                connection, account.name, REST, hub_id, invoice.attachments, at=account.clock()
+            )
+            codes = learned.codes(connection, account.name)
+        came = fetch_attachments(
+            account,
+            [row for row in rows if row.state is DeliveryState.SEEN],
+            tries_before=delivery.attempts,
+            failed=self._note_late_trouble,
+            purpose=PURPOSE,
+        )
+        receipt, receipt_trouble = fetch_receipt(account, hub_id, purpose=PURPOSE)
+        parts = name_parts(
+            account.mailbox.profile,
+            invoice,
+            facts,
+            receiver_code=account.own.receiver_code,
+            codes=codes,
+        )
+        told = Recording(
+            feed=REST,
+            hub_id=hub_id,
+            contents=deliveries.contents_of(
+                invoice,
+                facts,
+                digest=digest,
+                receipt_digest=receipt,
+                receipt_trouble=receipt_trouble,
+            ),
+            name=account.mailbox.profile.invoice_name(parts),
+            accounting_office=invoice.accounting_office,
+        )
+        now = account.clock()
+        with account.ledger.write() as connection:
+            recordings.record(connection, account.name, told, at=now)
+            for row in came:
+                self._note_attachment(connection, row, now)
+
+    def _fetch_all_late(self, due: datetime | None) -> list[str]:
+        """Fetch the attachments that came after their invoice."""
+        account = self.account
+        with account.ledger.read() as connection:
+            rows = attachments.to_fetch(connection, account.name, REST, due=due)
+            seen = {
+                it.hub_id for it in deliveries.to_fetch(connection, account.name, REST, due=None)
+            }
+        problems = work(
+            [row for row in rows if row.hub_id not in seen],
+            self._fetch_late,
+            workers=workers_for(account.settings.hub.max_connections),
+            failed=self._note_late_trouble,
+            stopping=account.stopping,
+        )
+        return [str(error) for _, error in problems]
+
+    def _fetch_late(self, row: AttachmentRow) -> None:
+        account = self.account
+        came = fetch_attachment(account, row, purpose=PURPOSE)
+        with account.ledger.write() as connection:
+            self._note_attachment(connection, came, account.clock())
+
+    def _note_attachment(self, connection: Connection, row: AttachmentRow, now: datetime) -> None:
+        assert row.digest is not None
+        recordings.record_attachment(
+            connection,
+            self.account.name,
+            REST,
+            row,
+            digest=row.digest,
+            name=row.original_name,
+            at=now,
+        )
+
+    def _note_trouble(self, delivery: Delivery, error: BridgeError) -> None:
+        account, again = self.account, self._next_try(delivery.attempts)
+        log.warning("invoice not recorded", hub_id=delivery.hub_id, reason=str(error))
+        with account.ledger.write() as connection:
+            deliveries.failed(connection, delivery.id, trouble=str(error), next_attempt_at=again)
+            if isinstance(error, UnreadableError):
+                recordings.spoiled(connection, delivery.id, str(error))
+
+    def _note_late_trouble(self, row: AttachmentRow, error: BridgeError) -> None:
+        account, again = self.account, self._next_try(row.attempts)
+        log.warning("attachment not recorded", hub_id=row.hub_id, reason=str(error))
+        with account.ledger.write() as connection:
+            attachments.failed(connection, row.id, trouble=str(error), next_attempt_at=again)
+
+    def _next_try(self, attempts: int) -> datetime:
+        push = self.account.settings.push
+        wait = delay(attempts + 1, initial=push.retry_initial, most=push.retry_max)
+        return self.account.clock() + wait
+
+
+@contextmanager
+def _noted(account: Account, feed: FeedName) -> Iterator[None]:
+    """Write down why a feed could not be recorded, and how the hub is where it is the hub."""
+    try:
+        yield
+    except LedgerError:
+        raise  # nothing can be written down
+    except BridgeError as error:
+        with account.ledger.write() as connection:
+            now = account.clock()
+            spans.note_failure(connection, account.name, feed, said=str(error), at=now)
+            if feed is REST and isinstance(error, HubAwayError):
+                _note_hub(connection, account, reachable=False)
+        raise
+    if feed is REST:
+        with account.ledger.write() as connection:
+            _note_hub(connection, account, reachable=True)
+
+
+def _note_hub(connection: Connection, account: Account, *, reachable: bool) -> None:
+    accounts.note_hub(
+        connection,
+        account.name,
+        at=account.clock(),
+        reachable=reachable,
+        clock_offset=account.hub.clock_offset,
+    )
