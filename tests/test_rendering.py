@@ -16,7 +16,7 @@ from openpyxl.workbook import Workbook
 from rich.console import Console
 
 from reconcile.language import LANGUAGES, language
-from reconcile.model import Difference, Outcome, Report
+from reconcile.model import Difference, Outcome, Reason, ReasonKind, Report
 from reconcile.rendering import (
     Step,
     as_csv,
@@ -95,6 +95,24 @@ def test_a_text_shows_both_values_of_a_difference() -> None:
 
 def test_a_text_says_what_was_not_seen() -> None:
     assert "  - No REJECTED invoice so far\n" in as_text(reports.report(), ENGLISH)
+
+
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [
+        ("rest: it is listed, and its file has not been fetched", "API REST: és a la llista, i el"),
+        ("legacy: tag A is not closed", "Bústia antiga: tag A is not closed"),
+        ("no side: tag A", "no side: tag A"),
+    ],
+)
+def test_a_note_of_ours_is_in_the_language_and_an_error_as_it_came(note: str, said: str) -> None:
+    assert f"1000001: {said}" in as_text(one(note=note), language("ca"))
+
+
+def test_a_gap_names_its_side_in_the_language() -> None:
+    gap = Reason(kind=ReasonKind.RECORDING_GAP, count=2, names=("legacy", "rest"))
+    text = as_text(replace(reports.empty(), reasons=(gap,)), language("es"))
+    assert "Cuáles: Buzón antiguo y API REST" in text
 
 
 def test_a_long_list_is_cut_and_says_where_the_rest_is() -> None:

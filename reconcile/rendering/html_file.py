@@ -27,6 +27,9 @@ from reconcile.rendering.words import DISAGREEING, FEEDS, NAMES_DIFFER, OUTCOMES
 MOST_ROWS = 5_000
 """Invoices in one file, the weightiest outcomes first; a browser takes these without a pause."""
 
+MOST_REPORTS = 400
+"""Reports of the past in the table: a year of daily ones."""
+
 RENAMED = 20
 """Files whose two names are shown beside each other; the profile makes all of them alike."""
 
@@ -66,6 +69,7 @@ def as_html(report: Report, language: Language) -> bytes:
         days=days,
         span=span,
         places=_places(report),
+        history=report.history[-MOST_REPORTS:],
         renamed=[row for row in report.rows if row.names][:RENAMED],
         blocking=sentences.blocking(report),
         timeline=charts.timeline(days, language) if days else None,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from reconcile.language import Language, Message
 from reconcile.model import FINDINGS, Difference, Evidence, Gap, Outcome, Reason, Report, Row
 from reconcile.rendering.inert import visible
-from reconcile.rendering.words import FEEDS, FIELDS, OUTCOMES, PLACES, REASONS, VERDICTS
+from reconcile.rendering.words import FEEDS, FIELDS, NOTES, OUTCOMES, PLACES, REASONS, VERDICTS
 
+_SIDES = {feed.value: says for feed, says in FEEDS.items()}
 _NUMBERED = re.compile(r"([a-z_]+) (\d+)")
 
 
@@ -118,7 +119,7 @@ def side(value: str | None) -> str:
 def marks(language: Language, row: Row) -> Iterator[str]:
     """Yield what else is to be known of an invoice, a sentence each."""
     if row.note:
-        yield visible(row.note)
+        yield _note(language, row.note)
     if row.duplicate_of:
         others = language.names(map(visible, row.duplicate_of))
         yield language.say("The same invoice as {others}", others=others)
@@ -147,11 +148,23 @@ def gap(language: Language, what: Gap) -> str:
 def _which(language: Language, what: Reason) -> str:
     if not what.names:
         return ""
-    names = [visible(name) for name in what.names]
+    names = [_named(language, name) for name in what.names]
     if what.count > len(names):
         more = what.count - len(names)
         names.append(language.say("{count} more", count=more))
     return language.names(names)
+
+
+def _named(language: Language, name: str) -> str:
+    return language.say(_SIDES[name]) if name in _SIDES else visible(name)
+
+
+def _note(language: Language, note: str) -> str:
+    """Return why a row is what it is: a sentence of ours in the language, an error as it came."""
+    feed, separator, said = note.partition(": ")
+    if separator and feed in _SIDES:
+        return f"{language.say(_SIDES[feed])}: {_note(language, said)}"
+    return language.say(NOTES[note]) if note in NOTES else visible(note)
 
 
 def _period(language: Language, report: Report) -> str:

@@ -302,6 +302,15 @@ FIELDS: Mapping[str, Message] = {
     "xml": Message("XML content"),
 }
 
+NOTES: Mapping[str, Message] = {
+    note.one: note
+    for note in (
+        Message("the last report had it on one side, and now neither feed shows it"),
+        Message("it is listed, and its file has not been fetched"),
+    )
+}
+"""What a row's note may be, but for what an error said."""
+
 NAMES_DIFFER = Message(
     "{count} file would be called otherwise by the bridge than the old mailbox called it. This "
     "does not block; efact-bridge learn makes the naming profile right.",
