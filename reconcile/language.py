@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -136,9 +137,10 @@ class Language:
         sign = "−" if seconds < 0 and parts else ""
         return sign + (" ".join(parts[:2]) or "0 s")
 
-    def names(self, names: Iterable[str]) -> str:
-        """Return a list of names: `A, B and C`."""
-        return format_list(list(names), locale=self._locale)
+    def names(self, names: Iterable[str], *, last: Literal["and", "or"] = "and") -> str:
+        """Return a list of names: `A, B and C`, or `A, B or C`."""
+        style: Literal["standard", "or"] = "standard" if last == "and" else "or"
+        return format_list(list(names), style, locale=self._locale)
 
 
 @cache

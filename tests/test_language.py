@@ -128,6 +128,12 @@ def test_a_duration_has_two_units_at_most(seconds: float, said: str) -> None:
     assert language("en").duration(seconds) == said
 
 
+def test_names_are_listed_as_the_language_does() -> None:
+    names = ("ANNOTATED", "PAID", "REJECTED")
+    assert language("en").names(names) == "ANNOTATED, PAID and REJECTED"
+    assert language("ca").names(names, last="or") == "ANNOTATED, PAID o REJECTED"
+
+
 def test_a_share_is_nothing_only_where_there_is_nothing() -> None:
     share = language("en").share
     assert [share(0, 9), share(1, 9999), share(9998, 9999), share(9, 9), share(0, 0)] == [

@@ -10,7 +10,7 @@ from reconcile.rendering.inert import visible
 from reconcile.rendering.words import FEEDS, FIELDS, NOTES, OUTCOMES, PLACES, REASONS, VERDICTS
 
 _SIDES = {feed.value: says for feed, says in FEEDS.items()}
-_NUMBERED = re.compile(r"([a-z_]+) (\d+)")
+_NUMBERED = re.compile(r"([a-z_]+)( \d+.*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +81,12 @@ def evidence(language: Language, report: Report) -> Iterator[Fact]:
 
 def not_seen(language: Language, seen: Evidence) -> Iterator[str]:
     """Yield what was not seen so far, and of which the report therefore says nothing."""
-    for entity in seen.entities_not_seen:
-        yield language.say("No invoice for {entity} so far", entity=visible(entity))
-    for state in seen.states_not_seen:
-        yield language.say("No {state} invoice so far", state=visible(state))
+    if seen.entities_not_seen:
+        entities = language.names(map(visible, seen.entities_not_seen), last="or")
+        yield language.say("No invoice for {entity} so far", entity=entities)
+    if seen.states_not_seen:
+        states = language.names(map(visible, seen.states_not_seen), last="or")
+        yield language.say("No {state} invoice so far", state=states)
     if not seen.attachments:
         yield language.say("No attachment so far")
     if not seen.receipts:
@@ -103,12 +105,12 @@ def outcome(language: Language, which: Outcome) -> str:
 
 
 def field(language: Language, difference: Difference) -> str:
-    """Return the name of what differs: `total`, `attachment 2`."""
+    """Return the name of what differs: `total`, `attachment 2`, `invoice line 1 Quantity`."""
     numbered = _NUMBERED.fullmatch(difference.field)
     name, number = numbered.groups() if numbered else (difference.field, "")
     if name not in FIELDS:
         return visible(difference.field)
-    return f"{language.say(FIELDS[name])} {number}".rstrip()
+    return f"{language.say(FIELDS[name])}{visible(number)}"
 
 
 def side(value: str | None) -> str:
