@@ -33,6 +33,7 @@ MOST_REPORTS = 400
 RENAMED = 20
 """Files whose two names are shown beside each other; the profile makes all of them alike."""
 
+_LONG = 200
 _LONGEST_LINE = 1_000
 
 TYPED = re.compile(
@@ -51,6 +52,11 @@ class Group:
     outcome: Outcome
     rows: Sequence[Row]
     left_out: int
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a browser is to draw it only when it comes into view."""
+        return len(self.rows) > _LONG
 
     @property
     def opens(self) -> bool:
