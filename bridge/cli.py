@@ -205,6 +205,10 @@ def sandbox(
     faults: Annotated[
         str, typer.Option("--faults", metavar="SPEC", help="What goes wrong, see above.")
     ] = "",
+    mix: Annotated[
+        str,
+        typer.Option("--mix", metavar="SPEC", help="How the two feeds differ, see above."),
+    ] = "",
     log_format: LogFormat = None,
 ) -> None:
     """Run a pretend hub on loopback, with the old mailbox beside it.
@@ -215,12 +219,19 @@ def sandbox(
     is applied, the answer is lost), repeat, reorder, extra, missing, strange-state, strange-code.
     Also clock:SECONDS (the hub's clock is that far ahead, or behind if negative) and poison:N (N
     invoices that draw 9999 for ever). Two sets have names: rough and drift.
+
+    --mix makes invoices that the REST API and the old mailbox give differently, so that there is
+    something to reconcile: KIND:NUMBER, several separated by commas, such as
+    identical:20,different:2. KIND is one of identical, equivalent, different, only-legacy,
+    only-rest, in-flight, duplicate, unreadable.
     """
     # Only this command needs it.
     from bridge.sandbox.command import run_sandbox  # noqa: PLC0415
 
     with answering():
-        run_sandbox(port=port, seed=seed, invoices=invoices, facturae=facturae, faults=faults)
+        run_sandbox(
+            port=port, seed=seed, invoices=invoices, facturae=facturae, faults=faults, mix=mix
+        )
 
 
 @app.command(short_help="Show the whole round on this machine.")

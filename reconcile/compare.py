@@ -4,8 +4,9 @@ The outcome is a table (`RULES`), tried from the top: the first that fits counts
 same order). What makes an invoice `different` is the file itself, and those of the `Detail`s around
 it that the settings count as blockers; the others are told and change nothing.
 
-A side whose file could not be fetched counts as not there for the grace time, and as unreadable
-from then on: that it was listed is no proof of what would have come.
+A side whose file was not fetched counts as not there: that it was listed, or that a message told
+of it, is no proof of what would have come. What REST lists and does not give is unreadable once the
+grace time is over.
 """
 
 from collections import Counter
@@ -21,7 +22,7 @@ from bridge.model import Digest, FeedName, HubId
 from bridge.recorded import Recorded, RecordedAttachment
 from reconcile.model import Difference, Outcome, Row
 from reconcile.moments import lag_of, since
-from reconcile.pairs import Pair
+from reconcile.pairs import Pair, names_of
 from reconcile.xml_facts import compare_files
 
 MOST_XML_DIFFERENCES = 200
@@ -180,8 +181,8 @@ def _problem(pair: Pair, *, settled: bool) -> str:
             continue
         if side.unreadable:
             return f"{side.feed}: {side.unreadable}"
-        if settled and side.digest is None:
-            return pair.note or f"{side.feed}: it is listed, and its file has not been fetched"
+        if settled and side.digest is None and side.feed is FeedName.REST:
+            return pair.note or "rest: it is listed, and its file has not been fetched"
     return ""
 
 
@@ -206,13 +207,15 @@ def _attachments(
 ) -> Iterator[Difference]:
     """Compare attachments by their bytes, in any order; names differ by nature.
 
-    One that is missing on one side may still be on its way for the grace time. Asked for a single
-    invoice, REST lists only those that are still to be fetched: then nothing is missing there.
+    One that is missing on one side, or not fetched, may still be on its way for the grace time.
     """
+    if not pair.tells_attachments:
+        return
     ours, theirs = _without_equal(legacy.attachments, rest.attachments)
-    if len(legacy.attachments) != len(rest.attachments):
-        if not settled or (pair.asked_by_id and len(ours) > len(theirs)):
-            return
+    if not settled:
+        ours, theirs = [it for it in ours if it.digest], [it for it in theirs if it.digest]
+        ours, theirs = ours[: len(theirs)], theirs[: len(ours)]
+    elif len(legacy.attachments) != len(rest.attachments):
         yield Difference(
             field="attachments",
             legacy=str(len(legacy.attachments)),
@@ -232,7 +235,7 @@ def _attachments(
 def _without_equal(
     legacy: tuple[RecordedAttachment, ...], rest: tuple[RecordedAttachment, ...]
 ) -> tuple[list[RecordedAttachment], list[RecordedAttachment]]:
-    """Return the attachments that have no equal on the other side; unfetched ones fit any."""
+    """Return the attachments that have no equal on the other side."""
     common = Counter(it.digest for it in legacy) & Counter(it.digest for it in rest)
     return _beyond(legacy, common), _beyond(rest, common)
 
@@ -332,10 +335,3 @@ def _row(case: Case, outcome: Outcome, *, was_in_flight: bool) -> Row:
         was_in_flight=was_in_flight and outcome is not Outcome.IN_FLIGHT,
         xml_difference=case.xml,
     )
-
-
-def names_of(pair: Pair) -> tuple[str, str] | None:
-    """Return the names in `out` where both are known and differ."""
-    names = [side.name if side else None for side in (pair.legacy, pair.rest)]
-    legacy, rest = names
-    return (legacy, rest) if legacy and rest and legacy != rest else None

@@ -7,7 +7,6 @@ everything else.
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
 
@@ -17,6 +16,7 @@ from bridge.ledger import Ledger, recordings
 from bridge.ledger.schema import FIRST_SEEN
 from bridge.model import FeedName, HubId
 from bridge.recorded import Recorded, in_order
+from reconcile.asked import Period
 from reconcile.compare import Detail
 from reconcile.moments import starts
 from reconcile.pairs import Pair
@@ -77,19 +77,19 @@ SELECT count(*) FROM delivery {_OF_FEED} AND {FIRST_SEEN} >= :first AND {FIRST_S
 _RECEIVERS = f"SELECT DISTINCT receiver_nif FROM delivery {_OF_FEED} AND receiver_nif > ''"
 _ATTACHMENTS = f"SELECT count(*) FROM attachment {_OF_FEED}"
 _RECEIPTS = f"SELECT count(*) FROM delivery {_OF_FEED} AND receipt_digest IS NOT NULL"
+_NAMES = f"""
+SELECT count(*) FROM (SELECT a.name AS legacy, b.name AS rest FROM delivery a
+JOIN delivery b {_PARTNER} WHERE {_LEGACY} ORDER BY a.id DESC LIMIT 10000) WHERE legacy <> rest
+"""
+_STATE_FILES_SEEN = """
+SELECT name, digest, first_seen_at AS at FROM recorded_file
+WHERE account = :account AND folder = 'statin' AND digest IS NOT NULL ORDER BY id
+"""
+_STATE_FILES_TAKEN = """
+SELECT name, digest, taken_at AS at FROM state_file
+WHERE account = :account AND kind = 'taken' ORDER BY id
+"""
 _FOR_EVER = ("0001-01-01", "9999-12-31")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Period:
-    """The days that a report is about, both included; None: without a limit."""
-
-    since: date | None = None
-    until: date | None = None
-
-    def holds(self, day: date) -> bool:
-        """Tell whether a day is one of them."""
-        return (self.since or date.min) <= day <= (self.until or date.max)
 
 
 class LedgerSides:
@@ -133,6 +133,20 @@ class LedgerSides:
         """Return all invoices of either side, within the period."""
         alike = f"SELECT a.hub_id FROM delivery a WHERE {_LEGACY} AND {_IN_A}"
         return self._ids(alike) | self._ids(_ONLY_REST)
+
+    def state_files(self, *, taken: bool) -> list[tuple[str, str, datetime]]:
+        """Return names, digests and times of the state files that the old mailbox was given.
+
+        Those that were seen lying there, and with `taken` those that went through the bridge.
+        """
+        with self._ledger.read() as connection:
+            seen = connection.execute(text(_STATE_FILES_SEEN), self._values).all()
+            rows = connection.execute(text(_STATE_FILES_TAKEN), self._values).all() if taken else []
+        return [(row.name, row.digest, _moment(row.at)) for row in (*seen, *rows)]
+
+    def name_differences(self) -> int:
+        """Return of how many of the newest invoices both names are known and differ."""
+        return self._number(_NAMES)
 
     def rest(self) -> dict[HubId, Recorded]:
         """Return all that REST gave, whatever the period."""

@@ -21,8 +21,16 @@ class Pair:
     """Other hub ids of the same invoice, of which none was rejected."""
     note: str = ""
     """What a second look found, where that explains something."""
-    asked_by_id: bool = False
-    """REST was asked for this invoice alone: then it does not say what attachments there were."""
+    tells_attachments: bool = True
+    """Whether both sides say what attachments there were: REST, asked for one invoice, lists only
+    those that are still to be fetched, and a folder may be one of invoices alone."""
+
+    @property
+    def on_both(self) -> bool:
+        """Whether both feeds delivered its file."""
+        return all(
+            side is not None and side.digest is not None for side in (self.legacy, self.rest)
+        )
 
     @property
     def one(self) -> Recorded:
@@ -76,3 +84,10 @@ def twins(pairs: Iterable[Pair]) -> dict[HubId, tuple[HubId, ...]]:
             for hub_id in ids:
                 together[hub_id] |= {other: None for other in ids if other != hub_id}
     return {hub_id: tuple(sorted(others, key=in_order)) for hub_id, others in together.items()}
+
+
+def names_of(pair: Pair) -> tuple[str, str] | None:
+    """Return the names in `out` where both are known and differ."""
+    names = [side.name if side else None for side in (pair.legacy, pair.rest)]
+    legacy, rest = names
+    return (legacy, rest) if legacy and rest and legacy != rest else None

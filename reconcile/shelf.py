@@ -37,9 +37,9 @@ class Shelf:
         """Remember where files of a folder are."""
         self._old |= {digest: (root, file) for digest, file in files.items()}
 
-    def staged(self) -> Path:
+    def staged(self, name: str) -> Path:
         """Return where to download to."""
-        return self._folder / "download"
+        return self._folder / f"{name}.part"
 
     def content(self, digest: Digest) -> bytes:
         """Return the bytes of a file; raises StorageError."""

@@ -80,7 +80,7 @@ def test_other_seeds_are_found_too(seed: int) -> None:
 def test_every_difference_is_named(seed: int) -> None:
     played = {scene.hub_id: scene for scene in mixed({Kind.DIFFERENT: 7}, seed=seed)}
     for found in rows(recorded(played.values())):
-        fields = {difference.field for difference in found.differences} - {"signature_value"}
+        fields = {difference.field for difference in found.differences}
         assert fields == {played[found.hub_id].field}
 
 
@@ -137,6 +137,10 @@ def test_a_file_that_was_never_fetched_is_unreadable_afterwards() -> None:
         Outcome.UNREADABLE,
         "rest: it is listed, and its file has not been fetched",
     )
+
+
+def test_what_only_a_message_told_of_is_not_in_the_old_mailbox() -> None:
+    assert outcome(legacy(digest=None), rest()) is Outcome.ONLY_REST
 
 
 # -- unreadable and duplicate --------------------------------------------------------------------
@@ -248,10 +252,16 @@ def test_an_attachment_may_come_later_within_the_grace_time() -> None:
     assert outcome(one, other) is Outcome.IDENTICAL
 
 
-def test_rest_asked_by_id_does_not_tell_what_attachments_there_were() -> None:
-    pair = Pair(
-        hub_id=HubId("7"), legacy=legacy(attachments=attached(ONE)), rest=rest(), asked_by_id=True
-    )
+def test_an_attachment_with_other_bytes_differs_within_the_grace_time_too() -> None:
+    fresh = {"first_seen_at": JUST_NOW}
+    one, other = legacy(attachments=attached(ONE), **fresh), rest(**fresh)
+    assert outcome(one, replace(other, attachments=attached(OTHER))) is Outcome.DIFFERENT
+    assert outcome(one, replace(other, attachments=attached(None))) is Outcome.IDENTICAL
+
+
+def test_a_side_that_does_not_tell_its_attachments_lacks_none() -> None:
+    one = legacy(attachments=attached(ONE))
+    pair = Pair(hub_id=HubId("7"), legacy=one, rest=rest(), tells_attachments=False)
     assert compare(pair, terms()).outcome is Outcome.IDENTICAL
 
 

@@ -21,12 +21,13 @@ def run_sandbox(
     invoices: int = 12,
     facturae: Path | None = None,
     faults: str = "",
+    mix: str = "",
     old_mailbox_port: int = 0,
     console: Console | None = None,
 ) -> None:
     """Serve a sandbox with its old mailbox until SIGINT or SIGTERM; for the main thread only.
 
-    Raises PortTakenError, SettingsError (the folder of invoices, the faults) or StorageError.
+    Raises PortTakenError, StorageError, or SettingsError (the folder of invoices, faults, mix).
     """
     sandbox = Sandbox(
         port=port,
@@ -34,6 +35,7 @@ def run_sandbox(
         invoices=invoices,
         facturae=facturae,
         faults=faults,
+        mix=mix,
         old_mailbox=True,
         old_mailbox_port=old_mailbox_port,
     )

@@ -51,6 +51,11 @@ class OldForm:
             OldFile(folder=Folder.OUT, name=name, content=held.facturae()),
         )
 
+    def further(self, held: HeldInvoice, content: bytes) -> OldFile:
+        """Return one more file under an invoice's hub id, which the name's end tells apart."""
+        name = self.profile.invoice_name(_parts(held))
+        return OldFile(folder=Folder.OUT, name=f"{name.rpartition('.')[0]}.xsig", content=content)
+
     def attachment(self, held: HeldInvoice, number: int, attached: HeldAttachment) -> OldFile:
         """Return an attachment; `number` counts from 1 within the invoice."""
         extension = extension_of(attached.attachment.name)

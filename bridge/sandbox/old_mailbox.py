@@ -9,6 +9,8 @@ those that do not end in `.XML` are ignored.
 import hashlib
 import tempfile
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -31,6 +33,8 @@ from bridge.naming import Folder, Profile, parse_profile
 from bridge.sandbox.book import Book
 from bridge.sandbox.old_files import OldFile, OldForm
 from bridge.sandbox.old_states import apply_state_file
+from bridge.sandbox.records import HeldInvoice, content_of
+from bridge.sandbox.scenarios import Scene
 from bridge.settings import AccountSettings, LoginSettings, SftpSettings, UserSettings, read_profile
 
 log = structlog.get_logger()
@@ -53,7 +57,9 @@ class OldMailbox:
         port: int = 0,
         folder: Path | None = None,
         profile: Profile | None = None,
+        scenes: Sequence[Scene] = (),
     ) -> None:
+        """Take the book to deliver from; of what `scenes` tell, what they say of this side."""
         self.user = USER
         self.password = _derived("password", seed).hex()[:20]
         self.host_key = _host_key_line(seed)
@@ -65,6 +71,7 @@ class OldMailbox:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._base = folder
         self._form = OldForm(profile=self.profile)
+        self._scenes = {scene.hub_id: scene for scene in scenes}
         self._delivered: set[HubId] = set()
         self._attached: set[str] = set()
         self._working = threading.Lock()
@@ -123,7 +130,10 @@ class OldMailbox:
         """One round: deliver what is new, take the state files that are there."""
         with self._working:
             for hub_id in self._book.hub_ids:
-                self._deliver(hub_id)
+                if hub_id not in self._scenes:
+                    self._deliver(self._book.held(hub_id))
+            for scene in self._scenes.values():
+                self._play(scene)
             for path in self._state_files():
                 self._take(path)
 
@@ -134,9 +144,22 @@ class OldMailbox:
             except (OSError, BridgeError) as error:
                 log.warning("the old mailbox stumbled", reason=str(error))
 
-    def _deliver(self, hub_id: HubId) -> None:
+    def _play(self, scene: Scene) -> None:
+        """Deliver what the old mailbox has of a scene."""
+        for file in scene.legacy[1:] if scene.hub_id not in self._delivered else ():
+            self._place(self._form.further(scene.held, file))
+        if scene.legacy:
+            self._deliver(
+                replace(
+                    scene.held,
+                    facturae=content_of(scene.legacy[0]),
+                    attachments=scene.legacy_attachments,
+                )
+            )
+
+    def _deliver(self, held: HeldInvoice) -> None:
         """Place an invoice once it is registered, and its attachments whenever they come."""
-        held = self._book.held(hub_id)
+        hub_id = held.hub_id
         if held.invoice.registration_number is None:
             return
         for number, attached in enumerate(held.attachments, start=1):

@@ -18,6 +18,7 @@ from bridge.sandbox.fault_spec import Trouble, read_spec
 from bridge.sandbox.hub import Hub
 from bridge.sandbox.invoices import Generator
 from bridge.sandbox.old_mailbox import OldMailbox
+from bridge.sandbox.scenarios import read_mix, scenes
 
 
 class Sandbox:
@@ -25,7 +26,8 @@ class Sandbox:
 
     The same seed gives the same invoices and the same secret; `facturae` names a folder of real
     files that take the place of generated ones; `size` fills generated ones up to so many bytes;
-    `faults` is what goes wrong from the start (see `fault_spec`; raises SettingsError).
+    `faults` is what goes wrong from the start (see `fault_spec`; raises SettingsError); `mix` adds
+    invoices that the two feeds give differently (see `scenarios`; raises SettingsError).
     `sandbox.book` may be read and changed at any time, from any thread.
     """
 
@@ -46,6 +48,7 @@ class Sandbox:
         old_mailbox: bool = False,
         old_mailbox_port: int = 0,
         old_mailbox_folder: Path | None = None,
+        mix: str = "",
     ) -> None:
         self.issuer = issuer
         self.secret = secret_of(seed) if secret is None else secret
@@ -62,7 +65,12 @@ class Sandbox:
         else:
             for town_hall in generator.town_halls:
                 self.book.add_entity(town_hall.entity)
-            self.book.add_invoices(invoices)
+            if not mix:
+                self.book.add_invoices(invoices)
+        self.scenes = scenes(generator, read_mix(mix), seed=seed) if mix else ()
+        for scene in self.scenes:
+            if scene.on_rest:
+                self.book.add_invoice(scene.held)
         trouble.come_over(self.book)
         self._host = host
         self._port = port
@@ -74,6 +82,7 @@ class Sandbox:
                 host=host,
                 port=old_mailbox_port,
                 folder=old_mailbox_folder,
+                scenes=self.scenes,
             )
             if old_mailbox
             else None

@@ -144,6 +144,25 @@ class AlertSettings(Section):
     client_silent_after: SecondsOrOff = 7 * 86400
 
 
+Blocker = Literal[
+    "unreadable",
+    "duplicate",
+    "only-legacy",
+    "only-rest",
+    "different",
+    "attachments",
+    "registration-number",
+    "registration-date",
+    "receipt",
+    "state-mismatch",
+    "capped-slice",
+    "recording-gap",
+    "entity-not-seen",
+    "state-not-seen",
+]
+"""What can stand in the way of `ready`."""
+
+
 class ReconcileSettings(Section):
     """What a report asks for before it says ready."""
 
@@ -151,3 +170,15 @@ class ReconcileSettings(Section):
     min_invoices: Annotated[int, Field(ge=0)] = 1
     min_days: Annotated[float, Field(ge=0)] = 0
     max_gap: Seconds = 3600
+    blockers: tuple[Blocker, ...] = (
+        "unreadable",
+        "duplicate",
+        "only-legacy",
+        "only-rest",
+        "different",
+        "attachments",
+        "registration-number",
+        "state-mismatch",
+        "capped-slice",
+        "recording-gap",
+    )

@@ -1,0 +1,36 @@
+"""The account that a command of `efact-reconcile` is about, opened."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from bridge.account import Account, open_account
+from bridge.errors import SettingsError
+from bridge.ledger import Ledger
+from bridge.placing import prepare
+from bridge.settings import AccountSettings, Settings, load_settings
+
+
+@contextmanager
+def opened(config: Path, name: str | None) -> Iterator[Account]:
+    """Open the account of this name, or the only one; raises SettingsError where it is not clear.
+
+    A ledger that was restored from a backup remembers first what it has forgotten.
+    """
+    settings = load_settings(config)
+    own = _chosen(settings, name)
+    with closing(Ledger(settings.data_dir / "ledger.db")) as ledger:
+        account = open_account(settings, own, ledger)
+        with closing(account.client):
+            prepare(account)
+            yield account
+
+
+def _chosen(settings: Settings, name: str | None) -> AccountSettings:
+    names = ", ".join(own.name for own in settings.account)
+    chosen = [own for own in settings.account if name in (None, own.name)]
+    if len(chosen) == 1:
+        return chosen[0]
+    if name is None:
+        raise SettingsError(f"say which account is meant: --account NAME, one of {names}")
+    raise SettingsError(f"--account {name}: there is no such account; the settings have {names}")

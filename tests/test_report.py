@@ -1,0 +1,358 @@
+"""`efact-reconcile report` end to end: the sandbox's two feeds, a real ledger, how it ends."""
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from bridge import commands
+from bridge.model import State, StateUpdate
+from bridge.sandbox.scenarios import Kind, Scene
+from bridge.sandbox.server import Sandbox
+from reconcile.cli import app
+from tests.accounts import annotated, paid, state_file
+from tests.gateway import Gateway, Result, install
+
+EVERY_KIND = ",".join(f"{kind}:{7 if kind is Kind.DIFFERENT else 2}" for kind in Kind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Town:
+    """A town hall between the two systems."""
+
+    sandbox: Sandbox
+    gateway: Gateway
+    saved: Path
+    """A folder of all that the old mailbox held."""
+
+    def run(self, *arguments: str) -> Result:
+        """Run a command of `efact-reconcile`, in this process."""
+        command = [arguments[0], "-c", str(self.gateway.config), *arguments[1:]]
+        done = CliRunner().invoke(app, command, catch_exceptions=False)
+        return Result(done.exit_code, done.stdout, done.stderr)
+
+    def pull(self) -> None:
+        """Let the bridge fetch what REST has."""
+        for done in commands.pull(self.gateway.config):
+            assert done.error is None
+
+    def is_verified(self) -> bool:
+        """Tell whether ledger, events and archive agree."""
+        return all(checked.right for checked in commands.verify(self.gateway.config, None))
+
+    def report(self, *arguments: str, code: int | None = None) -> dict[str, Any]:
+        """Return what a report says as JSON."""
+        result = self.run("report", "--format", "json", *arguments)
+        assert code in (None, result.code), result.err
+        found: dict[str, Any] = json.loads(result.out)
+        return found
+
+    def of_folder(self, *arguments: str, code: int | None = None) -> dict[str, Any]:
+        """Return what a report on the saved folder says."""
+        return self.report("--legacy", str(self.saved), *arguments, code=code)
+
+
+@contextmanager
+def town(folder: Path, mix: str, *, shadow: bool = False, invoices: int = 0) -> Iterator[Town]:
+    """Set up a town hall with these invoices; with `shadow` it listens to the old mailbox."""
+    with Sandbox(invoices=invoices, mix=mix, old_mailbox=True) as sandbox:
+        old = sandbox.old_mailbox
+        assert old is not None
+        account = ""
+        if shadow:
+            password = folder / "old.password"
+            password.touch(mode=0o600)
+            password.write_text(old.password)
+            account = (
+                f'shadow = "legacy"\n[account.legacy]\nurl = "{old.url}"\n'
+                f'password_file = "old.password"\nhost_key = "{old.host_key}"\n'
+            )
+        gateway = install(folder, sandbox, account=account)
+        saved = folder / "saved"
+        shutil.copytree(old.root, saved)
+        yield Town(sandbox=sandbox, gateway=gateway, saved=saved)
+
+
+@pytest.fixture
+def agreeing(tmp_path: Path) -> Iterator[Town]:
+    """Give a town whose two feeds are the same."""
+    with town(tmp_path, "identical:3") as found:
+        yield found
+
+
+def outcomes(report: dict[str, Any]) -> dict[str, str]:
+    return {row["hub_id"]: row["outcome"] for row in report["invoices"]}
+
+
+def expected(scenes: Sequence[Scene], *, settled: bool) -> dict[str, str]:
+    """What a report should say of what it sees for the first time, with a grace time or without."""
+    fresh = {Kind.ONLY_REST: Kind.IN_FLIGHT}
+    late = {"rest": Kind.ONLY_REST, "legacy": Kind.ONLY_LEGACY}
+    return {
+        scene.hub_id: late.get(scene.what, scene.kind)
+        if settled
+        else fresh.get(scene.kind, scene.kind)
+        for scene in scenes
+    }
+
+
+# -- exactly what was mixed ----------------------------------------------------------------------
+
+
+def test_a_folder_beside_rest_is_reported_exactly(tmp_path: Path) -> None:
+    with town(tmp_path, EVERY_KIND) as it:
+        report = it.of_folder("--all", code=1)
+        # REST was first seen by this very report: what it alone has is still in flight.
+        assert outcomes(report) == expected(it.sandbox.scenes, settled=False)
+        named = {
+            row["hub_id"]: {d["field"] for d in row["differences"]} for row in report["invoices"]
+        }
+        for scene in it.sandbox.scenes:
+            assert named[scene.hub_id] >= ({scene.field} if scene.field else set())
+
+
+def test_both_feeds_out_of_the_ledger_are_reported_exactly(tmp_path: Path) -> None:
+    with town(tmp_path, EVERY_KIND, shadow=True) as it:
+        it.pull()
+        report = it.report("--all", "--grace", "0", code=1)
+        assert outcomes(report) == expected(it.sandbox.scenes, settled=True)
+        shown = it.report("--grace", "0", "--recorded", code=1)
+        assert outcomes(shown) == {
+            hub_id: kind for hub_id, kind in outcomes(report).items() if kind != "identical"
+        }
+        assert (
+            shown["counts"]
+            == report["counts"]
+            == {kind.value: Counter(outcomes(report).values())[kind] for kind in Kind}
+        )
+        assert it.is_verified()
+
+
+# -- the verdict and how the command ends --------------------------------------------------------
+
+
+def test_a_folder_that_agrees_is_ready(agreeing: Town) -> None:
+    report = agreeing.of_folder(code=0)
+    assert (report["verdict"], report["reasons"], report["invoices"]) == ("ready", [], [])
+    assert report["counts"]["identical"] == 3
+    assert report["verified_through"] is not None
+
+
+def test_a_folder_of_invoices_alone_is_enough(agreeing: Town) -> None:
+    for folder in ("adjout", "statout"):
+        shutil.rmtree(agreeing.saved / folder)
+    flat = agreeing.saved / "any" / "depth"
+    (agreeing.saved / "out").rename(flat.parent)
+    agreeing.of_folder(code=0)
+
+
+def test_what_the_hub_lists_no_more_is_asked_for_by_id(agreeing: Town) -> None:
+    for hub_id in agreeing.sandbox.book.hub_ids:
+        agreeing.sandbox.book.set_state(hub_id, State.DELIVERED)
+    agreeing.of_folder(code=0)
+
+
+def test_an_invoice_that_the_hub_knows_and_does_not_list_is_only_legacy(tmp_path: Path) -> None:
+    with town(tmp_path, "identical:2") as it:
+        hub_id = it.sandbox.book.hub_ids[0]
+        del it.sandbox.book._pending[hub_id]
+        report = it.of_folder(code=1)
+        assert outcomes(report) == {hub_id: "only-legacy"}
+
+
+def test_one_that_was_rejected_and_sent_again_is_no_duplicate(tmp_path: Path) -> None:
+    with town(tmp_path, "duplicate:2") as it:
+        first = next(scene for scene in it.sandbox.scenes if scene.what == "two hub ids")
+        it.sandbox.book.set_state(first.hub_id, State.REJECTED)
+        report = it.of_folder("--all")
+        twins = [s.hub_id for s in it.sandbox.scenes if s.what == "two hub ids"]
+        assert {outcomes(report)[hub_id] for hub_id in twins} == {"identical"}
+
+
+def test_an_empty_ledger_is_not_ready(tmp_path: Path) -> None:
+    with town(tmp_path, "", invoices=0) as it:
+        report = it.report(code=1)
+        assert [reason["kind"] for reason in report["reason_kinds"]] == [
+            "not-recorded-legacy",
+            "empty-rest",
+            "too-few-invoices",
+        ]
+
+
+def test_two_empty_sides_are_not_ready(tmp_path: Path) -> None:
+    with town(tmp_path, "", invoices=0) as it:
+        report = it.of_folder(code=1)
+        kinds = [reason["kind"] for reason in report["reason_kinds"]]
+        assert kinds[:2] == ["empty-legacy", "empty-rest"]
+
+
+def test_a_hub_that_is_away_is_said_and_the_report_is_made(agreeing: Town) -> None:
+    agreeing.pull()
+    agreeing.sandbox.stop()
+    report = agreeing.of_folder(code=3)
+    assert report["counts"]["identical"] == 3
+    assert [reason["kind"] for reason in report["reason_kinds"]] == ["out-of-reach-rest"]
+
+
+def test_an_old_mailbox_that_is_away_is_said_and_the_report_is_made(tmp_path: Path) -> None:
+    with town(tmp_path, "identical:3", shadow=True) as it:
+        it.pull()
+        it.report(code=0)
+        assert it.sandbox.old_mailbox is not None
+        it.sandbox.old_mailbox.stop()
+        report = it.report(code=3)
+        assert report["counts"]["identical"] == 3
+        kinds = [reason["kind"] for reason in report["reason_kinds"]]
+        assert kinds == ["out-of-reach-legacy"]
+
+
+def test_without_ledger_and_hub_there_is_one_line(agreeing: Town) -> None:
+    agreeing.sandbox.stop()
+    result = agreeing.run("report")
+    told = [line for line in result.err.splitlines() if line.startswith("efact-reconcile:")]
+    assert (result.code, result.out, len(told)) == (3, "", 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--since", "yesterday"),
+        ("--since", "2026-02-30"),
+        ("--since", "2026-03-02", "--until", "2026-03-01"),
+        ("--grace", "soon"),
+        ("--grace", "-1h"),
+        ("--format", "pdf"),
+        ("--lang", "fr"),
+        ("--account", "nobody"),
+        ("--legacy", "/there/is/no/such/folder"),
+        ("--legacy", "sftp://rcf@127.0.0.1:1/"),
+    ],
+)
+def test_wrong_usage_ends_with_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with Sandbox(invoices=0) as sandbox:
+        it = Town(sandbox=sandbox, gateway=install(tmp_path, sandbox), saved=tmp_path)
+        result = it.run("report", *arguments)
+        assert (result.code, result.out) == (2, "")
+
+
+def test_several_accounts_have_to_be_told_apart(tmp_path: Path) -> None:
+    with Sandbox(invoices=0) as sandbox:
+        gateway = install(tmp_path, sandbox)
+        text = gateway.config.read_text()
+        more = text[text.index("[[account]]") : text.index("[[account.user]]")]
+        gateway.config.write_text(text + more.replace('"ajuntament"', '"other"'))
+        result = Town(sandbox=sandbox, gateway=gateway, saved=tmp_path).run("report")
+        assert result.code == 2
+        assert "ajuntament, other" in result.err
+
+
+def test_an_unknown_blocker_is_refused(tmp_path: Path) -> None:
+    with Sandbox(invoices=0) as sandbox:
+        gateway = install(tmp_path, sandbox, sections=['[reconcile]\nblockers = ["colour"]'])
+        result = Town(sandbox=sandbox, gateway=gateway, saved=tmp_path).run("report")
+        assert result.code == 2
+        assert "blockers" in result.err
+
+
+# -- what one report leaves for the next ---------------------------------------------------------
+
+
+def test_an_accepted_finding_stays_and_no_longer_blocks(tmp_path: Path) -> None:
+    with town(tmp_path, "identical:2,only-legacy:1") as it:
+        (row,) = it.of_folder(code=1)["invoices"]
+        done = it.run("accept", row["hub_id"], "--reason", "cancelled by phone")
+        assert done.code == 0, done.err
+        report = it.of_folder(code=0)
+        assert report["invoices"][0]["accepted"]["reason"] == "cancelled by phone"
+        assert it.is_verified()
+
+
+def test_other_files_are_another_finding_than_the_accepted_one(tmp_path: Path) -> None:
+    with town(tmp_path, "identical:2,only-legacy:1") as it:
+        (row,) = it.of_folder(code=1)["invoices"]
+        it.run("accept", row["hub_id"], "--reason", "cancelled by phone")
+        (path,) = (it.saved / "out").glob(f"*@{row['hub_id']}.XML")
+        path.write_bytes(path.read_bytes() + b"\n")
+        assert it.of_folder(code=1)["invoices"][0]["accepted"] is None
+
+
+def test_only_a_finding_of_the_last_report_can_be_accepted(agreeing: Town) -> None:
+    agreeing.of_folder()
+    result = agreeing.run("accept", "4711", "--reason", "why not")
+    assert (result.code, result.out) == (1, "")
+
+
+def test_what_was_in_flight_and_is_nowhere_now_is_a_finding(tmp_path: Path) -> None:
+    with town(tmp_path, "identical:2,in-flight:2") as it:
+        flying = next(s for s in it.sandbox.scenes if s.what == "legacy")
+        assert outcomes(it.of_folder())[flying.hub_id] == "in-flight"
+        (path,) = (it.saved / "out").glob(f"*@{flying.hub_id}.XML")
+        path.unlink()
+        for _ in range(2):  # and it stays one
+            report = it.of_folder(code=1)
+            found = {row["hub_id"]: row for row in report["invoices"]}[flying.hub_id]
+            assert (found["outcome"], found["was_in_flight"]) == ("only-legacy", True)
+
+
+def test_the_trend_shows_every_report(agreeing: Town) -> None:
+    agreeing.of_folder()
+    agreeing.of_folder()
+    told = json.loads(agreeing.run("report", "--history", "--format", "json").out)
+    assert [report["verdict"] for report in told["reports"]] == ["ready", "ready"]
+
+
+# -- how it is written ---------------------------------------------------------------------------
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    with town(tmp_path, EVERY_KIND) as it:
+        it.pull()
+        first, second = (it.of_folder("--all") for _ in range(2))
+        first.pop("generated_at")
+        second.pop("generated_at")
+        assert json.dumps(first) == json.dumps(second)
+
+
+@pytest.mark.parametrize("form", ["text", "json", "csv", "html", "xlsx"])
+def test_a_file_is_written_whole(agreeing: Town, form: str) -> None:
+    target = agreeing.saved.parent / f"report.{form}"
+    result = agreeing.run(
+        "report", "--legacy", str(agreeing.saved), "--format", form, "-o", str(target)
+    )
+    assert result.code == 0, result.err
+    assert target.stat().st_size > 100
+    assert [path.name for path in target.parent.glob(".report*")] == []
+
+
+def test_a_file_that_cannot_be_written_is_said(agreeing: Town) -> None:
+    result = agreeing.run(
+        "report", "--legacy", str(agreeing.saved), "-o", str(agreeing.saved / "no" / "report")
+    )
+    assert result.code == 1
+    assert "report" in result.err
+
+
+# -- states --------------------------------------------------------------------------------------
+
+
+def test_the_software_s_state_files_are_compared_with_the_hub(agreeing: Town) -> None:
+    one, other, _ = agreeing.sandbox.book.hub_ids
+    given = {"a.XML": annotated(one, "R-1"), "b.XML": paid(other)}
+    for name, update in given.items():
+        path = agreeing.saved / "statin" / name
+        path.write_bytes(state_file(update))
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    shown = StateUpdate(state=State.ANNOTATED, register_number="R-1")
+    agreeing.sandbox.book.set_state(one, shown)
+    report = agreeing.of_folder(code=1)
+    assert report["evidence"]["states_seen"] == ["ANNOTATED"]
+    assert [(row["hub_id"], row["parity"]) for row in report["states"]] == [(other, "missing")]
+    assert [reason["kind"] for reason in report["reason_kinds"]] == ["state-mismatch"]
