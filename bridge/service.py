@@ -6,6 +6,7 @@ outbound when a mailbox changes, the SFTP and FTP doors, the web page.
 
 import ctypes
 import os
+import resource
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -39,6 +40,9 @@ log = structlog.get_logger()
 M_ARENA_MAX = -8
 """The parameter's number in mallopt(3)."""
 
+MOST_DESCRIPTORS = 16_384
+"""More than all clients together may use; what the system allows at least is often 1024."""
+
 STOP_PATIENCE = 3
 """Seconds that components have to end, and once more after their calls were broken off; every
 step of theirs may be the last one anyway."""
@@ -51,6 +55,7 @@ def serve(settings: Settings, *, announce: str = "ready") -> None:
     cannot start, and the hub's errors when a restored backup makes it ask the hub first.
     """
     _keep_memory_flat()
+    _allow_many_files()
     stop = threading.Event()
     with _signals(stop), lock(settings.data_dir / "locks" / "serve", wait=0):
         ledger = Ledger(settings.data_dir / "ledger.db")
@@ -69,6 +74,14 @@ def _keep_memory_flat() -> None:
     limit = getattr(ctypes.CDLL(None), "mallopt", None)
     if limit is not None:
         limit(M_ARENA_MAX, 2)
+
+
+def _allow_many_files() -> None:
+    """Take as many file descriptors as we may: clients' connections and files need them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _run(settings: Settings, ledger: Ledger, stop: threading.Event, announce: str) -> None:
@@ -179,6 +192,7 @@ def _door_mailbox(settings: Settings, account: Account) -> DoorMailbox:
         root=account.mailbox.root,
         folders={role.value: account.mailbox.profile.folder(role) for role in Folder},
         staging=settings.data_dir / "staging",
+        limits=settings.uploads,
     )
 
 

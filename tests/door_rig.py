@@ -37,6 +37,7 @@ from bridge.settings import (
     FtpSettings,
     LoginSettings,
     SftpSettings,
+    UploadSettings,
     UserSettings,
 )
 from tests.door_libraries import PASSWORD, USER
@@ -198,6 +199,7 @@ def open_doors(
     user: UserSettings | None = None,
     sftp: SftpSettings | None = None,
     ftp: FtpSettings | None = None,
+    uploads: UploadSettings | None = None,
     events: DoorEvents | None = None,
 ) -> Iterator[Rig]:
     user = user or UserSettings(
@@ -206,7 +208,11 @@ def open_doors(
     account = AccountSettings(name="town", issuer="hub_1", secret_env="NONE", user=(user,))
     access = Access([account], login or LoginSettings(max_failures=1000))
     mailbox = DoorMailbox(
-        account="town", root=folder / "mailbox", folders=FOLDERS, staging=folder / "staging"
+        account="town",
+        root=folder / "mailbox",
+        folders=FOLDERS,
+        staging=folder / "staging",
+        limits=uploads or UploadSettings(),
     )
     told = Told(folder / "archive")
     shared = {"access": access, "mailboxes": {"town": mailbox}, "events": events or told}

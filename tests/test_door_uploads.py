@@ -16,7 +16,7 @@ import paramiko
 import pytest
 
 from bridge.facade.folders import DoorMailbox
-from bridge.facade.uploads import MOST_BYTES
+from bridge.settings import UploadSettings
 from tests.door_clients import FtplibClient, ParamikoClient
 from tests.door_rig import FOLDERS, PASSWORD, USER, XML, Rig, Told, open_doors, wait_until
 
@@ -325,7 +325,7 @@ def size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-@pytest.mark.parametrize("where", [MOST_BYTES, 1 << 40, 1 << 62])
+@pytest.mark.parametrize("where", [UploadSettings().max_size, 1 << 40, 1 << 62])
 def test_sftp_an_upload_may_not_claim_to_be_endless(rig: Rig, where: int) -> None:
     with sftp(rig) as client, client.open("/statin/r.XML", "wb") as file:
         file.write(HALF)

@@ -3,7 +3,7 @@
 access, bans                              who may come in
 clients, algorithms                       with which programs, and what these can and need
 tree, folders                             what a path means and what may be done with it
-uploads                                   how a file comes in, whole or not at all
+uploads, room                             how a file comes in, whole or not at all; quotas
 events                                    what goes on, told to whoever keeps the books
 sftp, ssh, hostkeys                       the SFTP door: connections and logins
 ssh_transport, ssh_packets, sftp_stream   how its bytes flow, never waiting for a client

@@ -29,6 +29,9 @@ from bridge.settings import AccountSettings, LoginSettings, UserSettings
 MOST_SESSIONS = 200
 """Sessions at one time, of all users and both doors together."""
 
+MOST_STRANGERS = 100
+"""Connections of one address to a door that have not logged in: others must get in, too."""
+
 _REMEMBERED = 300.0
 """Seconds for which a password that was right needs no second argon2 run."""
 

@@ -6,7 +6,7 @@ else; folders hold files and no folders. A path is taken apart as text: `..` sto
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,7 +14,9 @@ import structlog
 
 from bridge.errors import BridgeError, SettingsError, StorageError
 from bridge.facade.events import DoorEvents, printable
+from bridge.facade.room import Room
 from bridge.facade.uploads import hand_over_leftovers
+from bridge.settings import UploadSettings
 
 log = structlog.get_logger()
 
@@ -53,6 +55,16 @@ class DoorMailbox:
     root: Path
     folders: Mapping[str, str]
     staging: Path
+    limits: UploadSettings = field(default_factory=UploadSettings)
+    room: Room = field(init=False, repr=False, compare=False)
+    """How much may still be uploaded, for all visits together."""
+
+    def __post_init__(self) -> None:
+        """Make the count of what is uploaded."""
+        folders = {
+            role: self.root / name for role, name in self.folders.items() if role in UPLOAD_ROLES
+        }
+        object.__setattr__(self, "room", Room(folders, self.limits))  # the one thing that changes
 
     @property
     def uploads(self) -> Path:

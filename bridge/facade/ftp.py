@@ -5,6 +5,7 @@ import logging
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -101,6 +102,7 @@ class FtpDoor:
             "authorizer": Keeper(self._access),
             "mailboxes": self._mailboxes,
             "events": self._events,
+            "strangers": Counter[str](),
             "passive_ports": self._settings.passive_range,
             "masquerade_address": _address_of(self._settings.masquerade_address),
         }

@@ -9,6 +9,7 @@ import fnmatch
 import glob
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,7 @@ from pyftpdlib.filesystems import AbstractedFS
 from pyftpdlib.handlers import FTPHandler
 
 from bridge.facade import ftp_names
-from bridge.facade.access import Access, Reason, Refused, plain_address
+from bridge.facade.access import MOST_STRANGERS, Access, Reason, Refused, plain_address
 from bridge.facade.clients import Program
 from bridge.facade.events import DoorEvents, Session, tell
 from bridge.facade.folders import DoorError, DoorMailbox
@@ -273,6 +274,9 @@ class Commands(FTPHandler):  # type: ignore[misc]
     unicode_errors = ftp_names.ERRORS
 
     visit: Visit | None = None
+    strangers: Counter[str]
+    """Connections that have not logged in, by address; one count for the whole door."""
+    _stranger: str | None = None
 
     @property
     def _current_type(self) -> str:
@@ -286,7 +290,15 @@ class Commands(FTPHandler):  # type: ignore[misc]
     # Coming and going
 
     def on_connect(self) -> None:
-        """Give the client the grace time to log in."""
+        """Give the client the grace time to log in, unless its address has many that do not."""
+        address = plain_address(self.remote_ip)
+        if self.strangers[address] >= MOST_STRANGERS:
+            log.warning("too many FTP connections that do not log in", address=address)
+            self.respond("421 Too many connections from your address that do not log in.")
+            self.close_when_done()
+            return
+        self.strangers[address] += 1
+        self._stranger = address
         self.call_later(self.access.login.grace, self._after_the_grace)
 
     def refused(self, user: str, reason: Reason) -> None:
@@ -296,6 +308,7 @@ class Commands(FTPHandler):  # type: ignore[misc]
 
     def come_in(self, session: Session) -> None:
         """Begin the visit of someone whose login was right and who is counted in."""
+        self._is_no_stranger()
         session = replace(session, program=self.program())
         self.visit = Visit(self.mailboxes[session.account], session, self.events)
         tell(self.events.logged_in, session)
@@ -318,7 +331,14 @@ class Commands(FTPHandler):  # type: ignore[misc]
     def close(self) -> None:
         """Close the connection and end the visit."""
         super().close()
+        self._is_no_stranger()
         self._leave()
+
+    def _is_no_stranger(self) -> None:
+        """Count the connection no longer among those that have not logged in."""
+        if self._stranger is not None:
+            self.strangers -= Counter({self._stranger: 1})
+            self._stranger = None
 
     def is_lost(self) -> bool:
         """Tell whether the client has gone."""
@@ -343,8 +363,9 @@ class Commands(FTPHandler):  # type: ignore[misc]
         channel = self.data_channel
         if channel is not None and channel.waiting:
             channel.settle(counts=cmd[-4:] != "ABOR")
-        if self.visit is not None:
-            self.visit.habits.command(f"SITE {arg[:5]}".strip().upper() if cmd == "SITE" else cmd)
+        verb = f"SITE {arg.partition(' ')[0].upper()}" if cmd == "SITE" else cmd
+        if self.visit is not None and verb in self.proto_cmds:
+            self.visit.habits.command(verb)
         if cmd in ("LIST", "NLST", "STAT"):
             arg = _without_options(arg)
         if cmd == "MDTM" and _TIME_AND_PATH.fullmatch(arg):  # how old clients set a time

@@ -50,6 +50,7 @@ class Incoming:
 
     def __init__(self, visit: Visit, upload: Upload, path: str) -> None:
         self.name = path
+        self.trouble = ""
         self._visit = visit
         self._upload = upload
         self._position = 0
@@ -60,8 +61,12 @@ class Incoming:
         return self._upload.over
 
     def write(self, data: bytes) -> None:
-        """Write the next bytes."""
-        self._upload.write(self._position, data)
+        """Write the next bytes; why that cannot be done is remembered for the answer."""
+        try:
+            self._upload.write(self._position, data)
+        except OSError as error:
+            self.trouble = error.strerror or "it cannot be stored"
+            raise
         self._position += len(data)
 
     def seek(self, position: int) -> None:
@@ -124,6 +129,15 @@ class DataChannel(DTPHandler):  # type: ignore[misc]
             self.close()
         else:
             super().handle_close()
+
+    def handle_error(self) -> None:
+        """End a transfer that failed; one that had no room is told so."""
+        incoming = self.file_obj
+        if isinstance(incoming, Incoming) and incoming.trouble:
+            self._resp = (f"552 {incoming.trouble}; the file was not kept.", _quiet)
+            self.close()
+        else:
+            super().handle_error()
 
     def close(self) -> None:
         """End the connection; an upload that ended properly may still have to wait."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import paramiko
 import structlog
 
-from bridge.facade.access import MOST_SESSIONS, Access, plain_address
+from bridge.facade.access import MOST_SESSIONS, MOST_STRANGERS, Access, plain_address
 from bridge.facade.algorithms import load_moduli
 from bridge.facade.events import DoorEvents
 from bridge.facade.folders import DoorMailbox
@@ -27,9 +27,6 @@ _ROUND = 0.25
 
 _MOST_CONNECTIONS = MOST_SESSIONS + 50
 """Connections at one time: the sessions, and some that are still logging in."""
-
-_MOST_STRANGERS = 100
-"""Connections of one address that have not logged in: it must not keep all others out."""
 
 
 class SftpDoor:
@@ -115,7 +112,7 @@ class SftpDoor:
             log.debug("an SFTP connection of a banned address", address=address[0])
             client.close()
             return
-        if self._strangers(plain_address(address[0])) >= _MOST_STRANGERS:
+        if self._strangers(plain_address(address[0])) >= MOST_STRANGERS:
             log.warning("too many SFTP connections that do not log in", address=address[0])
             client.close()
             return

@@ -8,6 +8,7 @@ folders names with a leading dot do not exist either: something is being placed 
 
 import contextlib
 import os
+import resource
 import stat as modes
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from bridge.facade.folders import (
     Place,
     must_be_good,
 )
+from bridge.facade.room import Claim
 from bridge.facade.uploads import Start, Upload
 
 
@@ -35,6 +37,11 @@ class Entry:
 
 
 ROOT = Place()
+
+SPARE_DESCRIPTORS = 128
+"""Of the process, that clients' files leave to ledger, hub and new connections."""
+
+_TOO_MANY = "too many files are open here: close some, or try again later"
 
 
 class Visit:
@@ -98,6 +105,9 @@ class Visit:
             name = self._find(folder, place.role, place.name).name
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             fd = os.open(name, flags, dir_fd=folder)
+        if _is_one_too_many(fd):
+            os.close(fd)
+            raise DoorError(No.FAILED, _TOO_MANY)
         if not modes.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise DoorError(No.MISSING, f"{printable(path)}: no such file")
@@ -120,6 +130,7 @@ class Visit:
             name = self._find(folder, place.role, place.name).name
             os.unlink(name, dir_fd=folder)
             os.fsync(folder)
+        self._mailbox.room.deleted(place.role)
         tell(self._events.deleted, self.session, place.role, name)
 
     def write(self, path: str, *, start: Start, create: bool, exclusive: bool = False) -> Upload:
@@ -137,17 +148,27 @@ class Visit:
                 raise DoorError(No.FAILED, f"{printable(path)}: exists already")
             if there or not create:
                 self._find(folder, place.role, place.name, exactly=True)
+            claim = self._claim(place.role)
             owned = os.dup(folder)
         upload = Upload.begin(
             self._mailbox.uploads,
             owned,
-            role=place.role,
             name=place.name,
             start=start,
             exclusive=exclusive,
+            claim=claim,
         )
+        if _is_one_too_many(upload.fd):
+            upload.discard()
+            raise DoorError(No.FAILED, _TOO_MANY)
         self._uploads.append(upload)
         return upload
+
+    def _claim(self, role: str) -> Claim:
+        try:
+            return self._mailbox.room.begin(role)
+        except OSError as error:
+            raise DoorError(No.FAILED, error.strerror or "there is no room") from error
 
     def finish(self, upload: Upload) -> None:
         """End an upload that the client closed: once this returns, the file is there and safe.
@@ -305,6 +326,15 @@ def change(
         upload.truncate(size)
     if times is not None:
         os.utime(upload.fd, times)
+
+
+def _is_one_too_many(fd: int) -> bool:
+    """Tell whether so many descriptors are open that the rest of the bridge would lack some.
+
+    The system gives each the lowest number that is free.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most != resource.RLIM_INFINITY and fd >= most - SPARE_DESCRIPTORS
 
 
 def _entries(rows: Iterator[os.DirEntry[str]], *, hidden: bool) -> Iterator[Entry]:

@@ -19,12 +19,9 @@ from enum import Enum
 from pathlib import Path
 
 from bridge.facade.events import DoorEvents, tell
+from bridge.facade.room import Claim
 
 _FILE_MODE = 0o660
-
-
-MOST_BYTES = 256 * 1024 * 1024
-"""No upload is larger: what comes in is read to its end, and must not hold up the others."""
 
 
 class Start(Enum):
@@ -49,6 +46,8 @@ class Upload:
     path: Path
     """Where the bytes are until then."""
     fd: int
+    claim: Claim
+    """The room that it may take."""
     append: bool = False
     exclusive: bool = False
     broken: bool = field(default=False, init=False)
@@ -57,26 +56,35 @@ class Upload:
 
     @classmethod
     def begin(
-        cls, staging: Path, folder: int, *, role: str, name: str, start: Start, exclusive: bool
+        cls,
+        staging: Path,
+        folder: int,
+        *,
+        name: str,
+        start: Start,
+        exclusive: bool,
+        claim: Claim,
     ) -> "Upload":
         """Open a file in staging, with the present content where `start` wants it.
 
         `folder` is the descriptor of the mailbox folder; the upload owns it from now on. With
         `exclusive`, `finish` fails when the name was taken meanwhile.
         """
-        path = staging / f"{uuid.uuid4().hex}.{role}" / name
+        path = staging / f"{uuid.uuid4().hex}.{claim.role}" / name
         try:
             path.parent.mkdir(mode=0o700, parents=True)
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
         except BaseException:
             os.close(folder)
+            claim.end()
             raise
         upload = cls(
-            role=role,
+            role=claim.role,
             name=name,
             folder=folder,
             path=path,
             fd=fd,
+            claim=claim,
             append=start is Start.APPEND,
             exclusive=exclusive,
         )
@@ -95,7 +103,7 @@ class Upload:
         try:
             if self.append:
                 offset = os.fstat(self.fd).st_size
-            _ensure_fits(offset + len(data))
+            self.claim.cover(offset + len(data))
             view = memoryview(data)
             while view:
                 written = os.pwrite(self.fd, view, offset)
@@ -107,7 +115,7 @@ class Upload:
     def truncate(self, size: int) -> None:
         """Cut the file to a size, or fill it up with zeros."""
         self._must_be_open()
-        _ensure_fits(size)
+        self.claim.cover(size)
         os.ftruncate(self.fd, size)
 
     def rename(self, name: str) -> None:
@@ -129,6 +137,7 @@ class Upload:
         else:
             os.rename(self.path, self.name, dst_dir_fd=self.folder)
         os.fsync(self.folder)
+        self.claim.end(size=size)
         self._close()
         return size
 
@@ -151,12 +160,14 @@ class Upload:
         with contextlib.suppress(FileNotFoundError):
             present = os.open(self.name, flags, dir_fd=self.folder)
             with os.fdopen(present, "rb") as source, os.fdopen(os.dup(self.fd), "wb") as target:
+                self.claim.cover(os.fstat(present).st_size)
                 shutil.copyfileobj(source, target, 1 << 20)
 
     def _close(self, *, keep: bool = False) -> None:
         if self.over:
             return
         self.over = True
+        self.claim.end()
         os.close(self.fd)
         os.close(self.folder)
         if not keep:
@@ -196,8 +207,3 @@ def _is_under_way(path: Path) -> bool:
     finally:
         os.close(fd)
     return False
-
-
-def _ensure_fits(size: int) -> None:
-    if size > MOST_BYTES:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))

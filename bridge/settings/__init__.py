@@ -29,6 +29,7 @@ from bridge.settings.sections import (
     PushSettings,
     ReconcileSettings,
     SftpSettings,
+    UploadSettings,
     WebSettings,
 )
 from bridge.settings.shipped import config_folder, read_profile
@@ -47,6 +48,7 @@ __all__ = [
     "Section",
     "Settings",
     "SftpSettings",
+    "UploadSettings",
     "UserSettings",
     "WebSettings",
     "config_folder",

@@ -17,6 +17,7 @@ from bridge.settings.sections import (
     PushSettings,
     ReconcileSettings,
     SftpSettings,
+    UploadSettings,
     WebSettings,
 )
 from bridge.settings.values import Folder, Keeping, Section, wrong
@@ -33,6 +34,7 @@ class Settings(Section):
     sftp: SftpSettings = SftpSettings()
     ftp: FtpSettings = FtpSettings()
     login: LoginSettings = LoginSettings()
+    uploads: UploadSettings = UploadSettings()
     web: WebSettings = WebSettings()
     alerts: AlertSettings = AlertSettings()
     reconcile: ReconcileSettings = ReconcileSettings()

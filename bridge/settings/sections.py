@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from bridge.settings.values import (
     Address,
     AddressOrEmpty,
+    Bytes,
+    BytesOrZero,
     OptionalPath,
     Port,
     Seconds,
@@ -127,6 +129,15 @@ class LoginSettings(Section):
     grace: Seconds = 30
     max_sessions: Annotated[int, Field(ge=1)] = 50
     max_sessions_per_address: Annotated[int, Field(ge=1)] = 200
+
+
+class UploadSettings(Section):
+    """What clients may leave in `statin`, `in` and `adjin`, at both doors together."""
+
+    max_size: Bytes = 256_000_000
+    max_files: Annotated[int, Field(ge=1)] = 100_000
+    quota: Bytes = 2_000_000_000
+    min_free: BytesOrZero = 100_000_000
 
 
 class WebSettings(Section):

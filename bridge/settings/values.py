@@ -40,6 +40,25 @@ def parse_duration(value: object) -> object:
     return float(value)
 
 
+_BYTES = {"kb": 1000, "mb": 1000**2, "gb": 1000**3, "tb": 1000**4}
+
+
+def parse_size(value: object) -> object:
+    """Turn bytes (`5000`) or a text with a unit (`"256MB"`, `"2 GB"`) into bytes.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]b)", value.strip().lower(), re.ASCII)
+        if match is not None:
+            return int(float(match[1]) * _BYTES[match[2]])
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(  # noqa: TRY004  (pydantic reports ValueError only)
+            'a size is a number of bytes or a text like "500kB", "256MB", "2GB"'
+        )
+    return value
+
+
 MOST_DAYS = 36500
 """A hundred years; whoever wants more keeps for ever."""
 
@@ -128,6 +147,8 @@ Keeping = Annotated[
 SecondsOrOff = Annotated[
     Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, BeforeValidator(parse_alert)
 ]
+Bytes = Annotated[int, BeforeValidator(parse_size), Field(ge=1)]
+BytesOrZero = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Address = Annotated[str, AfterValidator(_address)]
 AddressOrEmpty = Annotated[str, AfterValidator(_address_or_empty)]
