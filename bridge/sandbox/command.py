@@ -82,7 +82,7 @@ issuer = "{sandbox.issuer}"
 secret_file = "sandbox.secret"
 serve = "rest"
 
-# The old mailbox beside it, for a version that records it. Its password's file:
+# The old mailbox beside it, to be recorded and compared. Its password's file:
 # (umask 077; echo '{old.password}' > sandbox-old.password)
 #shadow = "legacy"
 

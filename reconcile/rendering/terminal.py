@@ -100,7 +100,7 @@ def _head(report: Report, language: Language) -> Iterator[RenderableType]:
     if report.remarks:
         yield _title(say("Worth knowing; does not block"))
         for what in report.remarks:
-            yield _reason(" -", sentences.reason(language, what), language)
+            yield _reason("-", sentences.reason(language, what), language)
     yield Text()
     yield _facts(sentences.facts(language, report))
 
@@ -113,6 +113,10 @@ def _reason(mark: str, told: sentences.Told, language: Language) -> RenderableTy
     if told.said:
         text.append("\n").append(language.say("It said: {said}", said=told.said))
     text.append("\n").append(told.advice, "dim")
+    return _item(mark, text)
+
+
+def _item(mark: str, text: Text) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -153,13 +157,13 @@ def _evidence(report: Report, language: Language) -> Iterator[RenderableType]:
     yield _title(say("What the verdict stands on"))
     yield _facts(sentences.evidence(language, report))
     for sentence in sentences.not_seen(language, report.evidence):
-        yield Text(f"  - {sentence}", "yellow")
+        yield _item("-", Text(sentence))
     lag = report.lag
     if lag is not None:
         yield Text(
             say(
-                "REST after the old mailbox: half within {median}, 95 of 100 within {p95}, "
-                "at worst {worst}",
+                "REST behind the old mailbox: median {median}, 95 of 100 at most {p95}, "
+                "worst {worst}",
                 median=language.duration(lag.median),
                 p95=language.duration(lag.p95),
                 worst=language.duration(lag.worst),
@@ -263,7 +267,7 @@ def _names(report: Report, language: Language) -> Iterator[RenderableType]:
     for row in [row for row in report.rows if row.names][:3]:
         assert row.names is not None
         for label, name in zip((say("Old mailbox"), say("Bridge")), row.names, strict=True):
-            yield Text(f"  {label}: {visible(name)}", "dim")
+            yield Padding(Text(f"{label}: {visible(name)}", "dim"), (0, 0, 0, 2))
 
 
 def _gaps(report: Report, language: Language) -> Iterator[RenderableType]:
@@ -271,11 +275,11 @@ def _gaps(report: Report, language: Language) -> Iterator[RenderableType]:
     if report.gaps:
         yield _title(say("Times without a recording"))
     for gap in report.gaps:
-        yield Text(f"  {sentences.gap(language, gap)}")
+        yield Padding(Text(sentences.gap(language, gap)), (0, 0, 0, 2))
     if report.capped_slices:
         yield _title(say("Lists that the hub cuts off"))
     for name in report.capped_slices:
-        yield Text(f"  {visible(name)}")
+        yield Padding(Text(visible(name)), (0, 0, 0, 2))
 
 
 def _more(count: int, language: Language) -> Iterator[Text]:

@@ -41,9 +41,9 @@ class Column:
 
 
 def as_xlsx(report: Report, language: Language) -> bytes:
-    """Return the workbook."""
+    """Return the workbook; its rows wait in temporary files, so that a million stay small."""
     out = io.BytesIO()
-    workbook = Workbook(out, {"in_memory": True, "remove_timezone": True})
+    workbook = Workbook(out, {"constant_memory": True, "remove_timezone": True})
     workbook.set_properties(
         {
             "title": language.say("Reconciliation report"),
