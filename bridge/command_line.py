@@ -71,7 +71,7 @@ def tell_rounds(command: str, rounds: Iterable[AccountRound]) -> int:
         if done.said:
             typer.echo(f"{done.account}: {done.said}")
         for trouble in done.troubles:
-            typer.echo(f"{command}: {done.account}: {trouble}", err=True)
+            typer.echo(f"{command}: {done.account}: {_printable(trouble)}", err=True)
         if done.error is not None:
             typer.echo(f"{command}: {done.account}: {done.error}", err=True)
             worst = max(worst, exit_code(done.error))
@@ -95,6 +95,11 @@ def run(app: typer.Typer, command: str) -> None:
     except typer.Abort:
         sys.exit(1)
     sys.exit(code)
+
+
+def _printable(text: str) -> str:
+    """Return a text without what could play tricks on a terminal: it may name foreign files."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _log_format(value: str | None) -> str | None:

@@ -10,47 +10,35 @@ A file is gone when two listings in a row do not show it, while the folder that 
 Nothing is ever written to the old mailbox: a reader has no way to.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import islice
-from pathlib import PurePosixPath
-from typing import TypeVar
+from datetime import datetime
 
 import structlog
 from sqlalchemy import Connection
 
 from bridge.account import Account
 from bridge.backoff import delay
-from bridge.errors import StorageError
 from bridge.feeds.legacy import Contents as Read
 from bridge.feeds.legacy import Entry, NotRead, OldMailboxReader, Why
-from bridge.ledger import attachments, recorded_files, recordings, spans
+from bridge.ledger import recorded_files, recordings, spans
 from bridge.ledger.deliveries import Contents
 from bridge.ledger.recorded_files import RecordedFile, Shown
 from bridge.ledger.recordings import Recording
-from bridge.model import Attachment, Digest, FeedName
+from bridge.model import Digest, FeedName
 from bridge.naming import Folder, Profile, parse_profile
-from bridge.old_file import FileKind, OldFile, receipts, what_it_is
-from bridge.past import OldAttachment, hub_id_in_name
-from bridge.recognised import Look, Recognised, Told, recognise
+from bridge.old_file import OldFile
+from bridge.past import hub_id_in_name
 from bridge.settings import read_profile
+from bridge.understanding import AT_ONCE, WORKERS, old_file, tell_gone, understand
 
 log = structlog.get_logger()
 
 FEED = FeedName.LEGACY
 
-AT_ONCE = 100
-"""Files or invoices written down in one transaction."""
-
-WORKERS = 8
-"""Files put into the archive at once: most of the time goes by waiting for the disk."""
-
 SHIPPED = "efact"
 """The profile that names are tried by besides the account's own."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +74,7 @@ class _Round:
         self.account = account
         self.reader = reader
         self.began = account.clock()
-        self.understood: dict[Digest, OldFile] = {}
+        self.fresh: dict[Digest, OldFile] = {}
         """What was read in this round, so that it is not read again from the archive."""
 
     def run(self, *, only_due: bool) -> Heard:
@@ -101,7 +89,7 @@ class _Round:
         due = self.began if only_due else None
         wanted = [it for it in entries.values() if _is_new(it, before.get(it.path), due=due)]
         new = self._read_all(wanted, before)
-        deliveries = self._understand()
+        deliveries = understand(account, self.fresh, profiles(account))
         if account.stopping.is_set():
             return Heard(files=len(entries), new=new, deliveries=deliveries)
         missing = _missing(entries, before, folders)
@@ -132,7 +120,8 @@ class _Round:
         """Read files into the archive, and write down that they were there; return how many."""
         new = 0
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="record") as pool:
-            for some in _parts(wanted, AT_ONCE):
+            for start in range(0, len(wanted), AT_ONCE):
+                some = wanted[start : start + AT_ONCE]
                 came: list[tuple[Entry, Read | NotRead]] = []
                 for entry in some:
                     if self.account.stopping.is_set():
@@ -161,6 +150,8 @@ class _Round:
         if isinstance(found, NotRead):
             if found.why is not Why.GONE:
                 self._note_trouble(connection, entry, known, found.reason)
+            if known is None:
+                self._announce(connection, entry)
             return False
         shown = replace(_shown(entry), modified_at=entry.modified or found.modified)
         if known is not None and known.digest == found.digest:
@@ -168,8 +159,9 @@ class _Round:
             return False
         if known is not None and known.digest is not None:
             self._lose(connection, known, now)
-        recorded_files.add(connection, name, shown, found.digest, at=now)
-        self.understood[found.digest] = _old_file(entry.path, shown, found.digest, found.content)
+        unread = known if known is not None and known.digest is None else None
+        recorded_files.add(connection, name, shown, found.digest, at=now, unread=unread)
+        self.fresh[found.digest] = old_file(entry.path, shown, found.digest, found.content)
         return True
 
     def _note_trouble(
@@ -189,96 +181,16 @@ class _Round:
             next_attempt_at=now + wait,
             at=now,
         )
+
+    def _announce(self, connection: Connection, entry: Entry) -> None:
+        """Write down that an invoice was there, whatever it says, and whoever was quicker."""
+        account, now = self.account, self.account.clock()
         hub_id = hub_id_in_name(account.mailbox.profile, entry.name)
-        if entry.role is Folder.OUT and hub_id and known is None:
-            seen = recordings.known(connection, account.name, FEED, [hub_id])
-            if not seen:  # it is there, whatever it says
-                told = Recording(feed=FEED, hub_id=hub_id, contents=Contents(), name=entry.name)
-                recordings.record(connection, account.name, told, at=now)
-
-    # -- understanding ---------------------------------------------------------------------------
-
-    def _understand(self) -> int:
-        """Work out what was read and not understood yet; return of how many invoices it tells."""
-        account = self.account
-        with account.ledger.read() as connection:
-            open_ones = recorded_files.unsettled(connection, account.name)
-            if not any(file.kind is None for file in open_ones):
-                return 0
-            announced = recordings.announced(connection, account.name, FEED)
-            messages = recorded_files.messages_of(connection, account.name, announced)
-        files = {file.id: self._old_file(file) for file in open_ones}
-        whole = [file for file in files.values() if file is not None]
-        whole += [it for it in (self._message(digest) for digest in messages) if it is not None]
-        look = recognise(whole, profiles(account))
-        told = sum(self._write_told(some) for some in _parts(list(look.invoices.values()), AT_ONCE))
-        for rows in _parts(open_ones, AT_ONCE):
-            self._write_kinds(rows, files, look)
-        return told
-
-    def _old_file(self, file: RecordedFile) -> OldFile | None:
-        assert file.digest is not None
-        known = self.understood.get(file.digest)
-        if known is not None and known.path == PurePosixPath(file.path):
-            return known
-        return self._from_archive(file.path, file, file.digest)
-
-    def _message(self, digest: Digest) -> OldFile | None:
-        shown = Shown(path="", name="", folder=Folder.STATOUT, size=None, modified_at=None)
-        folder = self.account.mailbox.profile.folder(Folder.STATOUT)
-        return self._from_archive(f"{folder}/{digest}", shown, digest)
-
-    def _from_archive(self, path: str, shown: Shown, digest: Digest) -> OldFile | None:
-        try:
-            content = self.account.mailbox.archive.read(digest)
-        except StorageError as error:  # `verify` says that it is missing
-            log.error("recorded file is not in the archive", path=path, reason=str(error))
-            return None
-        return _old_file(path, shown, digest, content)
-
-    def _write_told(self, some: Sequence[Told]) -> int:
-        account, now = self.account, self.account.clock()
-        kept = {it.hub_id: self._keep_receipt(it) for it in some}
-        hub_ids = [it.hub_id for it in some]
-        with account.ledger.write() as connection:
-            known = recordings.known(connection, account.name, FEED, hub_ids)
-            news = 0
-            for told in some:
-                before = known.get(told.hub_id)
-                now_known = merged(before, told, receipt=kept[told.hub_id])
-                if now_known is not None and now_known != before:
-                    recordings.record(connection, account.name, now_known, at=now)
-                    news += 1
-                for enclosed in told.attachments:
-                    _record_attachment(connection, account.name, enclosed, at=now)
-            files = [told.hub_id for told in some if told.file is not None]
-            recordings.find_again(connection, account.name, FEED, files, at=now)
-        return news
-
-    def _keep_receipt(self, told: Told) -> Digest | None:
-        """Put the receipt that a message holds into the archive."""
-        if told.message is None:
-            return None
-        mailbox = self.account.mailbox
-        found = receipts(mailbox.archive.read(told.message.digest)).get(told.hub_id)
-        return mailbox.keep_bytes(found, purpose="record") if found else None
-
-    def _write_kinds(
-        self, rows: Sequence[RecordedFile], files: Mapping[int, OldFile | None], look: Look
-    ) -> None:
-        account, now = self.account, self.account.clock()
-        with account.ledger.write() as connection:
-            for row in rows:
-                file = files[row.id]
-                what = look.files[file] if file else Recognised(FileKind.UNKNOWN)
-                if (row.kind, row.hub_id) == (what.kind, what.hub_id):
-                    continue
-                kind, hub_id = what.kind, what.hub_id
-                recorded_files.recognise(
-                    connection, account.name, row, kind=kind, hub_id=hub_id, at=now
-                )
-                if row.gone_at is not None:
-                    self._tell_gone(connection, replace(row, kind=kind, hub_id=hub_id), now)
+        if entry.role is not Folder.OUT or hub_id is None:
+            return
+        if not recordings.known(connection, account.name, FEED, [hub_id]):
+            told = Recording(feed=FEED, hub_id=hub_id, contents=Contents(), name=entry.name)
+            recordings.record(connection, account.name, told, at=now)
 
     # -- what is no longer there -----------------------------------------------------------------
 
@@ -312,61 +224,7 @@ class _Round:
             return
         recorded_files.gone(connection, file.id, at=now)
         if file.kind is not None:  # else its events come when it is understood
-            self._tell_gone(connection, file, now)
-
-    def _tell_gone(self, connection: Connection, file: RecordedFile, now: datetime) -> None:
-        account, hub_id = self.account.name, file.hub_id
-        recorded_files.record_gone(connection, account, file, at=now)
-        if file.kind is not FileKind.INVOICE or hub_id is None:
-            return
-        if not recorded_files.shows(connection, account, hub_id):
-            recordings.lose(connection, account, FEED, hub_id, at=now)
-
-
-def merged(known: Recording | None, told: Told, *, receipt: Digest | None) -> Recording | None:
-    """Return what is known of a delivery together with what files tell; the first file stays.
-
-    Only one that cannot be read, it may not have been whole, gives way to one that can.
-    None where the files tell of its attachments only.
-    """
-    if told.file is None and told.statement is None:
-        return known
-    before = known or Recording(feed=FEED, hub_id=told.hub_id, contents=Contents())
-    contents, name, office = before.contents, before.name, before.accounting_office
-    is_better = contents.unreadable is not None and told.facts is not None
-    if told.file is not None and (contents.digest is None or is_better):
-        contents, name = _with_file(contents, told), told.file.name
-        office = office or told.accounting_office
-    if told.statement is not None:
-        said = told.statement
-        contents = replace(
-            contents,
-            number=contents.number or said.number,
-            issue_date=contents.issue_date or said.issue_date,
-            supplier_nif=contents.supplier_nif or said.supplier_nif,
-            registration_number=contents.registration_number or said.registration_number,
-            registered_at=contents.registered_at or said.registered_at,
-            receipt_digest=contents.receipt_digest or receipt,
-        )
-    return replace(before, contents=contents, name=name, accounting_office=office, heard=True)
-
-
-def _with_file(contents: Contents, told: Told) -> Contents:
-    assert told.file is not None
-    facts = told.facts
-    if facts is None:
-        return replace(contents, digest=told.file.digest, unreadable=told.unreadable)
-    return replace(
-        contents,
-        digest=told.file.digest,
-        unreadable=None,
-        file_number=facts.number,
-        file_series=facts.series,
-        issue_date=facts.issue_date or contents.issue_date,
-        amount=None if facts.total is None else str(facts.total),
-        supplier_nif=facts.seller_nif or contents.supplier_nif,
-        receiver_nif=facts.buyer_nif,
-    )
+            tell_gone(connection, self.account, file, at=now)
 
 
 def profiles(account: Account) -> dict[str, Profile]:
@@ -375,25 +233,6 @@ def profiles(account: Account) -> dict[str, Profile]:
     if SHIPPED not in found:
         found[SHIPPED] = parse_profile(read_profile(SHIPPED))
     return found
-
-
-def _record_attachment(
-    connection: Connection, account: str, enclosed: OldAttachment, *, at: datetime
-) -> None:
-    file, attachment_id = enclosed.file, f"{enclosed.position:03d}"
-    row = attachments.remember(
-        connection,
-        account,
-        FEED,
-        enclosed.hub_id,
-        Attachment(attachment_id=attachment_id, name=file.name),
-        position=enclosed.position,
-        at=at,
-    )
-    if row.digest is None:
-        recordings.record_attachment(
-            connection, account, FEED, row, digest=file.digest, name=file.name, at=at
-        )
 
 
 def _is_new(entry: Entry, known: RecordedFile | None, *, due: datetime | None) -> bool:
@@ -429,19 +268,3 @@ def _shown(entry: Entry) -> Shown:
         size=entry.size,
         modified_at=entry.modified,
     )
-
-
-def _old_file(path: str, shown: Shown, digest: Digest, content: bytes) -> OldFile:
-    return OldFile(
-        path=PurePosixPath(path),
-        name=shown.name,
-        modified=shown.modified_at or datetime.fromtimestamp(0, UTC),
-        digest=digest,
-        content=what_it_is(content),
-    )
-
-
-def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    waiting = iter(items)
-    while some := list(islice(waiting, size)):
-        yield some

@@ -39,8 +39,10 @@ log = structlog.get_logger()
 
 REST = FeedName.REST
 
-PURPOSE = "record"
-"""The turn that one process at a time has, and the staging folder."""
+PURPOSES = {FeedName.LEGACY: "record", FeedName.REST: "record-rest"}
+"""The turn at a feed that one process at a time has, and the staging folder that is its own."""
+
+PURPOSE = PURPOSES[REST]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +75,9 @@ class FeedRecorder:
         Raises what ends a round: the feed is away or does not let us in, this machine cannot.
         """
         account = self.account
-        with _noted(account, feed), account.mailbox.turn(PURPOSE):
+        with _noted(account, feed), account.mailbox.turn(PURPOSES[feed]):
             account.mailbox.archive.prepare()
-            account.mailbox.clear_staged(PURPOSE)
+            account.mailbox.clear_staged(PURPOSES[feed])
             if feed is REST:
                 return self._listen_to_hub(only_due=only_due)
             return self._listen_to_old_mailbox(only_due=only_due)

@@ -65,6 +65,7 @@ def remove_outdated(account: Account) -> int:
         turn("inbound", wait=PATIENCE),
         turn("outbound", wait=PATIENCE),
         turn("record", wait=PATIENCE),
+        turn("record-rest", wait=PATIENCE),
     ):
         files = _next(account, before=now - timedelta(seconds=keep))
         with account.ledger.write() as connection:

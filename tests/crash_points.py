@@ -91,8 +91,8 @@ POINTS: dict[str, str] = {
     "commit in bridge.sending._send_in_order": "`sending`: the hub is asked",
     # Listening
     "commit in bridge.listening._Round._read_all": "what was read is in the archive: read again",
-    "commit in bridge.listening._Round._write_told": "files without a kind are understood again",
-    "commit in bridge.listening._Round._write_kinds": "understood again, with the same result",
+    "commit in bridge.understanding._write_told": "files without a kind are understood again",
+    "commit in bridge.understanding._write_kinds": "understood again, with the same result",
     "commit in bridge.listening._Round._note_missing": "it is still missing at the next look",
     "commit in bridge.listening._Round.run": "the span ends earlier, until the next look",
     "commit in bridge.recording.FeedRecorder._note_listing": "the hub lists it again",

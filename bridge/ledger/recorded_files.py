@@ -11,7 +11,18 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from bridge.chain import Value
 from bridge.ledger import events
@@ -67,6 +78,14 @@ class Told:
 
 
 _TOLD = TypeAdapter(Told)
+
+# Built once: a statement made anew for each file costs more than running it.
+_ADD = insert(recorded_file)
+_RECOGNISED = (
+    update(recorded_file)
+    .where(recorded_file.c.id == bindparam("row"))
+    .values(kind=bindparam("kind"), hub_id=bindparam("hub_id"))
+)
 
 
 def as_detail(told: Told) -> dict[str, Value]:
@@ -139,16 +158,19 @@ def counted(connection: Connection, account: str) -> int:
 
 
 def add(
-    connection: Connection, account: str, shown: Shown, digest: Digest, *, at: datetime
+    connection: Connection,
+    account: str,
+    shown: Shown,
+    digest: Digest,
+    *,
+    at: datetime,
+    unread: RecordedFile | None = None,
 ) -> None:
     """A file was read, and its bytes are in the archive; it takes the place of an unread one."""
-    unread_one = recorded_file.c.digest.is_(None) & (recorded_file.c.path == shown.path)
-    connection.execute(delete(recorded_file).where(_mine(account), unread_one))
-    connection.execute(
-        insert(recorded_file).values(
-            account=account, digest=digest, first_seen_at=at, **_columns(shown)
-        )
-    )
+    if unread is not None:
+        forget(connection, unread)
+    row = {"account": account, "digest": digest, "first_seen_at": at}
+    connection.execute(_ADD, row | _columns(shown))
 
 
 def touched(connection: Connection, file: RecordedFile, shown: Shown) -> None:
@@ -167,7 +189,7 @@ def recognise(
 ) -> None:
     """It is known now what a file is, or that nobody can tell; its event says so."""
     assert file.digest is not None
-    _set(connection, [file.id], kind=kind, hub_id=hub_id)
+    connection.execute(_RECOGNISED, {"row": file.id, "kind": kind, "hub_id": hub_id})
     told = Told(
         path=file.path,
         name=file.name,

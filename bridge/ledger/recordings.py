@@ -12,7 +12,18 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 
 from bridge.ledger import attachments, events, spans
@@ -34,6 +45,32 @@ _AT_ONCE = 500
 """Deliveries of which attachments and other files are looked up together."""
 
 _CONTENTS = tuple(field.name for field in fields(Contents))
+
+
+# Built once: a statement made anew for each step costs more than running it.
+_SEE = insert(delivery).on_conflict_do_nothing()
+_AT = bindparam("at", type_=delivery.c.seen_at.type)
+_ANNOUNCED = (
+    update(delivery)
+    .where(
+        delivery.c.account == bindparam("of_account"),
+        delivery.c.feed == bindparam("of_feed"),
+        delivery.c.hub_id == bindparam("of_hub_id"),
+    )
+    .values({name: bindparam(name) for name in (*_CONTENTS, "name")})
+    .values(
+        accounting_office=func.coalesce(bindparam("office"), delivery.c.accounting_office),
+        recorded_at=func.coalesce(delivery.c.recorded_at, _AT),
+        attempts=0,
+        next_attempt_at=None,
+        trouble=None,
+        state=state_of(delivery),
+    )
+)
+_WHOLE = _ANNOUNCED.values(
+    fetched_at=func.coalesce(delivery.c.fetched_at, _AT),
+    state=state_of(delivery, reached=["fetched_at"]),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,27 +114,16 @@ def record(connection: Connection, account: str, told: Recording, *, at: datetim
 def write(connection: Connection, account: str, told: Recording, *, at: datetime) -> None:
     """Write down what is known of a delivery."""
     row = {"account": account, "feed": told.feed, "hub_id": told.hub_id}
-    first = {"state": DeliveryState.SEEN, "seen_at": at}
-    connection.execute(insert(delivery).on_conflict_do_nothing(), row | first)
-    whole = told.contents.digest is not None
-    values: dict[str, Any] = asdict(told.contents)
-    if told.accounting_office is not None:
-        values["accounting_office"] = told.accounting_office
-    if whole:
-        values["fetched_at"] = func.coalesce(delivery.c.fetched_at, at)
-    connection.execute(
-        update(delivery)
-        .where(_this(account, told.feed), delivery.c.hub_id == told.hub_id)
-        .values(
-            name=told.name,
-            recorded_at=func.coalesce(delivery.c.recorded_at, at),
-            attempts=0,
-            next_attempt_at=None,
-            trouble=None,
-            state=state_of(delivery, reached=["fetched_at"] if whole else []),
-            **values,
-        )
-    )
+    connection.execute(_SEE, row | {"state": DeliveryState.SEEN, "seen_at": at})
+    values = asdict(told.contents) | {
+        "of_account": account,
+        "of_feed": told.feed,
+        "of_hub_id": told.hub_id,
+        "at": at,
+        "name": told.name,
+        "office": told.accounting_office,
+    }
+    connection.execute(_WHOLE if told.contents.digest else _ANNOUNCED, values)
 
 
 def record_attachment(
@@ -284,7 +310,7 @@ def _recorded(
         attachments=tuple(enclosed.get(row.hub_id, ())),
         # What was learned of an old mailbox was seen by nobody there.
         first_seen_at=row.seen_at if row.feed == FeedName.REST else row.recorded_at,
-        last_seen_at=row.last_seen_at or shown_at,
+        last_seen_at=row.last_seen_at or row.acknowledged_at or shown_at,
         gone_at=row.gone_at,
     )
 
