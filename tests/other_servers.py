@@ -36,6 +36,7 @@ for folder in {folders}; do
   mkdir -p "/srv/efact/ajuntament/$folder"
   mount --bind "$mailbox/$folder" "/srv/efact/ajuntament/$folder"
 done
+ln -s statin /srv/efact/ajuntament/STATIN
 for file in passwd group shadow; do mount --bind "$own/$file" "/etc/$file"; done
 cp -r /etc/pam.d/. "$own/pam.d"
 mount --bind "$own/pam.d" /etc/pam.d
@@ -59,15 +60,17 @@ def open_folders(mailbox: Path) -> None:
 
 
 @contextmanager
-def openssh(folder: Path, mailbox: Path) -> Iterator[int]:
-    """Run OpenSSH's server over a mailbox; give its port."""
+def openssh(folder: Path, mailbox: Path, *, legacy: bool = False) -> Iterator[int]:
+    """Run OpenSSH's server over a mailbox, maybe with old algorithms; give its port."""
     program, port = require_program("sshd", also="/usr/sbin"), free_port()
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     load_host_keys(host_keys())
     config = folder / "sshd_config"
     config.write_text(
-        f"ListenAddress 127.0.0.1:{port}\nHostKey {host_keys()}/ssh_host_ed25519_key\n"
+        f"ListenAddress 127.0.0.1:{port}\n"
+        f"HostKey {host_keys()}/ssh_host_ed25519_key\nHostKey {host_keys()}/ssh_host_rsa_key\n"
         "UsePAM no\nPidFile none\nLogLevel ERROR\nSubsystem sftp internal-sftp\n"
+        + (recipe("OpenSSH", 1) if legacy else "")
         + recipe("OpenSSH")
     )
     log = folder / "sshd.log"

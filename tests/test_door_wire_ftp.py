@@ -38,7 +38,7 @@ def vsftpd(folder: Path) -> Iterator[ftplib.FTP]:
     """Log in to vsftpd over folders like those of a mailbox."""
     program = require_program("vsftpd", also="/usr/sbin")
     if os.geteuid() != 0:
-        pytest.skip("vsftpd wants to be started by root")
+        pytest.skip("only root can start this server")
     root, port = folder / "root", free_port()
     for name in ("out", "statin"):
         (root / name).mkdir(parents=True)

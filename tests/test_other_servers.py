@@ -14,6 +14,7 @@ from tests.door_clients import Client, ClientError, make_client
 from tests.door_rig import FOLDERS, wait_until
 from tests.gateway import Gateway, install
 from tests.other_servers import GROUP, open_folders, openssh, vsftpd
+from tests.test_door_offers import OFFERS, OldClient
 from tests.test_round import answers, hub_id_of, state_file
 
 BRIDGE = ["setpriv", f"--regid={GROUP}", "--clear-groups", "sh", "-c", 'umask 027; exec "$@"', "sh"]
@@ -68,7 +69,7 @@ def test_a_client_does_its_whole_round(scene: Scene) -> None:
     wait_until(lambda: State.ANNOTATED in book.states(hub_id_of(second)), "it is sent")
 
     update = state_file(hub_id_of(third), status="ANNOTATED", rcf_register_number="R-8")
-    client.put_and_rename("/statin/next.XML.part", "/statin/next.XML", update)
+    client.put_and_rename("/STATIN/next.XML.part", "/STATIN/next.XML", update)
     wait_until(lambda: State.ANNOTATED in book.states(hub_id_of(third)), "it is sent")
     assert client.names("/statin") == []
 
@@ -84,7 +85,7 @@ def test_half_a_file_is_answered_and_not_taken(scene: Scene) -> None:
 
 def test_the_client_is_locked_in_and_the_group_can_read_what_it_drops(scene: Scene) -> None:
     client = scene.client
-    assert [name.rstrip("/") for name in client.names("/")] == sorted(FOLDERS)
+    assert [name.rstrip("/@") for name in client.names("/")] == sorted([*FOLDERS, "STATIN"])
     with pytest.raises(ClientError):
         client.fetch("/../../etc/passwd")
     with pytest.raises(ClientError):
@@ -93,3 +94,20 @@ def test_the_client_is_locked_in_and_the_group_can_read_what_it_drops(scene: Sce
     found = (scene.gateway.mailbox / "in" / "invoice").stat()
     assert (found.st_uid, found.st_gid) == (GROUP, GROUP)
     assert found.st_mode & stat.S_IRGRP
+
+
+def test_openssh_takes_a_client_of_2008_that_the_doors_do_not(tmp_path: Path) -> None:
+    mailbox = tmp_path / "mailbox"
+    for folder in FOLDERS:
+        (mailbox / folder).mkdir(parents=True)
+    open_folders(mailbox)
+    (tmp_path / "server").mkdir()
+    for legacy in (False, True):
+        with openssh(tmp_path / "server", mailbox, legacy=legacy) as port:
+            client = OldClient("sftp", port, tmp_path)
+            client.offer = OFFERS["of 2008"][:4]
+            if legacy:
+                assert client.names("/out") == []
+            else:
+                with pytest.raises(ClientError):
+                    client.names("/out")
