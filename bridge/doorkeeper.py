@@ -20,6 +20,7 @@ from bridge.ledger.visitors import Client, VisitRow
 from bridge.naming import Folder
 from bridge.recorder import Note, Recorder
 from bridge.settings import AccountSettings
+from bridge.taking import Uploader
 from bridge.worker import CutOff, Worker
 
 
@@ -107,7 +108,10 @@ class Doorkeeper(LogEvents):
         super().upload_cut_off(
             account=account, folder=folder, name=name, partial=partial, session=session
         )
-        self._workers[account].note_cut_off(CutOff(Folder(folder), printable(name), partial))
+        who = None
+        if session is not None:
+            who = Uploader(user=session.user, address=session.address, protocol=session.protocol)
+        self._workers[account].note_cut_off(CutOff(Folder(folder), printable(name), partial, who))
 
     def _record(
         self,

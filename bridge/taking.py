@@ -360,17 +360,30 @@ def retry(account: Account, refused: Iterable[Update]) -> None:
                     _try_again(connection, account, file.id, found, update)
 
 
-def note_cut_off(account: Account, folder: Folder, name: str, partial: Path) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploader:
+    """Who uploaded something, from where and through which door."""
+
+    user: str
+    address: str
+    protocol: str
+
+
+def note_cut_off(
+    account: Account, folder: Folder, name: str, partial: Path, *, who: Uploader | None = None
+) -> None:
     """Keep the bytes of an upload that was cut off; it is neither taken nor answered.
 
     After an error, or a crash, it is still at `partial` and can be noted again.
     """
     with account.mailbox.turn("outbound"):
-        _note_cut_off(account, folder, name, partial)
+        _note_cut_off(account, folder, name, partial, who)
         account.mailbox.forget_partial(partial)
 
 
-def _note_cut_off(account: Account, folder: Folder, name: str, partial: Path) -> None:
+def _note_cut_off(
+    account: Account, folder: Folder, name: str, partial: Path, who: Uploader | None
+) -> None:
     digest, size = account.mailbox.keep_partial(partial)
     now = account.clock()
     with account.ledger.write() as connection:
@@ -390,10 +403,11 @@ def _note_cut_off(account: Account, folder: Folder, name: str, partial: Path) ->
             account.name,
             "upload cut off",
             at=now,
-            actor="rcf",
+            actor=who.user if who else "rcf",
             folder=folder,
             file=file_id,
             name=name,
             digest=digest,
             size=size,
+            also={"address": who.address, "protocol": who.protocol} if who else None,
         )

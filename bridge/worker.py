@@ -36,7 +36,7 @@ from bridge.naming import Folder
 from bridge.recording import FeedRecorder
 from bridge.retention import Retention
 from bridge.rounds import hub_round, pull_round, push_round
-from bridge.taking import expects_files, note_cut_off
+from bridge.taking import Uploader, expects_files, note_cut_off
 from bridge.watcher import watch
 
 log = structlog.get_logger()
@@ -64,6 +64,7 @@ class CutOff:
     folder: Folder
     name: str
     partial: Path
+    who: Uploader | None = None
 
 
 class Worker:
@@ -200,7 +201,9 @@ class Worker:
         for _ in range(self._cut_off.qsize()):
             upload = self._cut_off.get()
             try:
-                note_cut_off(self.account, upload.folder, upload.name, upload.partial)
+                note_cut_off(
+                    self.account, upload.folder, upload.name, upload.partial, who=upload.who
+                )
             except LocalError as error:
                 log.error("broken upload not kept yet", name=upload.name, reason=str(error))
                 if upload.partial.exists():

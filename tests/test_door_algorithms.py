@@ -51,7 +51,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 
 def offer(rig: Rig, **changes: str) -> MutableMapping[str, Any]:
-    """Offer algorithms as a client, in vain; return the door's log line."""
+    """Offer algorithms as a client, in vain; return the door's log line, and what it `sent`."""
     lists = {str(kind): name for kind, name in MODERN.items()} | changes
     exchange, key, cipher, mac = lists.values()
     message = paramiko.Message()
@@ -61,13 +61,15 @@ def offer(rig: Rig, **changes: str) -> MutableMapping[str, Any]:
     body = message.asbytes()
     padding = bytes(16 - (len(body) + 5) % 8)
     packet = struct.pack(">IB", len(body) + len(padding) + 1, len(padding)) + body + padding
+    sent = b""
     where = ("127.0.0.1", rig.port("sftp"))
     with capture_logs() as lines, socket.create_connection(where, timeout=30) as client:
         client.sendall(b"SSH-2.0-Old_1.0\r\n" + packet)
-        while client.recv(65536):
-            pass
+        while chunk := client.recv(65536):
+            sent += chunk
         wait_until(lambda: any(line["log_level"] == "warning" for line in lines), "it was logged")
-    return next(line for line in lines if line["log_level"] == "warning")
+    line = next(line for line in lines if line["log_level"] == "warning")
+    return {**line, "sent": sent}
 
 
 def test_a_client_that_only_lacks_old_ciphers_is_told_the_setting(rig: Rig) -> None:
@@ -88,6 +90,16 @@ def test_a_client_that_nothing_can_help_is_told_other_roads(rig: Rig) -> None:
     line = offer(rig, key_exchange="diffie-hellman-group1-sha1", ciphers="3des-cbc")
     assert line["helps"].startswith("no setting lets it in: use a newer client")
     assert "FTP door" in line["helps"]
+
+
+def test_a_client_that_is_refused_still_gets_what_the_door_offers(rig: Rig) -> None:
+    for _ in range(20):
+        assert b"aes256-ctr" in offer(rig, ciphers="aes128-cbc")["sent"]
+
+
+def test_a_log_line_is_no_longer_than_it_needs_to_be(rig: Rig) -> None:
+    line = offer(rig, ciphers=",".join(f"{number}-{'x' * 500}" for number in range(50)))
+    assert max(map(len, line["ciphers"])) == 100
 
 
 def offered_by(rig: Rig) -> bytes:

@@ -264,6 +264,21 @@ def test_who_is_connected_is_not_silent_however_long_ago_it_came(office: Office)
     assert in_json(office)["connected"][0]["address"] == "10.0.0.7"
 
 
+def test_the_programs_that_come_are_listed_for_a_month(office: Office) -> None:
+    office.pull()
+    program = {"name": "SSH-2.0-JSCH", "agreed": {"cipher": "aes128-ctr", "login": "password"}}
+    who = visitors.client_of("town", "rcf", "sftp", program)
+    with office.account.ledger.write() as connection:
+        for _ in range(2):
+            visitors.came(connection, who, program, at=office.clock())
+    office.clock.pass_by(days=2)
+    said = "rcf over SFTP: SSH-2.0-JSCH, aes128-ctr; 2 visits, last 2 d ago"
+    assert said in in_words(office)
+    office.clock.pass_by(days=30)
+    assert "SSH-2.0-JSCH" not in in_words(office)
+    assert in_json(office)["clients"][0]["program"]["name"] == "SSH-2.0-JSCH"
+
+
 def test_silence_is_no_alarm_where_it_is_switched_off(tmp_path: Path, ledger: Ledger) -> None:
     quiet = settings(tmp_path, alerts={"client_silent_after": "off"})
     with ledger.write() as connection:

@@ -9,11 +9,19 @@ import pytest
 from sqlalchemy import select
 
 from bridge.errors import HubAwayError, StorageError
-from bridge.ledger import histories, schema, state_files, updates
+from bridge.ledger import events, histories, schema, state_files, updates
 from bridge.ledger.state_files import Kind
 from bridge.model import Digest, State, UpdateStatus
 from bridge.naming import Folder
-from bridge.taking import MOST_UPDATES, LeftLying, left_lying, note_cut_off, retry, take_in
+from bridge.taking import (
+    MOST_UPDATES,
+    LeftLying,
+    Uploader,
+    left_lying,
+    note_cut_off,
+    retry,
+    take_in,
+)
 from tests.accounts import Office, Offices, annotated, failing, said, state_file
 
 
@@ -381,6 +389,18 @@ def test_a_cut_off_upload_is_neither_taken_nor_answered_but_kept(office: Office)
     with office.account.ledger.read() as connection:
         (digest,) = connection.scalars(select(schema.state_file.c.digest))
     assert office.account.mailbox.archive.read(Digest(digest)) == b"<Delivery"
+
+
+def test_a_cut_off_upload_tells_whose_it_was(office: Office) -> None:
+    office.pull()
+    partial = office.account.mailbox.staged("uploads")
+    partial.write_bytes(b"<Delivery")
+    who = Uploader(user="rcf2", address="10.0.0.7", protocol="ftp")
+    note_cut_off(office.account, Folder.IN, "a.XML", partial, who=who)
+    with office.account.ledger.read() as connection:
+        *_, (link, _) = events.chain(connection, "town")
+    assert (link.kind, link.actor) == ("upload cut off", "rcf2")
+    assert (link.detail["address"], link.detail["protocol"]) == ("10.0.0.7", "ftp")
 
 
 def test_a_cut_off_upload_that_could_not_be_kept_waits_where_it_is(office: Office) -> None:

@@ -35,7 +35,7 @@ class Program:
         """Return it as tables and events keep it, cut to a size that no client can blow up."""
         return {
             "name": short(self.name),
-            "offered": {kind: _short_list(names) for kind, names in self.offered.items()},
+            "offered": {kind: short_list(names) for kind, names in self.offered.items()},
             "agreed": {kind: short(name) for kind, name in self.agreed.items()},
         }
 
@@ -46,7 +46,8 @@ def short(name: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()[:_LONGEST]
 
 
-def _short_list(names: Iterable[str]) -> list[str]:
+def short_list(names: Iterable[str]) -> list[str]:
+    """Return names from outside, cut to a length and a number."""
     return [short(name) for name in list(names)[:_MOST_NAMES]]
 
 

@@ -71,6 +71,8 @@ class Packets(Packetizer):
 
     def close(self) -> None:
         """Close the socket; a thread that waits for it wakes up."""
+        with contextlib.suppress(EOFError):
+            self._flush()  # a client that is refused learns from our offer what it lacks
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         super().close()

@@ -157,6 +157,10 @@ class Status:
         since = self.at if account.here else account.last_came or account.awaited_since
         return None if since is None else self.age(since)
 
+    def clients_lately(self, account: AccountStatus) -> tuple[ClientRow, ...]:
+        """Return the programs that came of late, who came last first."""
+        return tuple(row for row in account.clients if row.last_at >= self.at - RECENT)
+
     def refused_lately(self, account: AccountStatus) -> tuple[Refused, ...]:
         """Return the refusals of late that no accepted update has mended since."""
         oldest = self.at - RECENT

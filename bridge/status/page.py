@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bridge.blame import Blame
 from bridge.ledger.drift import DriftRow
@@ -18,7 +18,7 @@ from bridge.ledger.summary import (
     Waiting,
     WithoutReceipt,
 )
-from bridge.ledger.visitors import VisitRow
+from bridge.ledger.visitors import ClientRow, VisitRow
 from bridge.model import DeliveryState, UpdateStatus
 from bridge.status import blaming
 from bridge.status.facts import AccountStatus, Status
@@ -199,6 +199,7 @@ def _listings(status: Status, account: AccountStatus) -> Iterator[Listing]:
     yield _listing("Not recognised in statin", account.unrecognised_files, safe)
     yield _listing("Uploads cut off in the last day", account.cut_off, say.cut_off)
     yield _listing("Connected now", account.here, say.visit)
+    yield _listing("Programs that come", status.clients_lately(account), say.client)
     yield _listing("Placed without a receipt", account.without_receipt, say.without_receipt)
     yield _listing("The hub's answers differ from its contract", account.drift, say.drift)
     yield _listing("The hub's list is cut off for", account.row.capped_slices, safe)
@@ -281,6 +282,10 @@ class _Sayer:
         door = row.protocol.upper()
         return f"{row.user} from {row.address} over {door} for {self._age(row.since)}{program}"
 
+    def client(self, row: ClientRow) -> str:
+        times = f"{counted(row.visits, 'visit')}, last {self._age(row.last_at)} ago"
+        return f"{row.user} over {row.protocol.upper()}: {safe(_program(row.program))}; {times}"
+
     def drift(self, row: DriftRow) -> str:
         times = f"in {counted(row.times, 'answer')} to {row.call}"
         ages = f"first {self._age(row.first_at)} ago, last {self._age(row.last_at)} ago"
@@ -302,6 +307,19 @@ class _Sayer:
             return ""
         wait = (at - self._status.at).total_seconds()
         return f"; next try in {span(wait)}" if wait > 0 else "; next try now"
+
+
+def _program(program: Mapping[str, Any]) -> str:
+    """Return a program in a line: what it calls itself, and what was agreed on."""
+    agreed = [
+        f"TLS: {value}" if kind == "tls" else str(value)
+        for kind, value in program.get("agreed", {}).items()
+        if value and kind in _AGREED
+    ]
+    return ", ".join([*([program["name"]] if program.get("name") else []), *agreed])
+
+
+_AGREED = ("tls", "key_exchange", "host_key", "cipher", "mac")
 
 
 def _change(state: str | None, hub_id: str | None) -> str:
