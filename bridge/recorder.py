@@ -31,8 +31,8 @@ MOMENT = 0.2
 AT_ONCE = 2_000
 """Notes written in one transaction at most: the flows wait for it."""
 
-MOST_WAITING = 200_000
-"""Notes that wait while the ledger cannot be written; then the newest are only counted."""
+MOST_WAITING = 50_000
+"""Notes that wait while the ledger cannot be written, some 50 MB; then the newest are counted."""
 
 LOOK = 60
 """Seconds between two looks whether a sum is due while nothing comes."""

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.errors import SettingsError
-from bridge.settings import Settings, line_of, load_settings
+from bridge.settings import AccountSettings, Settings, line_of, load_settings
 from tests.door_rig import PASSWORD_HASH, user_key
 
 ACCOUNT = """
@@ -401,3 +401,14 @@ def test_a_secret_comes_from_a_file_or_a_variable(
     monkeypatch.setenv("TOWN_SECRET", "other")
     own = load(file, ACCOUNT.replace('secret_file = "town.secret"', 'secret_env = "TOWN_SECRET"'))
     assert own.account[0].read_secret() == SecretStr("other")
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_a_secret_that_others_can_read_is_refused(file: Path, mode: int) -> None:
+    secret = file.parent / "town.secret"
+    secret.write_text("s3cret")
+    secret.chmod(mode)
+    own = AccountSettings(name="a", issuer="i", secret_file=secret)
+    with pytest.raises(SettingsError, match="others can read this secret: run `chmod 600") as error:
+        own.read_secret()
+    assert "s3cret" not in str(error.value)

@@ -1,4 +1,4 @@
-"""FTP with explicit TLS (RFC 4217): TLS 1.2 or newer. Needs pyOpenSSL, the extra `ftps`.
+"""FTP with explicit TLS (RFC 4217), of no older a version than `min_tls`. Needs pyOpenSSL (`ftps`).
 
 An upload whose data connection ends without TLS's farewell is judged like one without TLS, for
 there are clients that never say it; one whose data connection is reset was cut off.
