@@ -7,12 +7,14 @@ line end breaks the signature.
 
 import fnmatch
 import glob
+import os
 import posixpath
 import re
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import structlog
 from pyftpdlib.exceptions import AuthenticationFailed, FilesystemError
@@ -32,6 +34,7 @@ from bridge.facade.ftp_transfer import (
     PassivePortsUsedUpError,
     has_hung_up,
 )
+from bridge.facade.listings import Entry, ftp_facts, ftp_list
 from bridge.facade.tree import Visit
 from bridge.facade.uploads import Start
 
@@ -56,6 +59,20 @@ def _refusing(method: Callable[..., Any]) -> Callable[..., Any]:
             raise FilesystemError(str(error)) from error
 
     return call
+
+
+class Listed(str):
+    """A name in a listing that knows the rest of its row: pyftpdlib hands on names only."""
+
+    __slots__ = ("entry",)
+
+    entry: Entry
+
+    def __new__(cls, entry: Entry) -> Self:
+        """Make a name of a row."""
+        name = super().__new__(cls, entry.name)
+        name.entry = entry
+        return name
 
 
 class MailboxFiles(AbstractedFS):  # type: ignore[misc]
@@ -104,12 +121,11 @@ class MailboxFiles(AbstractedFS):  # type: ignore[misc]
         """Return the names in a folder, or those that a pattern in place of a name fits."""
         folder, pattern = posixpath.split(path)
         if glob.has_magic(pattern) and not self._visit.is_folder(path):
-            names = [entry.name for entry in self._visit.list(folder)]
-            return fnmatch.filter(names, pattern)
-        return [entry.name for entry in self._visit.list(path)]
+            return fnmatch.filter(map(Listed, self._visit.list(folder)), pattern)
+        return list(map(Listed, self._visit.list(path)))
 
     @_refusing
-    def lstat(self, path: str) -> object:
+    def lstat(self, path: str) -> os.stat_result:
         """Return size, times and kind."""
         return self._visit.stat(path)
 
@@ -177,9 +193,12 @@ class MailboxFiles(AbstractedFS):  # type: ignore[misc]
 
     get_group_by_gid = get_user_by_uid
 
-    def format_list(self, basedir: str, listing: list[str], ignore_err: bool = True) -> object:
+    def format_list(
+        self, basedir: str, listing: list[str], ignore_err: bool = True
+    ) -> Iterator[bytes]:
         """Return the lines of LIST; a pattern lists the files of its folder."""
-        return super().format_list(self._base(basedir), listing, ignore_err)
+        rows = self._rows(basedir, listing, ignore_err=ignore_err)
+        return self._encoded(ftp_list(rows, owner=self.get_user_by_uid(0), now=time.time()))
 
     def format_mlsx(
         self,
@@ -188,12 +207,32 @@ class MailboxFiles(AbstractedFS):  # type: ignore[misc]
         perms: str,
         facts: list[str],
         ignore_err: bool = True,
-    ) -> object:
+    ) -> Iterator[bytes]:
         """Return the lines of MLSD; a pattern lists the files of its folder."""
-        return super().format_mlsx(self._base(basedir), listing, perms, facts, ignore_err)
+        lines = ftp_facts(
+            self._rows(basedir, listing, ignore_err=ignore_err),
+            facts=facts,
+            file_perm="".join(letter for letter in perms if letter not in "celmp"),
+            folder_perm="".join(letter for letter in perms if letter not in "arw") + "cp",
+        )
+        return self._encoded(lines)
 
-    def _base(self, basedir: str) -> str:
-        return basedir if self._visit.is_folder(basedir) else posixpath.dirname(basedir)
+    def _encoded(self, pieces: Iterator[str]) -> Iterator[bytes]:
+        channel = self.cmd_channel
+        return (piece.encode(channel.encoding, channel.unicode_errors) for piece in pieces)
+
+    def _rows(self, basedir: str, names: list[str], *, ignore_err: bool) -> Iterator[Entry]:
+        """Return the rows of names: those of a listing know theirs already."""
+        base = basedir if self._visit.is_folder(basedir) else posixpath.dirname(basedir)
+        for name in names:
+            if isinstance(name, Listed):
+                yield name.entry
+                continue
+            try:
+                yield Entry(name, self.lstat(posixpath.join(base, name)))
+            except (OSError, FilesystemError):
+                if not ignore_err:
+                    raise
 
 
 class Keeper:

@@ -5,11 +5,12 @@ UTF-8; bytes that are none survive as surrogates, both ways.
 """
 
 import os
-import stat
 import struct
 import time
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+
+from bridge.facade.listings import ls_date, mode_text, seconds
 
 LONGEST_PACKET = 256 * 1024
 """Bytes of a request; OpenSSH's limit."""
@@ -177,8 +178,8 @@ def attrs(found: os.stat_result) -> bytes:
         found.st_uid,
         found.st_gid,
         found.st_mode,
-        _seconds(found.st_atime),
-        _seconds(found.st_mtime),
+        seconds(found.st_atime),
+        seconds(found.st_mtime),
     )
 
 
@@ -194,18 +195,9 @@ def names(number: int, rows: list[bytes]) -> bytes:
     return packet(Reply.NAME, struct.pack(">II", number, len(rows)) + b"".join(rows))
 
 
-def _seconds(moment: float) -> int:
-    return min(max(int(moment), 0), 0xFFFFFFFF)
-
-
-_HALF_A_YEAR = 15_552_000
-
-
 def _long_name(name: str, found: os.stat_result) -> str:
-    moment = time.localtime(_seconds(found.st_mtime))
-    recent = abs(time.time() - found.st_mtime) < _HALF_A_YEAR
-    date = time.strftime("%b %d %H:%M" if recent else "%b %d  %Y", moment)
+    date = ls_date(found.st_mtime, now=time.time(), local=True)
     return (
-        f"{stat.filemode(found.st_mode)} {found.st_nlink:4d} {found.st_uid:<8d} "
+        f"{mode_text(found.st_mode)} {found.st_nlink:4d} {found.st_uid:<8d} "
         f"{found.st_gid:<8d} {found.st_size:8d} {date} {name}"
     )

@@ -24,17 +24,9 @@ from bridge.facade.folders import (
     Place,
     must_be_good,
 )
+from bridge.facade.listings import Entry
 from bridge.facade.room import Claim
 from bridge.facade.uploads import Start, Upload
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A row of a listing."""
-
-    name: str
-    stat: os.stat_result
-
 
 ROOT = Place()
 
@@ -339,12 +331,15 @@ def _is_one_too_many(fd: int) -> bool:
 
 def _entries(rows: Iterator[os.DirEntry[str]], *, hidden: bool) -> Iterator[Entry]:
     for row in rows:
-        if row.name.startswith(".") and not hidden:
+        name = row.name
+        if name[0] == "." and not hidden:
             continue
-        with contextlib.suppress(FileNotFoundError):  # deleted since
+        try:
             found = row.stat(follow_symlinks=False)
-            if modes.S_ISREG(found.st_mode):
-                yield Entry(row.name, found)
+        except FileNotFoundError:  # deleted since
+            continue
+        if modes.S_ISREG(found.st_mode):
+            yield Entry(name, found)
 
 
 def _move(folder: int, name: str, to: str, *, replace: bool) -> None:
