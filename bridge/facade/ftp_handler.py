@@ -399,6 +399,8 @@ class Commands(FTPHandler):  # type: ignore[misc]
 
     def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
         """Settle an upload that waits: the next command shows that the client is there."""
+        if self._closed:  # what came behind the command at which the connection broke
+            return
         channel = self.data_channel
         if channel is not None and channel.waiting:
             channel.settle(counts=cmd[-4:] != "ABOR")
