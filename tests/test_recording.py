@@ -272,3 +272,12 @@ def test_an_old_mailbox_that_refuses_us_does_not_stop_the_serving_feed(
     shadow = gateway.status()["accounts"][0]["shadow_feed"]
     assert shadow["last_listing"] is None
     assert shadow["trouble"]
+
+
+def test_record_only_asks_a_hub_that_is_the_shadow(both: Sandbox, tmp_path: Path) -> None:
+    feeds = legacy_of(both, tmp_path).replace('"legacy"', '"rest"', 1)
+    gateway = install(tmp_path, both, account=f'serve = "legacy"\n{feeds}')
+    done = reconcile(gateway, "record")
+    assert (done.code, done.err) == (0, "")
+    assert "ajuntament: rest: 3 pending invoices listed, 3 deliveries recorded" in done.out
+    assert {request.method for request in both.book.journal} == {"GET"}
