@@ -47,9 +47,6 @@ log = structlog.get_logger()
 
 FEED = FeedName.LEGACY
 
-WORKERS = 8
-"""Invoices placed at once: most of the time goes by waiting for the disk."""
-
 BROKEN_RESTS = timedelta(minutes=10)
 """So long a file in `out` that is no whole XML must lie unchanged: it may still be written."""
 
@@ -182,7 +179,11 @@ def _place_all(
         log.warning("not placed", path=group[0].path, reason=str(error))
 
     problems = work(
-        list(groups.values()), one, workers=WORKERS, failed=failed, stopping=account.stopping
+        list(groups.values()),
+        one,
+        workers=account.settings.hub.max_connections,  # what this machine is to do at once
+        failed=failed,
+        stopping=account.stopping,
     )
     return len(placed), [(group[0].hub_id or HubId(""), str(error)) for group, error in problems]
 

@@ -30,7 +30,7 @@ WRITES = (b"PATCH ", b"DELETE ", b"POST ", b"PUT ")
 CHANGES = ("CREATE", "ALTER", "DROP", "INSERT", "UPDATE", "DELETE", "REPLACE")
 """How a statement begins that changes something in the ledger."""
 
-FILES = ("bridge.durable",)
+FILES = ("bridge.durable", "bridge.feeds.legacy.folder")
 LEDGER = ("bridge.ledger.database", "bridge.ledger.groups")
 HUB = ("bridge.hub",)
 """Modules that only do what others ask: a step has the name of the one who asked."""

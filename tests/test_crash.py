@@ -19,9 +19,13 @@ import pytest
 import bridge
 from bridge.durable import lock
 from bridge.sandbox.server import Sandbox
+from tests.crash_old_mailbox import OLD_MAILBOX
 from tests.crash_points import POINTS, UNREACHED
-from tests.crash_scenarios import SCENARIOS, Scenario, Town, forget
+from tests.crash_scenarios import SCENARIOS as OTHERS
+from tests.crash_scenarios import Scenario, Town, forget
 from tests.crashing import Crasher, Kill
+
+SCENARIOS = OTHERS | OLD_MAILBOX
 
 PATIENCE = 300
 """Seconds that a test process waits for another one to do the scenarios; far more than needed."""

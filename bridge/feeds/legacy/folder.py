@@ -83,6 +83,7 @@ class WritableFolderLine(FolderLine):
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            sync_folder(self._path(path).parent)
 
     def rename(self, old: bytes, new: bytes) -> None:
         """Give a file another path, in one step."""
