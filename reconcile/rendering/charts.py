@@ -14,6 +14,9 @@ Each = TypeVar("Each")
 
 WIDTH, HEIGHT = 720, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 18, 26
+_LEAST = 0.015
+"""Of the height: a report with nothing to say for itself must be seen to be there."""
+
 _LABELS = 8
 """Labels on the axis of days, at most."""
 
@@ -110,7 +113,7 @@ def trend(history: Sequence[Summary], language: Language) -> Chart:
         _column(
             _LEFT + step * (place + 0.5) - width / 2,
             width,
-            summary.blockers / top,
+            max(summary.blockers / top, _LEAST),
             "ready" if summary.verdict is Verdict.READY else "blocking",
             f"{language.moment(summary.generated_at)}: {language.number(summary.blockers)}",
         )

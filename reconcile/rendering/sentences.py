@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from reconcile.language import Language, Message
 from reconcile.model import FINDINGS, Difference, Evidence, Gap, Outcome, Reason, Report, Row
 from reconcile.rendering.inert import visible
-from reconcile.rendering.words import FEEDS, FIELDS, NOTES, OUTCOMES, PLACES, REASONS, VERDICTS
+from reconcile.rendering.reasons import PLACES, REASONS
+from reconcile.rendering.words import FEEDS, FIELDS, NOTES, OUTCOMES, VERDICTS
 
 _SIDES = {feed.value: says for feed, says in FEEDS.items()}
 _NUMBERED = re.compile(r"([a-z_]+)( \d+.*)")
