@@ -76,6 +76,8 @@ class FeedRecorder:
         """
         account = self.account
         with _noted(account, feed), account.mailbox.turn(PURPOSES[feed]):
+            if account.feeds().serve is feed:  # since a moment ago: its own round records it
+                return Round(feed=feed)
             account.mailbox.archive.prepare()
             account.mailbox.clear_staged(PURPOSES[feed])
             if feed is REST:

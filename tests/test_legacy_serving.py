@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import OldMailboxAwayError
-from bridge.ledger import summary, updates
+from bridge.ledger import updates
 from bridge.mailbox import Mailbox
 from bridge.model import DeliveryState, FeedName, UpdateStatus
 from bridge.naming import Folder
 from bridge.rounds import pull_round, push_round
 from bridge.sandbox.old_mailbox import OldMailbox
 from bridge.sandbox.server import Sandbox
+from bridge.status import look
+from bridge.status.findings import findings
 from tests.accounts import Office, Offices, annotated, failing, said, state_file
 from tests.test_serving_feed import REST, faults, move, row_of
 
@@ -347,8 +349,9 @@ def test_an_old_mailbox_that_is_suddenly_empty_is_no_collection(
     deliver(old, town)
     pull(town)
     assert before.items() <= ours(town).items()
-    with town.account.ledger.read() as connection:
-        assert summary.of_account(connection, "town").unlisted == 4
+    account = town.account
+    status = look(account.settings, account.ledger, now=town.clock())
+    assert any("has gone from it: 4 files" in found.what for found in findings(status))
 
 
 # -- state files -------------------------------------------------------------------------------
@@ -490,3 +493,6 @@ def test_a_hub_that_is_away_does_not_disturb_the_old_mailbox(town: Office, old: 
 def test_an_old_mailbox_that_is_away_is_noted(town: Office, old: OldMailbox) -> None:
     old.stop()
     assert isinstance(failing(lambda: pull(town)), OldMailboxAwayError)
+    account = town.account
+    status = look(account.settings, account.ledger, now=town.clock())
+    assert any("The old mailbox could not be listed" in it.what for it in findings(status))

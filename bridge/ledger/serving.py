@@ -62,8 +62,8 @@ def change_serving(
 ) -> None:
     """Let another feed serve an account from now on, and say so in an event.
 
-    For whoever has the account's turns `inbound`, `outbound`, `hub` and `record`: a round that
-    looked the feeds up before would go on with the old ones.
+    For whoever has the account's turns `inbound`, `outbound`, `hub`, `record` and `record-rest`:
+    a round that looked the feeds up before would go on with the old ones.
     """
     feeds = Feeds(serve=serve, shadow=shadow)
     note_serving(connection, name, feeds, at=at)

@@ -15,9 +15,10 @@ from sqlalchemy import Connection
 from bridge.account import longest_gap
 from bridge.blame import Caller
 from bridge.errors import StorageError
-from bridge.ledger import Ledger, drift, events, summary, visitors
+from bridge.ledger import Ledger, drift, events, spans, summary, visitors
 from bridge.ledger.drift import DriftRow
 from bridge.ledger.serving import NONE, Feeds, of_settings, serving
+from bridge.ledger.spans import FeedRow
 from bridge.ledger.summary import (
     AccountRow,
     ComponentRow,
@@ -31,7 +32,7 @@ from bridge.ledger.summary import (
 )
 from bridge.ledger.visitors import ClientRow, VisitRow
 from bridge.mailbox import Mailbox
-from bridge.model import DeliveryState, UpdateStatus
+from bridge.model import DeliveryState, FeedName, UpdateStatus
 from bridge.naming import Folder, parse_profile
 from bridge.settings import AccountSettings, Settings, read_profile
 from bridge.status.shadow import ShadowStatus, look_at
@@ -85,6 +86,8 @@ class AccountStatus:
     awaited_since: datetime | None
     """When the account began to work here."""
     shadow_feed: ShadowStatus | None
+    old_mailbox: FeedRow | None
+    """How the old mailbox was listed last, where it serves."""
 
     @property
     def serve(self) -> str:
@@ -225,6 +228,11 @@ def _account(
         last_came=visitors.last_came(connection, name),
         awaited_since=events.first_at(connection, name),
         shadow_feed=_shadow(connection, settings, name, feeds, now),
+        old_mailbox=(
+            spans.of_feed(connection, name, FeedName.LEGACY)
+            if feeds.serve is FeedName.LEGACY
+            else None
+        ),
     )
 
 

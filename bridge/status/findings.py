@@ -124,13 +124,13 @@ def _mailbox(_: Status, account: AccountStatus) -> Finding | None:
 
 
 def _not_asked(status: Status, account: AccountStatus) -> Finding | None:
-    row = account.row
-    if row.trouble is not None or row.hub_reachable is False:
+    row, feed = account.row, "old mailbox" if account.old_mailbox else "hub"
+    if row.trouble is not None or row.hub_reachable is False or account.feeds.serve is None:
         return None  # said already
     if row.last_poll is None:
-        what = "The hub has never been asked for invoices"
+        what = f"The {feed} has never been asked for invoices"
     elif (age := status.age(row.last_poll)) > max(POLL_PATIENCE, 3 * status.poll_interval):
-        what = f"The hub was last asked for invoices {span(age)} ago"
+        what = f"The {feed} was last asked for invoices {span(age)} ago"
     else:
         return None
     advice = "Look whether the bridge runs (systemctl status efact-bridge), or start it with"
@@ -153,11 +153,45 @@ def _emptied(_: Status, account: AccountStatus) -> Finding | None:
     if not account.row.unlisted:
         return None
     number = counted(account.row.unlisted, "invoice")
+    if account.old_mailbox is not None:
+        files = counted(account.row.unlisted, "file")
+        return Finding(
+            account=account.name,
+            what=f"All that was in the old mailbox has gone from it: {files} that nobody collected "
+            "here",
+            advice="Nothing was done about it. Look whether it is still the right mailbox. If "
+            "somebody has collected them there, delete them in the mailbox here",
+        )
     return Finding(
         account=account.name,
         what=f"The hub lists nothing, though it must still have {number} pending",
         advice="Nothing was done about it; what waits at the hub may be missing here. Look "
         "whether issuer and base_url are still the right ones, and tell the AOC",
+    )
+
+
+def _old_mailbox(status: Status, account: AccountStatus) -> Finding | None:
+    row = account.old_mailbox
+    if row is None or row.trouble is None or account.row.trouble is not None:
+        return None
+    since = "" if row.trouble_since is None else f" for {span(status.age(row.trouble_since))}"
+    return Finding(
+        account=account.name,
+        what=f"The old mailbox could not be listed{since}: {safe(row.trouble)}",
+        advice="Nothing is lost; it is tried again by itself, and state files wait here until "
+        "then. To test it, run",
+        command=("check",),
+    )
+
+
+def _nobody_serves(_: Status, account: AccountStatus) -> Finding | None:
+    if account.feeds.serve is not None:
+        return None
+    return Finding(
+        account=account.name,
+        what="No feed serves since the last move: the mailbox is not filled, and what is dropped "
+        "into statin stays there",
+        advice="This is as the move left it. The next cutover makes a feed serve again",
     )
 
 
@@ -293,6 +327,8 @@ MACHINE_RULES: tuple[Callable[[Status], Finding | None], ...] = (
 ACCOUNT_RULES: tuple[Callable[[Status, AccountStatus], Finding | None], ...] = (
     _standing_still,
     _mailbox,
+    _nobody_serves,
+    _old_mailbox,
     _not_asked,
     _emptied,
     _capped,

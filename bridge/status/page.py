@@ -130,7 +130,8 @@ def _facts(status: Status, account: AccountStatus) -> Iterator[Fact]:
         told = f"{writes} after an unclear answer: the hub had taken them and was not told twice"
         yield Fact(label="Found applied", value=told)
     asked = "never" if poll is None else f"{span(status.age(poll))} ago"
-    yield Fact(label="Hub last asked", value=asked)
+    feed = "Old mailbox read" if account.old_mailbox else "Hub last asked"
+    yield Fact(label=feed, value=asked)
     yield Fact(label="Software last came", value=_last_came(status, account))
     yield Fact(label="Mailbox filled by", value=account.serve)
     if account.shadow_feed is not None:
