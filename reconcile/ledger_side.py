@@ -5,10 +5,13 @@ of `delivery` and need no look at the rows; what they let through is read whole 
 everything else.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import islice
+from math import inf
 
 from sqlalchemy import Connection, text
 
@@ -24,22 +27,26 @@ from reconcile.pairs import Pair
 AT_ONCE = 5000
 """Hub ids that a statement is given."""
 
-_MINE = "{0}.account = :account AND {0}.feed = '{1}'"
+_INDEX = "INDEXED BY delivery_by_invoice"
 _SEEN = "coalesce({0}.recorded_at, {0}.seen_at)"
-_LEGACY = _MINE.format("a", "legacy") + " AND a.recorded_at IS NOT NULL"
-_REST = _MINE.format("b", "rest")
-_WITHIN = "{seen} >= :since AND {seen} < :until"
-_IN_A, _IN_B = (_WITHIN.format(seen=_SEEN.format(side)) for side in "ab")
-_PARTNER = f"ON {_REST} AND b.hub_id = a.hub_id"
-
-_UNLIKE = f"""
-SELECT a.hub_id FROM delivery a LEFT JOIN delivery b {_PARTNER}
-WHERE {_LEGACY} AND {_IN_A} AND (b.hub_id IS NULL OR a.digest IS NOT b.digest OR a.digest IS NULL
-  OR (:registration AND a.registration_number <> b.registration_number))
+_LEGACY = "a.account = :account AND a.feed = 'legacy' AND a.recorded_at IS NOT NULL"
+_REST = "b.account = :account AND b.feed = 'rest'"
+_PARTNER = f"{_REST} AND b.hub_id = a.hub_id"
+_UNLIKE = """
+(b.hub_id IS NULL OR a.digest IS NOT b.digest OR a.digest IS NULL
+OR (:registration AND a.registration_number <> b.registration_number))
 """
-_ONLY_REST = f"""
-SELECT b.hub_id FROM delivery b LEFT JOIN delivery a ON {_LEGACY} AND a.hub_id = b.hub_id
-WHERE {_REST} AND {_IN_B} AND a.hub_id IS NULL
+# For every invoice of the old mailbox: when both feeds showed it, and its hub id if they differ.
+_WALK = f"""
+SELECT julianday({_SEEN.format("a")}), julianday({_SEEN.format("b")}),
+CASE WHEN {_UNLIKE} THEN a.hub_id END
+FROM delivery a {_INDEX} LEFT JOIN delivery b {_INDEX} ON {_PARTNER}
+WHERE {_LEGACY} AND {_SEEN.format("a")} >= :since AND {_SEEN.format("a")} < :until
+"""
+_ONE_SIDED = f"""
+SELECT hub_id FROM delivery {_INDEX}
+WHERE account = :account AND (feed = 'rest' OR recorded_at IS NOT NULL)
+GROUP BY hub_id HAVING count(*) <> 2
 """
 _UNREADABLE = "SELECT hub_id FROM delivery WHERE account = :account AND unreadable IS NOT NULL"
 _GIVEN_TWICE = """
@@ -48,9 +55,16 @@ AND hub_id IS NOT NULL GROUP BY hub_id HAVING min(digest) <> max(digest)
 """
 _TWINS = """
 SELECT group_concat(hub_id, char(10)) FROM delivery
-WHERE account = :account AND feed = :feed AND issue_date IS NOT NULL
+WHERE account = :account AND feed = 'rest' AND issue_date IS NOT NULL
 AND supplier_nif IS NOT NULL AND file_number IS NOT NULL
 GROUP BY issue_date, supplier_nif, file_number, file_series HAVING count(*) > 1
+"""
+# Twins of what is not the same on both sides: in the old mailbox they may be twins, too.
+_TWINS_OF = """
+SELECT b.hub_id FROM delivery a JOIN delivery b ON b.account = a.account AND b.feed = a.feed
+AND b.issue_date = a.issue_date AND b.supplier_nif = a.supplier_nif
+AND b.file_number = a.file_number AND b.file_series IS a.file_series
+WHERE a.account = :account AND a.feed = 'legacy' AND a.hub_id IN ({0})
 """
 _ATTACHED = """
 SELECT hub_id FROM attachment WHERE account = :account
@@ -60,17 +74,16 @@ AND NOT EXISTS (SELECT 1 FROM attachment b WHERE b.account = a.account AND b.fee
   AND b.hub_id = a.hub_id AND b.digest = a.digest)
 """
 _DETAILS = f"""
-SELECT a.hub_id FROM delivery a JOIN delivery b {_PARTNER}
+SELECT a.hub_id FROM delivery a JOIN delivery b ON {_PARTNER}
 WHERE {_LEGACY} AND ((:receipt AND a.receipt_digest <> b.receipt_digest)
   OR (:registered_at AND a.registered_at <> b.registered_at))
 """
-_COUNT = "SELECT count(*) FROM delivery {0} WHERE {1}"
-_TIMES = f"""
-SELECT julianday({_SEEN.format("a")}), julianday({_SEEN.format("b")})
-FROM delivery a JOIN delivery b {_PARTNER} WHERE {_LEGACY} AND {_IN_A}
-"""
+_EVERY = "SELECT DISTINCT hub_id FROM delivery WHERE account = :account"
 _OF_FEED = "WHERE account = :account AND feed = :feed"
-_FIRST_AND_LAST = f"SELECT min({FIRST_SEEN}), max({FIRST_SEEN}) FROM delivery {_OF_FEED}"
+_FIRST_AND_LAST = f"""
+SELECT (SELECT min({FIRST_SEEN}) FROM delivery {_OF_FEED}),
+(SELECT max({FIRST_SEEN}) FROM delivery {_OF_FEED})
+"""
 _SEEN_BETWEEN = f"""
 SELECT count(*) FROM delivery {_OF_FEED} AND {FIRST_SEEN} >= :first AND {FIRST_SEEN} < :last
 """
@@ -78,8 +91,10 @@ _RECEIVERS = f"SELECT DISTINCT receiver_nif FROM delivery {_OF_FEED} AND receive
 _ATTACHMENTS = f"SELECT count(*) FROM attachment {_OF_FEED}"
 _RECEIPTS = f"SELECT count(*) FROM delivery {_OF_FEED} AND receipt_digest IS NOT NULL"
 _NAMES = f"""
-SELECT count(*) FROM (SELECT a.name AS legacy, b.name AS rest FROM delivery a
-JOIN delivery b {_PARTNER} WHERE {_LEGACY} ORDER BY a.id DESC LIMIT 10000) WHERE legacy <> rest
+SELECT count(*) FROM (SELECT hub_id, name FROM delivery NOT INDEXED
+  WHERE account = :account AND feed = 'legacy' AND recorded_at IS NOT NULL
+  ORDER BY id DESC LIMIT 10000) a
+JOIN delivery b ON {_PARTNER} WHERE a.name <> b.name
 """
 _STATE_FILES_SEEN = """
 SELECT name, digest, first_seen_at AS at FROM recorded_file
@@ -90,6 +105,31 @@ SELECT name, digest, taken_at AS at FROM state_file
 WHERE account = :account AND kind = 'taken' ORDER BY id
 """
 _FOR_EVER = ("0001-01-01", "9999-12-31")
+
+
+@dataclass(slots=True, kw_only=True)
+class Walk:
+    """What a walk along all invoices of the old mailbox brings to light."""
+
+    suspects: set[HubId] = field(default_factory=set)
+    count: int = 0
+    lags: "array[float]" = field(default_factory=lambda: array("d"))
+    """In days, of what both feeds gave."""
+    first: float = inf
+    last: float = -inf
+    """When the first and the last invoice was there on both sides, as Julian days."""
+
+    def go(self, rows: Iterable[tuple[float, float | None, str | None]]) -> None:
+        """Go along."""
+        for legacy, rest, suspect in rows:
+            self.count += 1
+            if suspect is not None:
+                self.suspects.add(HubId(suspect))
+            if rest is not None:
+                self.lags.append(rest - legacy)
+                both = legacy if legacy > rest else rest
+                self.first = min(self.first, both)
+                self.last = max(self.last, both)
 
 
 class LedgerSides:
@@ -110,14 +150,22 @@ class LedgerSides:
             "registered_at": Detail.REGISTRATION_DATE in counting,
         }
         self._counting = counting
+        self.walked = Walk()
 
     def suspects(self) -> set[HubId]:
-        """Return the invoices that are not evidently the same on both sides."""
-        statements = [_UNLIKE, _ONLY_REST, _UNREADABLE, _GIVEN_TWICE, *self._by_details()]
-        with ThreadPoolExecutor(2, thread_name_prefix="compare") as pool:
-            twins = [pool.submit(self._ids, _TWINS, feed=feed) for feed in FeedName]
-            found = list(pool.map(self._ids, statements))
-            return set().union(*found, *(each.result() for each in twins))
+        """Return the invoices that are not evidently the same on both sides.
+
+        Those of REST alone are among them whatever the period.
+        """
+        statements = [_TWINS, _GIVEN_TWICE, _ONE_SIDED, _UNREADABLE, *self._by_details()]
+        with ThreadPoolExecutor(1, thread_name_prefix="compare") as pool:
+            others = pool.map(self._ids, statements)
+            with self._ledger.read() as connection:
+                # A million tuples: with nothing in between.
+                rows = connection.connection.cursor().execute(_WALK, self._values)
+                self.walked.go(rows)
+            found = self.walked.suspects.union(*others)
+        return found | self._twins_of(found)
 
     def pairs(self, hub_ids: Iterable[HubId]) -> Iterator[Pair]:
         """Yield invoices with what each feed gave of them, by hub id."""
@@ -130,9 +178,8 @@ class LedgerSides:
                         yield Pair(hub_id=hub_id, legacy=legacy.get(hub_id), rest=rest.get(hub_id))
 
     def every_hub_id(self) -> set[HubId]:
-        """Return all invoices of either side, within the period."""
-        alike = f"SELECT a.hub_id FROM delivery a WHERE {_LEGACY} AND {_IN_A}"
-        return self._ids(alike) | self._ids(_ONLY_REST)
+        """Return all invoices of either side, whatever the period."""
+        return self._ids(_EVERY)
 
     def state_files(self, *, taken: bool) -> list[tuple[str, str, datetime]]:
         """Return names, digests and times of the state files that the old mailbox was given.
@@ -153,19 +200,6 @@ class LedgerSides:
         with self._ledger.read() as connection:
             found = recordings.sides(connection, self._account, FeedName.REST)
             return {recorded.hub_id: recorded for recorded in found}
-
-    def count(self, feed: FeedName) -> int:
-        """Return how many invoices of a feed there are within the period."""
-        side, mine, within = _COUNTED[feed]
-        return self._number(_COUNT.format(side, f"{mine} AND {within}"))
-
-    def times(self) -> Iterator[tuple[float, float]]:
-        """Yield when both feeds showed an invoice, in Julian days, for all that both gave."""
-        with self._ledger.read() as connection:
-            rows = connection.connection.cursor().execute(  # a million tuples: nothing in between
-                _TIMES, self._values
-            )
-            yield from rows
 
     def first_and_last(self, feed: FeedName) -> tuple[datetime, datetime] | None:
         """Return when the first and the last invoice of a feed were seen."""
@@ -206,6 +240,19 @@ class LedgerSides:
             found.append(_DETAILS)
         return found
 
+    def _twins_of(self, hub_ids: Iterable[HubId]) -> set[HubId]:
+        """Return what the old mailbox gave under other hub ids, too, of these invoices."""
+        found: set[HubId] = set()
+        waiting = iter(hub_ids)
+        with self._ledger.read() as connection:
+            while some := list(islice(waiting, AT_ONCE)):
+                values = {"account": self._account}
+                values |= {f"id{number}": hub_id for number, hub_id in enumerate(some)}
+                marks = ", ".join(f":id{number}" for number in range(len(some)))
+                rows = connection.execute(text(_TWINS_OF.format(marks)), values)
+                found.update(map(HubId, rows.scalars()))
+        return found
+
     def _ids(self, statement: str, **values: str) -> set[HubId]:
         with self._ledger.read() as connection:
             found = connection.execute(text(statement), {**self._values, **values}).scalars()
@@ -223,10 +270,6 @@ class LedgerSides:
 
 
 _BOTH = (FeedName.LEGACY, FeedName.REST)
-_COUNTED = {
-    FeedName.LEGACY: ("a", _LEGACY, _IN_A),
-    FeedName.REST: ("b", _REST, _IN_B),
-}
 
 
 def _after(day: date) -> datetime:

@@ -5,7 +5,7 @@ what `serve` has not fetched yet is no finding. With `--legacy` the old files ar
 recorded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -15,7 +15,7 @@ from bridge.feeds.rest import RestFeed
 from bridge.ledger import deliveries, spans
 from bridge.listening import profiles
 from bridge.model import Digest, FeedName, HubId, InvoiceFacts
-from bridge.recorded import in_order
+from bridge.recorded import Recorded, in_order
 from bridge.recording import FeedRecorder
 from bridge.translate import ReadUpdate
 from reconcile.asked import LEDGER, Asked
@@ -110,12 +110,13 @@ def look(
     now: datetime,
 ) -> Look:
     """Look at both feeds; raises SettingsError for a source that cannot be used."""
-    old = _old_side(account, asked, shelf, reach)
     if asked.legacy is None and not asked.only_recorded:
         _record_shadow(account, reach)
     joined = LedgerSides(account.ledger, account.name, asked.period, counting)
+    rest = {} if asked.legacy is None else joined.rest()
+    old = _old_side(account, asked, shelf, reach, rest)
     if old is not None:
-        sides: Sides = FromOldFiles(old, joined.rest(), asked.period, now)
+        sides: Sides = FromOldFiles(old, rest, asked.period, now)
     else:
         sides = FromLedger(joined, account.ledger, account.name, asked.period, now)
     found = Look(
@@ -133,7 +134,13 @@ def look(
     return _with_hub(found)
 
 
-def _old_side(account: Account, asked: Asked, shelf: Shelf, reach: Reach) -> OldSide | None:
+def _old_side(
+    account: Account,
+    asked: Asked,
+    shelf: Shelf,
+    reach: Reach,
+    rest: Mapping[HubId, Recorded],
+) -> OldSide | None:
     """Read the old files that were asked for; those of a server that is away are none."""
     if asked.legacy is None:
         return None
@@ -144,7 +151,7 @@ def _old_side(account: Account, asked: Asked, shelf: Shelf, reach: Reach) -> Old
 
     folder = folder_of(asked.legacy)
     if folder is not None:
-        return read_folder_side(folder, names, shelf, find)
+        return read_folder_side(folder, names, shelf, find, rest=rest.values())
     with reach.asking(FeedName.LEGACY):
         where = mailbox_of(asked.legacy, account.own)
         with open_reader(where, account.mailbox.profile) as reader:

@@ -1,7 +1,8 @@
 """When an invoice came: for the grace time, the days of a report and the lag between the feeds."""
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from math import ceil, inf
 
@@ -42,23 +43,31 @@ def lag_of(pair: Pair) -> float | None:
     return None if legacy is None or rest is None else (rest - legacy).total_seconds()
 
 
-def lag(seconds: Iterable[float]) -> Lag | None:
-    """Return the lag between the feeds; None where it is known of no invoice."""
-    ordered = sorted(seconds)
+def lag(lags: Iterable[float], *, unit: float = 1) -> Lag | None:
+    """Return the lag between the feeds, of so many seconds times `unit`; None where there is none.
+
+    All values that it tells occur.
+    """
+    ordered = sorted(lags)
     if not ordered:
         return None
-    counted = Counter(next(bound for bound in BOUNDS if value <= bound) for value in ordered)
+    up_to = [bisect_right(ordered, bound / unit) for bound in BOUNDS]
+    counts = [after - before for before, after in zip([0, *up_to], up_to, strict=False)]
     return Lag(
         count=len(ordered),
-        median=_quantile(ordered, 0.5),
-        p95=_quantile(ordered, 0.95),
-        worst=max(ordered, key=abs),
-        histogram=tuple((bound, counted[bound]) for bound in BOUNDS),
+        median=_seconds(_quantile(ordered, 0.5), unit),
+        p95=_seconds(_quantile(ordered, 0.95), unit),
+        worst=_seconds(max(ordered[0], ordered[-1], key=abs), unit),
+        histogram=tuple(zip(BOUNDS, counts, strict=True)),
     )
 
 
-def _quantile(ordered: list[float], share: float) -> float:
-    """Return the nearest-rank quantile: a value that occurs."""
+def _seconds(lag: float, unit: float) -> float:
+    return round(lag * unit, 3)
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """Return the nearest-rank quantile."""
     return ordered[max(0, ceil(share * len(ordered)) - 1)]
 
 

@@ -23,7 +23,7 @@ from bridge.old_folder import Unread
 from bridge.past import hub_id_in_name
 from bridge.recognised import NO_FACTURAE, Look, Told, recognise
 from bridge.recorded import Recorded, RecordedAttachment
-from reconcile.parallel import read_in_parallel
+from reconcile.parallel import read_old_folder
 from reconcile.shelf import Shelf
 
 log = structlog.get_logger()
@@ -49,12 +49,21 @@ class OldSide:
 
 
 def read_folder_side(
-    folder: Path, profiles: Mapping[str, Profile], shelf: Shelf, find_id: FindId
+    folder: Path,
+    profiles: Mapping[str, Profile],
+    shelf: Shelf,
+    find_id: FindId,
+    *,
+    rest: Iterable[Recorded],
 ) -> OldSide:
-    """Read a folder of old files of any depth; raises SettingsError if there is none."""
+    """Read a folder of old files of any depth; raises SettingsError if there is none.
+
+    `rest` is what the other side recorded: the same bytes need not be parsed again.
+    """
     if not folder.is_dir():
         raise SettingsError(f"{folder}: there is no such folder")
-    found = list(read_in_parallel(folder))
+    known = {it.digest: it for it in rest if it.digest and not it.unreadable}
+    found = list(read_old_folder(folder, known))
     files = [it for it in found if isinstance(it, OldFile)]
     shelf.know(folder, {file.digest: file for file in files})
     unread = [

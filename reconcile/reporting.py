@@ -31,6 +31,8 @@ from reconcile.shelf import Shelf
 from reconcile.verdict import MISMATCHES, Found, Wanted, blocks, judge
 from reconcile.watermark import gaps, verified_through
 
+SECONDS_A_DAY = 86400
+
 _PERHAPS_IN_LEGACY = frozenset({Outcome.ONLY_REST, Outcome.IN_FLIGHT})
 
 
@@ -212,7 +214,7 @@ class _Making:
             name_differences=tally.name_differences,
             gaps=tuple(found.gaps),
             capped_slices=seen.capped_slices,
-            lag=lag(tally.lags),
+            lag=lag(tally.lags, unit=SECONDS_A_DAY),
             days=days(tally.legacy_days, tally.rest_days, self._finding_days(rows, now=now)),
         )
         return report, len(blocking)

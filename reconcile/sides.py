@@ -29,6 +29,7 @@ class Tally:
     days: float
     """From the first to the last invoice on both sides."""
     lags: Sequence[float]
+    """How many days later REST showed each invoice."""
     legacy_days: Sequence[tuple[date, int]]
     rest_days: Sequence[tuple[date, int]]
     receivers: frozenset[str]
@@ -78,8 +79,7 @@ class FromLedger:
         chosen = self._sides.every_hub_id() if everything else suspects
         found = [it for it in self._sides.pairs(chosen) if is_within(self._period, it, self._now)]
         if not everything:
-            only_rest = sum(pair.legacy is None for pair in found)
-            self.unseen = self._sides.count(FeedName.LEGACY) + only_rest - len(found)
+            self.unseen = self._sides.walked.count - sum(it.legacy is not None for it in found)
         return found
 
     def these(self, hub_ids: Iterable[HubId]) -> list[Pair]:
@@ -88,15 +88,10 @@ class FromLedger:
 
     def tally(self, pairs: Sequence[Pair]) -> Tally:
         """Count in the ledger, whatever `pairs` there are."""
-        sides = self._sides
-        first, last, lags = float("inf"), float("-inf"), []
-        for legacy, rest in sides.times():
-            both = max(legacy, rest)
-            first, last = min(first, both), max(last, both)
-            lags.append(round((rest - legacy) * 86400, 3))
+        sides, walked = self._sides, self._sides.walked
         return Tally(
-            days=max(0.0, last - first) if lags else 0.0,
-            lags=lags,
+            days=max(0.0, walked.last - walked.first),
+            lags=walked.lags,
             legacy_days=self._days(FeedName.LEGACY),
             rest_days=self._days(FeedName.REST),
             receivers=frozenset(sides.receivers()),

@@ -33,7 +33,7 @@ from bridge.ledger.schema import IN_ORDER, attachment, delivery, recorded_file
 from bridge.ledger.walk import state_of
 from bridge.model import DeliveryState, Digest, FeedName, HubId
 from bridge.old_file import FileKind
-from bridge.recorded import Recorded, RecordedAttachment
+from bridge.recorded import Recorded, RecordedAttachment, in_order
 
 RECORDED = "delivery recorded"
 GONE = "delivery gone"
@@ -272,10 +272,12 @@ def sides(
     """
     shown_at = spans.of_feed(connection, account, feed).last_listing_at
     rows = select(delivery).where(_is_recorded(account, feed))
-    if hub_ids is not None:
-        rows = rows.where(delivery.c.hub_id.in_(list(hub_ids)))
-    rows = rows.order_by(text(IN_ORDER), delivery.c.hub_id)
-    found = iter(connection.execute(rows.execution_options(yield_per=1000)))
+    if hub_ids is None:
+        rows = rows.order_by(text(IN_ORDER), delivery.c.hub_id)
+        found = iter(connection.execute(rows.execution_options(yield_per=1000)))
+    else:  # sorted here: SQLite would go along the order of all rather than look up these
+        chosen = connection.execute(rows.where(delivery.c.hub_id.in_(list(hub_ids)))).all()
+        found = iter(sorted(chosen, key=lambda row: in_order(row.hub_id)))
     while some := list(islice(found, _AT_ONCE)):
         ids = [row.hub_id for row in some]
         enclosed = _attachments(connection, account, feed, ids)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bridge import logs
+from tests.bench.comparing import compare_table, files_table
 from tests.bench.figures import Figure, heading
 from tests.bench.flows import pull_figures, push_figures
 from tests.bench.processes import UnevenError, running_hub
@@ -20,7 +21,7 @@ from tests.bench.rig import open_rig
 from tests.bench.serving import memory_table, recovery_figures
 from tests.bench.transfers import Amounts, ftp_figures, sftp_figures
 
-PARTS = ("pull", "send", "sftp", "ftp", "memory", "recovery")
+PARTS = ("pull", "send", "sftp", "ftp", "memory", "recovery", "compare", "files")
 INVOICE_SIZE = 20_000
 SMALL_SIZE = 4_000
 """Bytes of an invoice where only their number counts: 100,000 have to fit on the disk."""
@@ -38,6 +39,10 @@ class Scale:
     """Invoices that pass through `serve` while its memory is looked at."""
     past: int
     """Deliveries in the ledger of a `serve` that was killed."""
+    compared: int
+    """Deliveries a side in the ledger of a report."""
+    old_files: int
+    """Files in a folder of old files."""
     rounds: int
 
 
@@ -46,6 +51,8 @@ FULL = Scale(
     transfers=Amounts(files=2000, uploads=1000, large=100_000_000, listed=20_000, ftp_files=400),
     passing=2000,
     past=10_000,
+    compared=1_000_000,
+    old_files=50_000,
     rounds=5,
 )
 QUICK = Scale(
@@ -53,6 +60,8 @@ QUICK = Scale(
     transfers=Amounts(files=100, uploads=50, large=5_000_000, listed=1000, ftp_files=40),
     passing=50,
     past=500,
+    compared=20_000,
+    old_files=1_500,
     rounds=1,
 )
 
@@ -106,6 +115,12 @@ def _measure(folder: Path, parts: Sequence[str], scale: Scale) -> list[Figure]:
         figures += recovery_figures(
             folder / "recovery", size=SMALL_SIZE, deliveries=scale.past, rounds=scale.rounds
         )
+    if "compare" in parts:
+        where = folder / "compare"
+        print(compare_table(where, deliveries=scale.compared, rounds=scale.rounds), flush=True)
+    if "files" in parts:
+        where = folder / "files"
+        print(files_table(where, files=scale.old_files, rounds=scale.rounds), flush=True)
     return figures
 
 
