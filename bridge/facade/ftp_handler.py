@@ -315,6 +315,7 @@ class Commands(FTPHandler):  # type: ignore[misc]
     visit: Visit | None = None
     strangers: Counter[str]
     """Connections that have not logged in, by address; one count for the whole door."""
+    _grace: Any = None
     _stranger: str | None = None
 
     @property
@@ -338,7 +339,7 @@ class Commands(FTPHandler):  # type: ignore[misc]
             return
         self.strangers[address] += 1
         self._stranger = address
-        self.call_later(self.access.login.grace, self._after_the_grace)
+        self._grace = self.call_later(self.access.login.grace, self._after_the_grace)
 
     def refused(self, user: str, reason: Reason) -> None:
         """Tell of a refused login."""
@@ -375,6 +376,8 @@ class Commands(FTPHandler):  # type: ignore[misc]
 
     def _is_no_stranger(self) -> None:
         """Count the connection no longer among those that have not logged in."""
+        if self._grace is not None and not self._grace.cancelled:
+            self._grace.cancel()  # else it would keep all of this for as long
         if self._stranger is not None:
             self.strangers -= Counter({self._stranger: 1})
             self._stranger = None
