@@ -63,6 +63,7 @@ class Packets(Packetizer):
         self._position = 0
         self._to_send = bytearray()
         self._sending = threading.Lock()
+        self._is_complete = False
         self._at_work = False
         self._someone_waits = False
         self.on_room: Callable[[], None] = _nothing
@@ -81,6 +82,12 @@ class Packets(Packetizer):
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         super().close()
+
+    def complete_handshake(self) -> None:
+        """Take note that the handshake is over; paramiko says so after each message."""
+        if not self._is_complete:
+            self._is_complete = True
+            super().complete_handshake()
 
     # Reading: one thread only
 

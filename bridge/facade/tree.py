@@ -258,12 +258,8 @@ class Visit:
 
     @contextlib.contextmanager
     def _folder(self, role: str) -> Iterator[int]:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        root = os.open(self._mailbox.root, flags)
-        try:
-            folder = os.open(self._mailbox.folders[role], flags | os.O_NOFOLLOW, dir_fd=root)
-        finally:
-            os.close(root)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+        folder = os.open(f"{self._mailbox.root}/{self._mailbox.folders[role]}", flags)
         try:
             yield folder
         finally:
