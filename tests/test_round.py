@@ -13,7 +13,7 @@ import pytest
 from bridge import feedback
 from bridge.model import HubId, State
 from bridge.sandbox.server import Sandbox
-from tests.door_clients import ROUNDS, Client, make_client
+from tests.door_clients import ROUNDS, Client, ParamikoClient, make_client
 from tests.door_rig import wait_until
 from tests.gateway import Gateway, install
 
@@ -127,7 +127,7 @@ def test_nothing_is_lost_or_doubled_when_serve_is_killed_again_and_again(
     imported: list[str] = []
     for turn in range(6):
         process = gateway.start()
-        client = client_of("paramiko", gateway)
+        client = ParamikoClient("sftp", gateway.sftp)
         book.add_invoices(3)
         wait_until(lambda client=client: client.names("out"), "an invoice is there")  # type: ignore[misc]
         for name in client.names("out"):
@@ -139,7 +139,7 @@ def test_nothing_is_lost_or_doubled_when_serve_is_killed_again_and_again(
         process.kill()
         process.wait()
     with gateway.serving():
-        client = client_of("paramiko", gateway)
+        client = ParamikoClient("sftp", gateway.sftp)
 
         def rest() -> bool:
             for name in client.names("out"):
@@ -162,7 +162,7 @@ def test_an_account_goes_on_by_itself_once_its_secret_is_mended(
     with gateway.serving():
         wait_until(lambda: gateway.status()["accounts"][0]["trouble"], "the hub says no")
         (gateway.folder / "ajuntament.secret").write_text(sandbox.secret)
-        client = client_of("paramiko", gateway)
+        client = ParamikoClient("sftp", gateway.sftp)
         wait_until(lambda: len(client.names("out")) == 8, "all invoices are there")
         wait_until(lambda: not gateway.status()["accounts"][0]["trouble"], "all is well")
 
