@@ -24,7 +24,7 @@ from bridge.crew import work
 from bridge.errors import BridgeError
 from bridge.feeds.legacy import OldMailboxReader
 from bridge.inbound import Round, leave_out_attachment
-from bridge.ledger import accounts, attachments, deliveries, events, legacy_files
+from bridge.ledger import accounts, attachments, deliveries, events, handing, legacy_files
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.recorded_files import RecordedFile
@@ -42,6 +42,7 @@ from bridge.placing import (
     resume,
 )
 from bridge.recall import is_owed
+from bridge.tying import tie
 
 log = structlog.get_logger()
 
@@ -77,7 +78,7 @@ def legacy_round(account: Account, *, only_due: bool) -> Round:
         with account.old_mailbox() as reader:
             heard = _listen(account, reader, only_due=only_due)
             files = _to_place(account, reader)
-        _take_back_collected(account)
+        take_back_collected(account)
         placed, troubles = _place_all(account, files)
         _note_restored(account)
     return Round(
@@ -99,7 +100,7 @@ def legacy_recall(account: Account) -> None:
     with account.mailbox.turn("inbound"), account.old_mailbox() as reader:
         for _ in range(2):  # one listing without a file is none
             _listen(account, reader, only_due=True)
-        _take_back_collected(account)
+        take_back_collected(account)
         _note_restored(account)
 
 
@@ -201,6 +202,7 @@ def _place(account: Account, group: Sequence[RecordedFile]) -> bool:
             and legacy_files.is_free(connection, account.name, file)
         ]
     if had and hub_id is not None:
+        _tie_standing(account, hub_id)
         _leave_out(account, hub_id, [file for file in files if file not in wanted])
     if not wanted:
         return False
@@ -213,6 +215,15 @@ def _place(account: Account, group: Sequence[RecordedFile]) -> bool:
     for file in wanted:
         log.info("placed", account=account.name, kind=file.kind, name=file.name)
     return any(file.kind is Kind.INVOICE for file in wanted)
+
+
+def _tie_standing(account: Account, hub_id: HubId) -> None:
+    """See that what stands in ours through REST leaves the old mailbox when it is collected."""
+    with account.ledger.read() as connection:
+        standing = handing.standing_files(connection, account.name, [hub_id])
+    if any(file.source is None for file in standing.get(hub_id, ())):
+        with account.ledger.write() as connection:
+            tie(connection, account, [hub_id])
 
 
 def _placed_file(connection: Connection, account: Account, file: RecordedFile) -> PlacedFile:
@@ -285,7 +296,7 @@ def _is_open(state: DeliveryState) -> bool:
 # -- what was collected in the old mailbox itself --------------------------------------------------
 
 
-def _take_back_collected(account: Account) -> None:
+def take_back_collected(account: Account) -> None:
     """Take back from ours what somebody has taken from the old mailbox, the invoice first."""
     name, now = account.name, account.clock()
     with account.ledger.read() as connection:

@@ -65,7 +65,7 @@ def _remove(account: Account, mailbox: OldMailboxWriter, file: PlacedFile) -> bo
     entry = mailbox.look(file.source)
     try:
         if entry is not None:
-            mailbox.delete(entry, digest=file.digest)
+            mailbox.delete(entry, digest=file.digest_there)
     except OldMailboxFileError as error:
         log.warning("not removed from the old mailbox", reason=str(error))
         return False

@@ -1,7 +1,6 @@
 """The command `efact-reconcile`: comparing the two feeds, and moving between them.
 
-What it will do is fixed (report, record, cutover, rollback); what this version cannot do it does
-not have, rather than half-do a comparison that somebody might sign.
+The moves have their options in `reconcile/moves/options.py`.
 """
 
 import sys
@@ -18,6 +17,7 @@ from bridge.settings.values import parse_duration
 from reconcile import recording, report_command
 from reconcile.asked import Asked, Period
 from reconcile.language import LANGUAGES
+from reconcile.moves import options as moves
 from reconcile.opening import opened
 from reconcile.report_command import Format, Output
 
@@ -188,6 +188,9 @@ def accept(
     """
     with answering(), opened(config, account) as chosen:
         typer.echo(report_command.accept(chosen, hub_id, reason))
+
+
+moves.add_to(app, command=COMMAND)
 
 
 def main() -> None:

@@ -231,6 +231,7 @@ def to_fetch(
         delivery.c.account == account,
         delivery.c.feed == feed,
         delivery.c.state == DeliveryState.SEEN,
+        delivery.c.held_at.is_(None),
         is_due(delivery, due),
     )
     return failed_last(_select(connection, wanted))

@@ -23,6 +23,7 @@ from bridge.ledger.schema import (
     client,
     delivery,
     metadata,
+    move,
     placed_file,
     recorded_file,
     report,
@@ -90,6 +91,7 @@ _KINDS = (
         noun="state file", table=state_file, key=("id",), untold=frozenset({"left_at", "trouble"})
     ),
     _Kind(noun="update", table=state_update, key=("id",), untold=_TRIES),
+    _Kind(noun="move", table=move, key=("begun_at",), untold=_ID),
     _Kind(noun="report", table=report, key=("generated_at",), untold=_ID),
     _Kind(noun="acceptance", table=accepted_finding, key=("hub_id", "at"), untold=_ID),
     _Kind(

@@ -46,7 +46,8 @@ def to_place(connection: Connection, account: str) -> list[RecordedFile]:
         .where(
             placed_file.c.account == account,
             placed_file.c.source == recorded_file.c.path,
-            placed_file.c.digest == recorded_file.c.digest,
+            func.coalesce(placed_file.c.source_digest, placed_file.c.digest)
+            == recorded_file.c.digest,
         )
         .exists()
     )
@@ -57,6 +58,7 @@ def to_place(connection: Connection, account: str) -> list[RecordedFile]:
         recorded_file.c.kind.is_not(None),
         recorded_file.c.kind != FileKind.ISSUED,
         recorded_file.c.folder.in_(_SHOWN),
+        ~recorded_file.c.path.startswith(f"{recorded_files.ASIDE}/", autoescape=True),
         ~was_ours,
     )
     return list(recorded_files.rows_of(connection, rows.order_by(recorded_file.c.id)))
@@ -172,7 +174,7 @@ def remove(connection: Connection, account: str, file: PlacedFile, *, at: dateti
     )
     removed(connection, account, file, at=at)
     known = recorded_files.there(connection, account, path=file.source).get(file.source or "")
-    if known is None or known.digest != file.digest:
+    if known is None or known.digest != file.digest_there:
         return
     recorded_files.gone(connection, known.id, at=at)
     recorded_files.record_gone(connection, account, known, at=at)

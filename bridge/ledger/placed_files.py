@@ -42,7 +42,14 @@ class PlacedFile:
     hub_id: HubId | None = None
     attachment_id: str | None = None
     source: str | None = None
-    """Its path in the old mailbox, of what came from there."""
+    """Its path in the old mailbox, of what lies there as well."""
+    source_digest: Digest | None = None
+    """Of the file there, where a move tied the two together: the bytes may differ."""
+
+    @property
+    def digest_there(self) -> Digest:
+        """The digest of the file in the old mailbox."""
+        return self.source_digest or self.digest
 
 
 # Built once: a statement made anew for each step costs more than running it.
@@ -261,4 +268,5 @@ def of_row(row: Row[Any]) -> PlacedFile:
         hub_id=None if row.hub_id is None else HubId(row.hub_id),
         attachment_id=row.attachment_id,
         source=row.source,
+        source_digest=None if row.source_digest is None else Digest(row.source_digest),
     )

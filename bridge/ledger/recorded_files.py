@@ -109,6 +109,30 @@ def there(
     return {file.path: file for file in rows_of(connection, rows)}
 
 
+ASIDE = "collected-by-rest"
+"""The folder of the old mailbox into which a rollback moves what was collected already."""
+
+
+def of_invoices(
+    connection: Connection, account: str, hub_ids: Iterable[HubId]
+) -> dict[HubId, list[RecordedFile]]:
+    """Return the files that the old mailbox offers of these invoices, oldest first."""
+    found: dict[HubId, list[RecordedFile]] = {}
+    for some in batched(list(hub_ids)):
+        rows = select(recorded_file).where(
+            _mine(account), recorded_file.c.hub_id.in_(some), recorded_file.c.gone_at.is_(None)
+        )
+        for file in rows_of(connection, rows.order_by(recorded_file.c.id)):
+            if file.hub_id is not None and not is_aside(file.path):
+                found.setdefault(file.hub_id, []).append(file)
+    return found
+
+
+def is_aside(path: str) -> bool:
+    """Tell whether a file lies where a rollback has moved it: it is offered to nobody."""
+    return path.startswith(f"{ASIDE}/")
+
+
 def unsettled(connection: Connection, account: str) -> list[RecordedFile]:
     """Return the files that were read and that nobody could attribute so far, oldest first."""
     kind = recorded_file.c.kind

@@ -16,8 +16,10 @@ from bridge.ledger import (
     attachments,
     deliveries,
     events,
+    handing,
     learned,
     legacy_files,
+    moves,
     placed_files,
     recorded_files,
     recordings,
@@ -276,6 +278,34 @@ def _serving_changed(connection: Connection, link: Link) -> None:
     serving.note_serving(connection, link.account, feeds, at=link.at)
 
 
+def _move_begun(connection: Connection, link: Link) -> None:
+    moves.write(connection, link.account, moves.from_detail(_detail(link), at=link.at))
+
+
+def _move_switched(connection: Connection, link: Link) -> None:
+    moves.mark_switched(connection, link.account, at=link.at)
+
+
+def _move_ended(connection: Connection, link: Link) -> None:
+    moves.mark_ended(connection, link.account, at=link.at)
+
+
+def _moved(connection: Connection, link: Link) -> None:
+    handing.APPLY[link.kind](connection, link.account, [_invoice_id(link)], link.at)
+
+
+def _tied(connection: Connection, link: Link) -> None:
+    detail = _detail(link)
+    handing.note_tie(
+        connection,
+        link.account,
+        (detail["folder"], detail["name"]),
+        source=detail["source"],
+        digest=Digest(detail["digest"]),
+        kind=link.kind,
+    )
+
+
 def _laid_ready(connection: Connection, link: Link) -> None:
     state_files.set_passing(connection, _detail(link)["file"], Passing.READY)
 
@@ -363,6 +393,11 @@ _STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
     events.MAILBOX_MADE: _mailbox_made,
     events.FOLDERS_RECOGNISED: _folders_recognised,
     serving.CHANGED: _serving_changed,
+    moves.BEGUN: _move_begun,
+    moves.SWITCHED: _move_switched,
+    moves.ENDED: _move_ended,
+    **dict.fromkeys(handing.APPLY, _moved),
+    **dict.fromkeys((handing.TIED, handing.LAID_READY, handing.PUT), _tied),
     legacy_files.TAKEN: _files_taken,
     legacy_files.REMOVED: _file_removed,
     state_files.LAID_READY: _laid_ready,

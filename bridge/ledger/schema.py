@@ -116,6 +116,8 @@ delivery = Table(
     Column("recorded_at", UtcDateTime),  # when it was first recorded by listening to its feed
     Column("last_seen_at", UtcDateTime),  # the last listing that showed it; null: the newest does
     Column("gone_at", UtcDateTime),  # when a second listing in a row did not show it
+    Column("held_at", UtcDateTime),  # since when a person must say whether the software has it
+    Column("handed_at", UtcDateTime),  # when a rollback put it into a folder, to be imported
     UniqueConstraint("account", "feed", "hub_id"),
     Index("delivery_by_state", "account", "state"),
     # Both sides of a comparison are joined along this one, without a look at the rows.
@@ -204,11 +206,14 @@ placed_file = Table(
     Column("name", Text, nullable=False),
     Column("kind", Text, nullable=False),  # invoice, attachment, state, answer or file
     Column("feed", Text),  # that gave it; null for what the bridge says itself
-    Column("source", Text),  # its path in the old mailbox, of what came from there
+    Column("source", Text),  # its path in the old mailbox, of what lies there as well
+    Column("source_digest", Text),  # of the file there, where a move tied the two together
+    Column("passing", Text),  # of what a move puts there: ready or passed
     Column("hub_id", Text),
     Column("attachment_id", Text),
     Column("digest", Text, nullable=False),
-    Column("state", Text, nullable=False),  # placing, placed or collected
+    # placing, placed or collected; in a rollback into a folder: handing, handed
+    Column("state", Text, nullable=False),
     Column("placing_at", UtcDateTime, nullable=False),
     Column("placed_at", UtcDateTime),
     Column("collected_at", UtcDateTime),
@@ -321,6 +326,20 @@ accepted_finding = Table(
     Column("by", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Index("accepted_finding_by_invoice", "account", "hub_id"),
+    sqlite_autoincrement=True,
+)
+
+move = Table(
+    "move",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # cutover or rollback
+    Column("begun_at", UtcDateTime, nullable=False),
+    Column("options", JSON, nullable=False),  # as it was asked for
+    Column("switched_at", UtcDateTime),  # when the other feed began to serve
+    Column("ended_at", UtcDateTime),
+    Index("move_by_account", "account", "id"),
     sqlite_autoincrement=True,
 )
 

@@ -73,7 +73,8 @@ def change_serving(
 def note_serving(connection: Connection, name: str, feeds: Feeds, *, at: datetime) -> None:
     """Write down which feeds an account has now, and have placed what was only recorded.
 
-    State files that were meant for the old mailbox go to the hub, update by update.
+    State files that were meant for the old mailbox go to the hub, update by update; the other way
+    round, files of which nothing was settled yet go to the old mailbox as they are.
     """
     values = {"serving_feed": feeds.serve or NONE, "shadow_feed": feeds.shadow or NONE}
     statement = insert(account).values(name=name, capped_slices=[], **values)
@@ -81,6 +82,8 @@ def note_serving(connection: Connection, name: str, feeds: Feeds, *, at: datetim
     if feeds.serve is not None:
         for table in (delivery, attachment):
             _take_up(connection, table, name, feeds.serve)
+    if feeds.serve is FeedName.LEGACY:
+        state_files.pass_on_open(connection, name)
     if feeds.serve is FeedName.REST:
         state_files.pass_on_none(connection, name)
         updates.refuse_what_our_rules_do(connection, name, at=at)

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from bridge.ledger.schema import state_file
-from bridge.model import Digest
+from bridge.ledger.schema import state_file, state_update
+from bridge.model import Digest, UpdateStatus
 
 
 class Kind(StrEnum):
@@ -102,6 +102,17 @@ def note_trouble(connection: Connection, file_id: int, trouble: str) -> None:
     """A file cannot be passed on at present."""
     this = state_file.c.id == file_id
     connection.execute(update(state_file).where(this).values(trouble=trouble))
+
+
+def pass_on_open(connection: Connection, account: str) -> None:
+    """Files of which every update is still open go to the old mailbox, which begins to serve."""
+    of_it = select(state_update.c.id).where(state_update.c.state_file == state_file.c.id)
+    is_open = state_update.c.status.in_([UpdateStatus.QUEUED, UpdateStatus.SENDING])
+    mine = (state_file.c.account == account) & state_file.c.passing.is_(None)
+    wanted = mine & of_it.where(is_open).exists() & ~of_it.where(~is_open).exists()
+    connection.execute(
+        update(state_file).where(wanted).values(passing=Passing.WAITING, trouble=None)
+    )
 
 
 def pass_on_none(connection: Connection, account: str) -> None:

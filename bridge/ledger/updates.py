@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, select, update
 
 from bridge.chain import Value
 from bridge.ledger.schema import account as account_table
@@ -155,6 +155,16 @@ def _outcome(
 def open_updates(connection: Connection, account: str) -> list[Update]:
     """Return all that is queued or being sent, in the order in which it arrived."""
     return _select(connection, (state_update.c.account == account) & _IS_OPEN)
+
+
+def counted(connection: Connection, account: str) -> dict[UpdateStatus, int]:
+    """Return how many updates have come how far."""
+    rows = (
+        select(state_update.c.status, func.count())
+        .where(state_update.c.account == account)
+        .group_by(state_update.c.status)
+    )
+    return {UpdateStatus(status): count for status, count in connection.execute(rows)}
 
 
 def any_of(connection: Connection, account: str, hub_id: HubId) -> bool:

@@ -1,0 +1,242 @@
+"""What a move writes down of single invoices: counted as collected, held, tied, handed over.
+
+Each is told by an event, from which the same rows follow.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, update
+
+from bridge.ledger import deliveries, events, placed_files
+from bridge.ledger.events import BRIDGE, Said
+from bridge.ledger.placed_files import Kind, PlacedFile
+from bridge.ledger.schema import attachment, delivery, placed_file
+from bridge.ledger.walk import state_of
+from bridge.model import Digest, HubId
+
+COUNTED = "invoice counted as collected"
+HELD = "invoice held back: a person must say whether the software has it"
+LACKING = "invoice to be offered: the software does not have it"
+TIED = "file tied to the old mailbox"
+LAID_READY = "file laid ready in the old mailbox"
+PUT = "file put into the old mailbox"
+HANDING = "invoice being handed over"
+HANDED = "invoice handed over"
+CALLED_OFF = "invoice not handed over"
+"""The kinds of the events."""
+
+_DELIVERED = (Kind.INVOICE, Kind.STATE, Kind.ATTACHMENT)
+
+_ALL = ("fetched_at", "placed_at", "collected_at")
+
+
+def record(
+    connection: Connection,
+    account: str,
+    kind: str,
+    hub_ids: Sequence[HubId],
+    *,
+    at: datetime,
+    actor: str = BRIDGE,
+    **detail: str,
+) -> None:
+    """Write something down of these invoices, with an event for each."""
+    APPLY[kind](connection, account, hub_ids, at)
+    said = [Said(kind=kind, at=at, actor=actor, hub_id=hub_id, detail=detail) for hub_id in hub_ids]
+    events.record_all(connection, account, said)
+
+
+def count_as_collected(
+    connection: Connection, account: str, hub_ids: Iterable[HubId], at: datetime
+) -> None:
+    """The software has these invoices, however it came by them: they are never placed again."""
+    for some in deliveries.batched(list(hub_ids)):
+        for table in (delivery, attachment):
+            these = _these(table, account, some)
+            if table is attachment:  # what the hub only lists may be a late one, and new
+                these &= attachment.c.fetched_at.is_not(None)
+            connection.execute(
+                update(table)
+                .where(these)
+                .values(
+                    **{step: func.coalesce(table.c[step], at) for step in _ALL},
+                    state=state_of(table, reached=_ALL),
+                )
+            )
+        connection.execute(
+            update(delivery).where(_these(delivery, account, some)).values(held_at=None)
+        )
+
+
+def hold(connection: Connection, account: str, hub_ids: Sequence[HubId], at: datetime) -> None:
+    """Nobody can tell whether the software has these: they are not placed until a person says."""
+    _set(connection, account, hub_ids, held_at=at)
+
+
+def let_go(connection: Connection, account: str, hub_ids: Sequence[HubId], _: datetime) -> None:
+    """A person says that the software does not have these."""
+    _set(connection, account, hub_ids, held_at=None)
+
+
+def held(connection: Connection, account: str) -> list[HubId]:
+    """Return the invoices that wait for a person."""
+    rows = select(delivery.c.hub_id).where(
+        delivery.c.account == account, delivery.c.held_at.is_not(None)
+    )
+    return list(dict.fromkeys(map(HubId, connection.scalars(rows))))
+
+
+# -- files that stand in ours, and lie in the old mailbox as well ----------------------------------
+
+
+def standing_files(
+    connection: Connection, account: str, hub_ids: Iterable[HubId]
+) -> dict[HubId, list[PlacedFile]]:
+    """Return all files that stand in ours of these invoices, in the order of placing."""
+    found: dict[HubId, list[PlacedFile]] = {}
+    for some in deliveries.batched(list(hub_ids)):
+        rows = select(placed_file).where(
+            _these(placed_file, account, some),
+            placed_file.c.kind.in_(_DELIVERED),
+            placed_file.c.state.in_(["placed", "handing"]),
+        )
+        for row in connection.execute(rows.order_by(placed_file.c.id)):
+            found.setdefault(HubId(row.hub_id), []).append(placed_files.of_row(row))
+    return found
+
+
+def standing_invoices(connection: Connection, account: str) -> list[PlacedFile]:
+    """Return the invoices that stand in ours."""
+    rows = select(placed_file).where(
+        placed_file.c.account == account,
+        placed_file.c.kind == Kind.INVOICE,
+        placed_file.c.state == "placed",
+    )
+    return [placed_files.of_row(row) for row in connection.execute(rows.order_by(placed_file.c.id))]
+
+
+def tie(
+    connection: Connection,
+    account: str,
+    file: PlacedFile,
+    *,
+    source: str,
+    digest: Digest,
+    kind: str,
+    at: datetime,
+) -> None:
+    """Write down at which path of the old mailbox a placed file lies too; `kind` says since when.
+
+    TIED: it lay there. LAID_READY: it does under a name that nobody reads yet, and does under its
+    own from PUT on.
+    """
+    place = (file.folder, file.name)
+    note_tie(connection, account, place, source=source, digest=digest, kind=kind)
+    events.record(
+        connection,
+        account,
+        kind,
+        at=at,
+        hub_id=file.hub_id,
+        folder=file.folder,
+        name=file.name,
+        source=source,
+        digest=digest,
+    )
+
+
+def note_tie(
+    connection: Connection,
+    account: str,
+    place: tuple[str, str],
+    *,
+    source: str,
+    digest: Digest,
+    kind: str,
+) -> None:
+    """Write down what an event of the kinds TIED, LAID_READY and PUT tells of a file."""
+    this = and_(
+        placed_file.c.account == account,
+        placed_file.c.folder == place[0],
+        placed_file.c.name == place[1],
+    )
+    passing = {TIED: None, LAID_READY: "ready", PUT: "passed"}[kind]
+    values = {"source": source, "source_digest": digest, "passing": passing, "removed_at": None}
+    connection.execute(update(placed_file).where(this).values(values))
+
+
+def laid_ready(connection: Connection, account: str) -> list[PlacedFile]:
+    """Return the files of which nobody knows whether they have got their name there, in order."""
+    rows = select(placed_file).where(
+        placed_file.c.account == account, placed_file.c.passing == "ready"
+    )
+    return [placed_files.of_row(row) for row in connection.execute(rows.order_by(placed_file.c.id))]
+
+
+# -- from ours into a folder -----------------------------------------------------------------------
+
+
+def begin_handing(
+    connection: Connection, account: str, hub_ids: Sequence[HubId], _: datetime
+) -> None:
+    """The files of these invoices are about to leave our mailbox for a folder."""
+    _move_files(connection, account, hub_ids, old="placed", state="handing")
+
+
+def call_off(connection: Connection, account: str, hub_ids: Sequence[HubId], _: datetime) -> None:
+    """They stay after all: the software was just taking them."""
+    _move_files(connection, account, hub_ids, old="handing", state="placed")
+
+
+def end_handing(
+    connection: Connection, account: str, hub_ids: Sequence[HubId], at: datetime
+) -> None:
+    """These invoices are in the folder: the bridge never offers them again."""
+    _move_files(connection, account, hub_ids, old="handing", state="handed")
+    count_as_collected(connection, account, hub_ids, at)
+    for some in deliveries.batched(list(hub_ids)):
+        connection.execute(
+            update(delivery).where(_these(delivery, account, some)).values(handed_at=at)
+        )
+
+
+def being_handed(connection: Connection, account: str) -> list[HubId]:
+    """Return the invoices that are on their way into a folder."""
+    rows = select(placed_file.c.hub_id).where(
+        placed_file.c.account == account, placed_file.c.state == "handing"
+    )
+    return list(dict.fromkeys(map(HubId, connection.scalars(rows.order_by(placed_file.c.id)))))
+
+
+def _move_files(
+    connection: Connection, account: str, hub_ids: Sequence[HubId], *, old: str, state: str
+) -> None:
+    for some in deliveries.batched(list(hub_ids)):
+        these = _these(placed_file, account, some) & (placed_file.c.state == old)
+        these &= placed_file.c.kind.in_(_DELIVERED)
+        connection.execute(update(placed_file).where(these).values(state=state))
+
+
+def _set(
+    connection: Connection, account: str, hub_ids: Sequence[HubId], **values: datetime | None
+) -> None:
+    for some in deliveries.batched(list(hub_ids)):
+        open_ones = _these(delivery, account, some) & delivery.c.collected_at.is_(None)
+        connection.execute(update(delivery).where(open_ones).values(**values))
+
+
+def _these(table: Table, account: str, hub_ids: Sequence[HubId]) -> ColumnElement[bool]:
+    return and_(table.c.account == account, table.c.hub_id.in_(hub_ids))
+
+
+APPLY: Mapping[str, Any] = {
+    COUNTED: count_as_collected,
+    HELD: hold,
+    LACKING: let_go,
+    HANDING: begin_handing,
+    CALLED_OFF: call_off,
+    HANDED: end_handing,
+}
+"""What each kind of event means for the rows of its invoice."""

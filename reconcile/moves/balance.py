@@ -1,0 +1,154 @@
+"""The balance after a move: every invoice that either feed gave, in exactly one place.
+
+Read back from the real places: the folders of our mailbox, the old mailbox, the hub's list, the
+folder that was written.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from bridge.account import Account
+from bridge.ledger import standings
+from bridge.ledger.serving import Feeds
+from bridge.ledger.standings import Standing
+from bridge.model import FeedName, HubId
+from bridge.naming import Folder
+from bridge.recorded import in_order
+from reconcile.language import Message
+from reconcile.moves.looking import Look, standing_names
+from reconcile.moves.plan import WaitingUpdates
+from reconcile.moves.rules import Place
+
+HELD = Message("A person must say whether the software has it: --has or --lacks.")
+IN_HANDS = Message("The software has fetched it and not deleted it yet.")
+NOWHERE = Message("It is in none of the places, and the software has not taken it.")
+MISSING = Message("It should stand in the mailbox, and its file is not there.")
+TWICE_HERE = Message("It stands in the mailbox under two names.")
+TWICE_HAD = Message("The software has it, and it stands in the mailbox.")
+TWICE_THERE = Message("The software has it, and the old mailbox offers it.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An invoice that somebody must look at."""
+
+    hub_id: HubId
+    said: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """How many invoices are where, and what is wrong."""
+
+    account: str
+    generated_at: datetime
+    feeds: Feeds
+    places: Mapping[Place, int]
+    people: tuple[Problem, ...] = ()
+    lost: tuple[Problem, ...] = ()
+    twice: tuple[Problem, ...] = ()
+    updates: WaitingUpdates = field(default_factory=WaitingUpdates)
+    unknown_files: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """How many invoices the feeds ever gave."""
+        return sum(self.places.values())
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether nobody is needed, and nothing is lost or there twice."""
+        return not (self.people or self.lost or self.twice)
+
+
+@dataclass(slots=True)
+class _Counting:
+    """What is being counted."""
+
+    feeds: Feeds
+    since: datetime | None
+    """When the feed began to serve: what came later may still be on its way."""
+    visible: Mapping[HubId, str]
+    present: frozenset[str]
+    places: Counter[Place] = field(default_factory=Counter)
+    people: list[Problem] = field(default_factory=list)
+    lost: list[Problem] = field(default_factory=list)
+    twice: list[Problem] = field(default_factory=list)
+
+    def count(self, it: Standing) -> None:
+        name = self.visible.get(it.hub_id)
+        if name is not None and name not in self.present:
+            it = replace(it, in_mailbox=())
+            self.lost.append(Problem(hub_id=it.hub_id, said=MISSING))
+        place, said = self._place(it)
+        self.places[place] += 1
+        if said is not None:
+            self.people.append(Problem(hub_id=it.hub_id, said=said))
+        if (twice := self._twice(it)) is not None:
+            self.twice.append(Problem(hub_id=it.hub_id, said=twice))
+
+    def _place(self, it: Standing) -> tuple[Place, Message | None]:
+        serve, new = self.feeds.serve, self._is_new(it)
+        found = (
+            (it.handed, Place.FOLDER, None),
+            (it.collected, Place.SOFTWARE, None),
+            (it.held, Place.PERSON, HELD),
+            (bool(it.in_mailbox) and serve is None, Place.PERSON, IN_HANDS),
+            (bool(it.in_mailbox), Place.MAILBOX, None),
+            (bool(it.in_old) and serve is FeedName.LEGACY, Place.OLD_MAILBOX, None),
+            (it.to_be_brought and serve is FeedName.REST, Place.HUB, None),
+            (it.listed and (serve is FeedName.REST or new), Place.HUB, None),
+            (True, Place.PERSON, NOWHERE),
+        )
+        return next((place, said) for fits, place, said in found if fits)
+
+    def _is_new(self, it: Standing) -> bool:
+        return it.seen_at is None or self.since is None or it.seen_at >= self.since
+
+    def _twice(self, it: Standing) -> Message | None:
+        if len(it.in_mailbox) > 1:
+            return TWICE_HERE
+        if (it.collected or it.handed) and it.in_mailbox:
+            return TWICE_HAD
+        serves = self.feeds.serve is FeedName.LEGACY
+        if serves and it.collected and it.in_old and not it.leaving:
+            return TWICE_THERE
+        return None
+
+
+def balance(seen: Look, *, since: datetime | None, updates: WaitingUpdates) -> Balance:
+    """Return where everything is, as it was just seen."""
+    account = seen.account
+    with account.ledger.read() as connection:
+        counting = _Counting(
+            feeds=account.feeds(),
+            since=since,
+            visible=standing_names(connection, account),
+            present=_present(account),
+        )
+        for standing in seen.standings(connection):
+            counting.count(standing)
+        unknown = standings.unknown_files(connection, account.name)
+    return Balance(
+        account=account.name,
+        generated_at=account.clock(),
+        feeds=counting.feeds,
+        places={place: counting.places[place] for place in Place},
+        people=_sorted(counting.people),
+        lost=_sorted(counting.lost),
+        twice=_sorted(counting.twice),
+        updates=updates,
+        unknown_files=tuple(unknown),
+        remarks=tuple(seen.remarks),
+    )
+
+
+def _present(account: Account) -> frozenset[str]:
+    return account.mailbox.present(Folder.OUT)
+
+
+def _sorted(problems: list[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda problem: in_order(problem.hub_id)))

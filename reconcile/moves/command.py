@@ -1,0 +1,130 @@
+"""`cutover` and `rollback`: what they do, without their options."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from bridge.account import Account
+from bridge.durable import storage
+from bridge.errors import LocalError
+from bridge.ledger.moves import MoveKind
+from reconcile.language import Language, language
+from reconcile.moves import cutover, switching
+from reconcile.moves.balance import Balance, balance
+from reconcile.moves.documents import balance_as_json
+from reconcile.moves.looking import decided, look, waiting_updates
+from reconcile.moves.plan import Plan, as_json, moved_away, read_plan
+from reconcile.moves.readiness import Readiness, readiness
+from reconcile.moves.text import balance_as_text, plan_as_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What was asked of a move."""
+
+    by: str
+    apply: bool = False
+    force: bool = False
+    plan_file: Path | None = None
+    as_json: bool = False
+    output: Path | None = None
+    lang: str = "en"
+    has: Sequence[str] = ()
+    lacks: Sequence[str] = ()
+
+    @property
+    def language(self) -> Language:
+        """The language to say it in."""
+        return language(self.lang)
+
+
+def cut_over(account: Account, wanted: Wanted) -> int:
+    """Plan a cutover, or do it; return the exit code."""
+    with switching.alone(account):
+        switching.refuse_another(account, MoveKind.CUTOVER)
+        decided(account, has=wanted.has, lacks=wanted.lacks, by=wanted.by, at=account.clock())
+        if cutover.is_done(account):
+            return _was_done(account, MoveKind.CUTOVER, wanted)
+        ready = _asked_before(account) or readiness(account)
+        seen, plan = cutover.plan(account, forced=wanted.force)
+        if not wanted.apply:
+            return _show_plan(plan, wanted, ready)
+        _refuse(plan, wanted, ready)
+        consent = cutover.Consent(by=wanted.by, forced=wanted.force, verdict=ready.verdict)
+        cutover.apply(account, seen, consent)
+        return _show_balance(_balance(account, MoveKind.CUTOVER), MoveKind.CUTOVER, wanted)
+
+
+def _asked_before(account: Account) -> Readiness | None:
+    """Return what the report said when the move that was broken off began."""
+    last = switching.last_move(account)
+    if last is None or not last.is_open:
+        return None
+    return Readiness(ready=True, verdict=str(last.options.get("verdict", "")))
+
+
+def _was_done(account: Account, kind: MoveKind, wanted: Wanted) -> int:
+    last = switching.last_move(account, kind)
+    when = f" since {last.switched_at or last.begun_at:%Y-%m-%d %H:%M} UTC" if last else ""
+    serve = account.feeds().serve or "no feed"
+    typer.echo(
+        f"{account.name}: {serve} serves already{when}: nothing is left to be done",
+        err=wanted.as_json,
+    )
+    return _show_balance(_balance(account, kind), kind, wanted)
+
+
+def _refuse(plan: Plan, wanted: Wanted, ready: Readiness) -> None:
+    if not ready.ready and not wanted.force:
+        said = "".join(f"\n- {reason}" for reason in ready.reasons)
+        raise LocalError(
+            f"account {plan.account}: the report is {ready.verdict}, nothing was moved. See "
+            f"`efact-reconcile report`; --force moves all the same, and is recorded{said}"
+        )
+    if wanted.plan_file is None:
+        return
+    with storage(f"plan {wanted.plan_file}"):
+        text = wanted.plan_file.read_text(encoding="utf-8")
+    differences = moved_away(read_plan(text, where=str(wanted.plan_file)), plan)
+    if differences:
+        said = "".join(f"\n- {difference}" for difference in differences)
+        raise LocalError(
+            f"account {plan.account}: things are no longer as {wanted.plan_file} says, nothing was "
+            f"moved; read a new plan first{said}"
+        )
+
+
+def _show_plan(plan: Plan, wanted: Wanted, ready: Readiness) -> int:
+    text = as_json(plan)
+    if wanted.plan_file is not None:
+        with storage(f"plan {wanted.plan_file}"):
+            wanted.plan_file.write_text(text, encoding="utf-8")
+    sys.stdout.write(text if wanted.as_json else plan_as_text(plan, wanted.language))
+    if not ready.ready:
+        said = "".join(f"\n- {reason}" for reason in ready.reasons)
+        typer.echo(f"The report is {ready.verdict}: --apply needs --force{said}", err=True)
+    elif not wanted.as_json:
+        typer.echo("\nTo do it: the same command with --apply")
+    return 0 if ready.ready and not plan.needing_a_person else 1
+
+
+def _balance(account: Account, kind: MoveKind) -> Balance:
+    """Look at the real places once more; what is out of reach is remarked."""
+    seen = look(account)
+    seen.remarks += [said for said in (seen.hub_said, seen.old_said) if said]
+    last = switching.last_move(account, kind)
+    since = (last.switched_at or last.begun_at) if last else None
+    with account.ledger.read() as connection:
+        updates = waiting_updates(connection, account.name)
+    return balance(seen, since=since, updates=updates)
+
+
+def _show_balance(done: Balance, kind: MoveKind, wanted: Wanted) -> int:
+    if wanted.as_json:
+        sys.stdout.write(balance_as_json(done, move=kind))
+    else:
+        sys.stdout.write(balance_as_text(done, wanted.language))
+    return 0 if done.is_zero else 1

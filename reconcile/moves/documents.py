@@ -1,0 +1,43 @@
+"""A balance as JSON, for scripts."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from bridge.ledger.serving import as_detail
+from reconcile.moves.balance import Balance, Problem
+
+SCHEMA = 1
+
+
+def balance_as_json(balance: Balance, *, move: str) -> str:
+    """Return a balance as JSON, with a line end."""
+    return json.dumps(balance_as_document(balance, move=move), ensure_ascii=False, indent=1) + "\n"
+
+
+def balance_as_document(balance: Balance, *, move: str) -> dict[str, Any]:
+    """Return a balance as its JSON has it."""
+    return {
+        "schema": SCHEMA,
+        "move": move,
+        "account": balance.account,
+        "generated_at": balance.generated_at.isoformat(timespec="seconds"),
+        "feeds": dict(as_detail(balance.feeds)),
+        "balance": "zero" if balance.is_zero else "not-zero",
+        "total": balance.total,
+        "places": {str(place): count for place, count in balance.places.items()},
+        "needing_a_person": _problems(balance.people),
+        "lost": _problems(balance.lost),
+        "twice": _problems(balance.twice),
+        "updates": {
+            "open": balance.updates.open,
+            "accepted": balance.updates.accepted,
+            "refused": balance.updates.refused,
+        },
+        "unknown_files": list(balance.unknown_files),
+        "remarks": list(balance.remarks),
+    }
+
+
+def _problems(problems: Sequence[Problem]) -> list[dict[str, str]]:
+    return [{"hub_id": it.hub_id, "reason": it.said.one} for it in problems]

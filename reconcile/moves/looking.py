@@ -1,0 +1,196 @@
+"""Where everything stands now, seen freshly, and the plan that follows from it.
+
+Nothing is changed: the old mailbox is listened to, the hub is asked for its list, and what the
+software has taken from ours is noted, as each round of `serve` does.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+from sqlalchemy import Connection
+
+from bridge.account import Account
+from bridge.acknowledge import shown
+from bridge.collecting import look_for_collected
+from bridge.errors import AccountError, HubAwayError, InvoiceError, OldMailboxAwayError
+from bridge.feeds import RestFeed
+from bridge.hub.errors import UnknownInvoiceError
+from bridge.ledger import deliveries, handing, standings, updates
+from bridge.ledger.serving import Feeds
+from bridge.ledger.standings import Standing
+from bridge.model import FeedName, HubId, UpdateStatus
+from bridge.recorded import in_order
+from bridge.recording import FeedRecorder
+from reconcile.moves.plan import Item, Plan, WaitingUpdates
+from reconcile.moves.rules import Action, Place, Terms, decide, must_be_asked, rules_of
+
+log = structlog.get_logger()
+
+SUDDENLY = 10
+"""So many files at least that are all gone at once look like a fault, not like a collection."""
+
+
+class SuddenlyEmptyError(InvoiceError):
+    """A side that has come back empty is a fault to report, never a fact to act on."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Look:
+    """What was seen at both feeds."""
+
+    account: Account
+    listed: frozenset[HubId] = frozenset()
+    """By the hub's pending list."""
+    hub_said: str | None = None
+    """Why the hub could not be asked."""
+    old_said: str | None = None
+    """Why the old mailbox could not be looked into."""
+    vanished: int = 0
+    remarks: list[str] = field(default_factory=list)
+
+    def standings(self, connection: Connection) -> Iterator[Standing]:
+        """Yield every invoice that the ledger knows, and what the hub lists beside them."""
+        known = set()
+        for standing in standings.standings(connection, self.account.name):
+            known.add(standing.hub_id)
+            yield replace(standing, listed=standing.hub_id in self.listed)
+        for hub_id in sorted(self.listed - known, key=in_order):
+            yield Standing(hub_id=hub_id, listed=True)
+
+
+def look(account: Account, *, old_mailbox: bool = True, hub: bool = True) -> Look:
+    """Look at both feeds, and at what was collected from our mailbox.
+
+    What is out of reach is said; raises StorageError, LedgerError.
+    """
+    seen = Look(account=account)
+    with account.mailbox.turn("inbound"):
+        look_for_collected(account)
+    if old_mailbox and account.own.legacy is not None:
+        with _said(seen, "old_said"):
+            heard = FeedRecorder(account).round(FeedName.LEGACY, only_due=False)
+            seen.vanished = heard.vanished
+            seen.remarks += heard.troubles
+    if hub:
+        with _said(seen, "hub_said"):
+            own = account.own
+            feed = RestFeed(account.hub, nifs=own.nifs, offices=own.oficines_comptables)
+            listing = feed.pending()
+            seen.listed = frozenset(row.hub_id for row in listing.invoices)
+            seen.remarks += [
+                f"more waits than the hub lists: {part}" for part in listing.capped_slices
+            ]
+    return seen
+
+
+@contextmanager
+def _said(seen: Look, where: str) -> Iterator[None]:
+    try:
+        yield
+    except (HubAwayError, OldMailboxAwayError, AccountError) as error:
+        setattr(seen, where, str(error))
+
+
+def refuse_suddenly_empty(seen: Look) -> None:
+    """Raise SuddenlyEmptyError where all that the old mailbox showed has gone at once."""
+    if seen.vanished >= SUDDENLY:
+        raise SuddenlyEmptyError(
+            f"all {seen.vanished} files that the old mailbox showed at the last look are missing "
+            "now. Nothing is taken as collected and nothing was moved: look whether it is the "
+            "right mailbox. If the software has really taken them all, run this again"
+        )
+
+
+def make_plan(seen: Look, terms: Terms, then: Feeds) -> Plan:
+    """Return what a move would do with everything as it was seen."""
+    account, rules = seen.account, rules_of(terms)
+    items: list[Item] = []
+    settled: Counter[Place] = Counter()
+    differing: list[HubId] = []
+    with account.ledger.read() as connection:
+        in_hands = _in_hands(connection, account) if terms.into_folder else frozenset()
+        for standing in _asked(seen, connection, terms):
+            it = replace(standing, in_hands=standing.hub_id in in_hands)
+            rule = decide(it, rules)
+            if rule.action is Action.NOTHING:
+                settled[rule.place] += 1
+                continue
+            if it.differs:
+                differing.append(it.hub_id)
+            items.append(
+                Item(hub_id=it.hub_id, action=rule.action, place=rule.place, reason=rule.reason)
+            )
+        waiting = waiting_updates(connection, account.name)
+        unknown = standings.unknown_files(connection, account.name)
+    items.sort(key=lambda item: in_order(item.hub_id))
+    return Plan(
+        account=account.name,
+        terms=terms,
+        generated_at=account.clock(),
+        now=account.feeds(),
+        then=then,
+        items=tuple(items),
+        settled=dict(settled),
+        updates=waiting,
+        differing=tuple(differing),
+        unknown_files=tuple(unknown),
+        remarks=tuple(seen.remarks),
+    )
+
+
+def _asked(seen: Look, connection: Connection, terms: Terms) -> Iterator[Standing]:
+    """Yield every standing; where only the hub can tell, with what it shows."""
+    for standing in seen.standings(connection):
+        if seen.hub_said is None and must_be_asked(standing, terms):
+            yield _with_state(seen.account, standing)
+        else:
+            yield standing
+
+
+def _with_state(account: Account, standing: Standing) -> Standing:
+    try:
+        return replace(standing, shown=shown(account.hub, standing.hub_id).state)
+    except UnknownInvoiceError:
+        return replace(standing, unknown_to_hub=True)
+    except InvoiceError as error:
+        log.warning("the hub does not tell", hub_id=standing.hub_id, reason=str(error))
+        return standing
+
+
+def _in_hands(connection: Connection, account: Account) -> frozenset[HubId]:
+    """Return what stands in ours, was fetched through a door, and has not been deleted since."""
+    names = standing_names(connection, account)
+    return frozenset(standings.fetched_at(connection, account.name, names))
+
+
+def standing_names(connection: Connection, account: Account) -> dict[HubId, str]:
+    """Return the names in `out` of the invoices that stand there."""
+    found = handing.standing_invoices(connection, account.name)
+    return {file.hub_id: file.name for file in found if file.hub_id is not None}
+
+
+def waiting_updates(connection: Connection, account: str) -> WaitingUpdates:
+    """Return how far the state updates have come."""
+    counted = updates.counted(connection, account)
+    return WaitingUpdates(
+        open=counted.get(UpdateStatus.QUEUED, 0) + counted.get(UpdateStatus.SENDING, 0),
+        accepted=counted.get(UpdateStatus.ACCEPTED, 0),
+        refused=counted.get(UpdateStatus.REFUSED, 0),
+    )
+
+
+def decided(
+    account: Account, *, has: Sequence[str], lacks: Sequence[str], by: str, at: datetime
+) -> None:
+    """Write down what a person says of invoices; raises InvoiceError for one that nobody knows."""
+    with account.ledger.write() as connection:
+        for kind, hub_ids in ((handing.COUNTED, has), (handing.LACKING, lacks)):
+            chosen = [HubId(hub_id) for hub_id in hub_ids]
+            for hub_id in chosen:
+                if deliveries.known(connection, account.name, hub_id) is None:
+                    raise InvoiceError(f"{hub_id}: neither feed ever gave an invoice of this id")
+            handing.record(connection, account.name, kind, chosen, at=at, actor=by)

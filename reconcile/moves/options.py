@@ -1,0 +1,105 @@
+"""The options of `cutover` and `rollback`."""
+
+import getpass
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bridge import command_line
+from bridge.command_line import Config, LogFormat
+from reconcile.language import LANGUAGES
+from reconcile.moves.command import Wanted, cut_over
+from reconcile.opening import opened
+
+
+def _language(text: str) -> str:
+    if text not in LANGUAGES:
+        raise typer.BadParameter(f"one of {', '.join(LANGUAGES)} is wanted")
+    return text
+
+
+_Account = Annotated[
+    str | None,
+    typer.Option("--account", metavar="NAME", help="Which account, if there are several."),
+]
+_Apply = Annotated[bool, typer.Option("--apply", help="Do it; without this, only plan it.")]
+_Plan = Annotated[
+    Path | None,
+    typer.Option(
+        "--plan",
+        metavar="FILE",
+        help="Write the plan there; with --apply, refuse where it no longer holds.",
+    ),
+]
+_Json = Annotated[bool, typer.Option("--json", help="Plan or balance as JSON.")]
+_Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="FILE", help="The balance as an HTML page, to print."),
+]
+_Lang = Annotated[
+    str, typer.Option("--lang", metavar="en|ca|es", parser=_language, help="In which language.")
+]
+_Has = Annotated[
+    list[str] | None,
+    typer.Option("--has", metavar="HUB_ID", help="You say: the software has this invoice."),
+]
+_Lacks = Annotated[
+    list[str] | None,
+    typer.Option("--lacks", metavar="HUB_ID", help="You say: the software lacks this invoice."),
+]
+
+
+def add_to(app: typer.Typer, *, command: str) -> None:
+    """Give a command line the moves."""
+
+    @app.command(short_help="Move an account from the old mailbox to REST.")
+    def cutover(
+        *,
+        config: Config,
+        account: _Account = None,
+        apply: _Apply = False,
+        force: Annotated[
+            bool,
+            typer.Option(
+                "--force",
+                help="Although the report is not ready, or the old mailbox is out of reach; it is "
+                "recorded.",
+            ),
+        ] = False,
+        plan: _Plan = None,
+        as_json: _Json = False,
+        output: _Output = None,
+        lang: _Lang = "en",
+        has: _Has = None,
+        lacks: _Lacks = None,
+        log_format: LogFormat = None,
+    ) -> None:
+        """Move an account from the old mailbox to REST: the plan, and with --apply the move.
+
+        Ends with 0 where every invoice is in exactly one place, with 1 where somebody must look.
+        Run again after it was broken off, it goes on; run again after that, it changes nothing.
+        """
+        wanted = Wanted(
+            by=whoever(),
+            apply=apply,
+            force=force,
+            plan_file=plan,
+            as_json=as_json,
+            output=output,
+            lang=lang,
+            has=tuple(has or ()),
+            lacks=tuple(lacks or ()),
+        )
+        with command_line.answering(command), opened(config, account) as chosen:
+            code = cut_over(chosen, wanted)
+        raise typer.Exit(code)
+
+
+def whoever() -> str:
+    """Return the name of the system's user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

@@ -1,0 +1,178 @@
+"""Plans and balances as text, for a terminal or a mail: 80 columns are enough."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from bridge.ledger.serving import Feeds
+from reconcile.language import Language, Message
+from reconcile.moves.balance import Balance, Problem
+from reconcile.moves.plan import Plan, WaitingUpdates
+from reconcile.moves.rules import Action, Place
+from reconcile.moves.words import ACTIONS, MOVES, PLACES
+from reconcile.rendering.inert import visible
+
+LISTED = 20
+"""So many invoices or files are listed; JSON and HTML have them all."""
+
+_WIDTH = 80
+
+
+def plan_as_text(plan: Plan, language: Language) -> str:
+    """Return a plan as text."""
+    return "".join(f"{line}\n" for line in _plan(plan, language))
+
+
+def balance_as_text(balance: Balance, language: Language) -> str:
+    """Return a balance as text."""
+    return "".join(f"{line}\n" for line in _balance(balance, language))
+
+
+def _plan(plan: Plan, language: Language) -> Iterator[str]:
+    say = language.say
+    yield say(
+        "{move} of {account}: {now} serves, then {then}. Nothing is changed by this plan.",
+        move=say(MOVES[plan.terms.kind]),
+        account=plan.account,
+        now=feed_of(plan.now, language),
+        then=feed_of(plan.then, language),
+    )
+    yield ""
+    yield say("What will be done")
+    yield from _actions(plan, language)
+    yield ""
+    yield say("Where everything will be")
+    yield from _places(plan.places(), language)
+    yield ""
+    yield updates_line(plan.updates, language)
+    yield from _aside(
+        say(
+            Message(
+                "{count} invoice of which the feeds gave other bytes: the copy stays that the "
+                "software would have had",
+                "{count} invoices of which the feeds gave other bytes: the copy "
+                "stays that the software would have had",
+            ),
+            count=len(plan.differing),
+        ),
+        plan.differing,
+    )
+    yield from _unknown(plan.unknown_files, language)
+    yield from _remarks(plan.remarks)
+    people = [Problem(hub_id=it.hub_id, said=it.reason) for it in plan.needing_a_person]
+    yield from _problems(say("A person must decide"), people, language)
+
+
+def _actions(plan: Plan, language: Language) -> Iterator[str]:
+    counted = Counter(item.action for item in plan.items)
+    reasons: dict[Action, list[Message]] = {}
+    for item in plan.items:
+        known = reasons.setdefault(item.action, [])
+        if item.reason not in known:
+            known.append(item.reason)
+    if settled := sum(plan.settled.values()):
+        yield f"{language.number(settled):>9}  {language.say(ACTIONS[Action.NOTHING])}"
+    for action in Action:
+        if counted[action]:
+            yield f"{language.number(counted[action]):>9}  {language.say(ACTIONS[action])}"
+            for reason in reasons[action]:
+                yield from _wrapped(language.say(reason), 11)
+
+
+def _balance(balance: Balance, language: Language) -> Iterator[str]:
+    say = language.say
+    yield say(
+        "Balance of {account} at {moment}: {feed} serves.",
+        account=balance.account,
+        moment=balance.generated_at,
+        feed=feed_of(balance.feeds, language),
+    )
+    yield from _places(balance.places, language)
+    yield f"{language.number(balance.total):>9}  {say('in all')}"
+    yield f"{language.number(len(balance.lost)):>9}  {say('lost')}"
+    yield f"{language.number(len(balance.twice)):>9}  {say('twice')}"
+    yield ""
+    yield updates_line(balance.updates, language)
+    yield from _unknown(balance.unknown_files, language)
+    yield from _remarks(balance.remarks)
+    yield from _problems(say("A person must decide"), balance.people, language)
+    yield from _problems(say("Lost"), balance.lost, language)
+    yield from _problems(say("Twice"), balance.twice, language)
+    yield ""
+    yield verdict(balance, language)
+
+
+def verdict(balance: Balance, language: Language) -> str:
+    """Return what a balance comes to, in one sentence."""
+    if balance.is_zero:
+        return language.say("Every invoice is in exactly one place: none is lost, none is twice.")
+    return language.say("The balance is not zero: see above, and run this again afterwards.")
+
+
+def feed_of(feeds: Feeds, language: Language) -> str:
+    """Return the name of the serving feed."""
+    return str(feeds.serve) if feeds.serve else language.say("no feed")
+
+
+def updates_line(updates: WaitingUpdates, language: Language) -> str:
+    """Return how far the state updates have come."""
+    return language.say(
+        "State updates: {open} open, {accepted} accepted, {refused} refused.",
+        open=updates.open,
+        accepted=updates.accepted,
+        refused=updates.refused,
+    )
+
+
+def _places(places: dict[Place, int] | object, language: Language) -> Iterator[str]:
+    assert isinstance(places, dict)
+    for place in Place:
+        count = places.get(place, 0)
+        if count or place is Place.PERSON:
+            yield f"{language.number(count):>9}  {language.say(PLACES[place])}"
+
+
+def _unknown(paths: Sequence[str], language: Language) -> Iterator[str]:
+    said = language.say(
+        Message(
+            "{count} file in the old mailbox that nobody knows: it is left alone",
+            "{count} files in the old mailbox that nobody knows: they are left alone",
+        ),
+        count=len(paths),
+    )
+    yield from _aside(said, paths)
+
+
+def _aside(said: str, names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield from _wrapped(f"{said}: {_names(names)}", 0)
+
+
+def _names(names: Sequence[str]) -> str:
+    listed = ", ".join(visible(name) for name in names[:LISTED])
+    return listed if len(names) <= LISTED else f"{listed}, …"
+
+
+def _remarks(remarks: Sequence[str]) -> Iterator[str]:
+    for remark in remarks:
+        yield from _wrapped(visible(remark), 0)
+
+
+def _problems(title: str, problems: Sequence[Problem], language: Language) -> Iterator[str]:
+    if not problems:
+        return
+    yield ""
+    yield title
+    by_reason: dict[Message, list[str]] = {}
+    for problem in problems:
+        by_reason.setdefault(problem.said, []).append(problem.hub_id)
+    for reason, hub_ids in by_reason.items():
+        yield from _wrapped(language.say(reason), 2)
+        yield from _wrapped(f"{language.number(len(hub_ids))}: {_names(hub_ids)}", 4)
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    margin = " " * indent
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=margin, subsequent_indent=margin, break_long_words=False
+    )
