@@ -20,17 +20,21 @@ def evidence_of(
     *,
     unseen: int,
     entities: Collection[str],
+    reported: Collection[str],
 ) -> Evidence:
-    """Return what was seen; `unseen` invoices are the same on both sides and not among `pairs`."""
+    """Return what was seen; `unseen` invoices are the same on both sides and not among `pairs`.
+
+    `reported` are states that went through the bridge, besides those of the old state files.
+    """
     seen = {plain_nif(nif) for nif in tally.receivers}
-    reported = {row.state for row in states if row.parity is Parity.SAME}
+    told = {row.state for row in states if row.parity is Parity.SAME} | set(reported)
     return Evidence(
         invoices=unseen + sum(pair.on_both for pair in pairs),
         days=tally.days,
         entities_seen=tuple(sorted(tally.receivers)),
         entities_not_seen=tuple(sorted(nif for nif in entities if plain_nif(nif) not in seen)),
-        states_seen=tuple(state for state in STATES if state in reported),
-        states_not_seen=tuple(state for state in STATES if state not in reported),
+        states_seen=tuple(state for state in STATES if state in told),
+        states_not_seen=tuple(state for state in STATES if state not in told),
         attachments=tally.attachments,
         receipts=tally.receipts,
         state_updates=sum(row.parity is not Parity.UNKNOWN for row in states),

@@ -96,6 +96,10 @@ SELECT count(*) FROM (SELECT hub_id, name FROM delivery NOT INDEXED
   ORDER BY id DESC LIMIT 10000) a
 JOIN delivery b ON {_PARTNER} WHERE a.name <> b.name
 """
+_REPORTED = """
+SELECT DISTINCT state FROM state_update
+WHERE account = :account AND status = 'accepted' AND state IS NOT NULL
+"""
 _STATE_FILES_SEEN = """
 SELECT name, digest, first_seen_at AS at FROM recorded_file
 WHERE account = :account AND folder = 'statin' AND digest IS NOT NULL ORDER BY id
@@ -215,6 +219,10 @@ class LedgerSides:
         )
         times = {"a": _stored(since), "b": _stored(until)}
         return self._number(f"SELECT count(*) FROM delivery WHERE {where}", **times)
+
+    def reported_states(self) -> set[str]:
+        """Return the states that the software reported through the bridge and the hub took."""
+        return set(map(str, self._ids(_REPORTED)))
 
     def receivers(self) -> set[str]:
         """Return the entities for which both feeds gave an invoice."""

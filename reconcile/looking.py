@@ -55,6 +55,8 @@ class Look:
     recorded: frozenset[FeedName] = frozenset(FeedName)
     """The feeds that are there at all."""
     state_files: tuple[StateFile, ...] = ()
+    reported: frozenset[str] = frozenset()
+    """States that the software reported through the bridge, and the hub took."""
 
     def pairs(self) -> dict[HubId, Pair]:
         """Return what is to be compared; what REST only lists so far is read from it."""
@@ -130,6 +132,7 @@ def look(
         hub=None,
         recorded=_recorded(account, asked, joined),
         state_files=_state_files(account, joined, old),
+        reported=frozenset(joined.reported_states()),
     )
     return _with_hub(found)
 

@@ -175,6 +175,7 @@ class _Making:
             states,
             unseen=seen.sides.unseen,
             entities=seen.entities,
+            reported=seen.reported,
         )
         found = Found(
             rows=rows,

@@ -9,11 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.naming import Folder, Profile, parse_profile
-from bridge.sandbox.feed_comparison import Outcome, compare
-from bridge.sandbox.legacy_client import Fetched
 from bridge.sandbox.server import Sandbox
-from bridge.settings import read_profile
 
 COMMAND = Path(sys.executable).with_name("efact-bridge")
 REAL_INVOICES = Path(__file__).parents[2] / "shared" / "data" / "facturae"
@@ -169,75 +165,3 @@ def test_a_folder_without_invoices_is_a_wrong_setting(tmp_path: Path) -> None:
     assert (
         out == f"efact-bridge: {empty}: no Facturae file (.xml, .xsig) was found in this folder\n"
     )
-
-
-# -- the comparison --------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def profile() -> Profile:
-    return parse_profile(read_profile("efact"))
-
-
-@pytest.fixture(scope="module")
-def delivered() -> list[Fetched]:
-    """Give what the old mailbox holds of four invoices, with attachments."""
-    with Sandbox(invoices=4, old_mailbox=True) as sandbox:
-        assert sandbox.old_mailbox is not None
-        return [
-            Fetched(folder=folder.value, name=path.name, content=path.read_bytes())
-            for folder in (Folder.OUT, Folder.ADJOUT, Folder.STATOUT)
-            for path in sorted(sandbox.old_mailbox.folder(folder).iterdir())
-        ]
-
-
-def _first(files: list[Fetched], folder: Folder) -> Fetched:
-    return next(file for file in files if file.folder == folder)
-
-
-def test_the_same_files_agree(delivered: list[Fetched], profile: Profile) -> None:
-    rows = compare(delivered, delivered, profile)
-    assert len(rows) == 4
-    assert all(row.agrees for row in rows)
-
-
-@pytest.mark.parametrize(
-    ("folder", "field", "outcome"),
-    [
-        (Folder.OUT, "invoice", Outcome.ONLY_LEGACY),
-        (Folder.STATOUT, "message", Outcome.ONLY_LEGACY),
-        (Folder.ADJOUT, "attachments", Outcome.DIFFERENT),
-    ],
-)
-def test_a_file_that_is_missing_shows(
-    delivered: list[Fetched], profile: Profile, folder: Folder, field: str, outcome: Outcome
-) -> None:
-    gone = _first(delivered, folder)
-    rows = compare([file for file in delivered if file is not gone], delivered, profile)
-    found = [getattr(row, field) for row in rows if not row.agrees]
-    assert found == [outcome]
-
-
-@pytest.mark.parametrize(
-    ("folder", "field"),
-    [(Folder.OUT, "invoice"), (Folder.ADJOUT, "attachments")],
-)
-def test_a_byte_that_differs_shows(
-    delivered: list[Fetched], profile: Profile, folder: Folder, field: str
-) -> None:
-    one = _first(delivered, folder)
-    changed = Fetched(folder=one.folder, name=one.name, content=one.content + b" ")
-    others = [file for file in delivered if file is not one]
-    rows = compare([changed, *others], delivered, profile)
-    assert [getattr(row, field) for row in rows if not row.agrees] == [Outcome.DIFFERENT]
-
-
-def test_an_invoice_that_came_twice_shows(delivered: list[Fetched], profile: Profile) -> None:
-    rows = compare([*delivered, _first(delivered, Folder.OUT)], delivered, profile)
-    assert [row.invoice for row in rows if not row.agrees] == [Outcome.DIFFERENT]
-
-
-def test_an_invoice_of_one_feed_alone_shows(delivered: list[Fetched], profile: Profile) -> None:
-    rows = compare(delivered, [], profile)
-    assert len(rows) == 4
-    assert {row.invoice for row in rows} == {Outcome.ONLY_REST}

@@ -1,8 +1,8 @@
 """`demo`: the whole round on this machine, from the hub to old software and back.
 
 The pretend hub runs in this process, the bridge as the process that a user would start, the old
-client talks to it over SFTP and FTP. What lies in the old mailbox of the sandbox, the parallel
-delivery, is compared with what came through the bridge. Everything is gone at the end, however it
+client talks to it over SFTP and FTP. The bridge listens to the sandbox's old mailbox, the parallel
+delivery, and a report compares both feeds. Everything is gone at the end, however it
 ends: files in one temporary folder, the bridge's process, the listeners.
 """
 

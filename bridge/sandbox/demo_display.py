@@ -19,7 +19,6 @@ from rich.text import Text
 
 from bridge.model import HubId, Invoice, State
 from bridge.sandbox.demo_plan import Drop
-from bridge.sandbox.feed_comparison import Outcome, Row
 from bridge.sandbox.journal import Request
 from bridge.sandbox.legacy_client import Fetched
 from bridge.status.words import safe, size
@@ -142,17 +141,6 @@ class Display:
             rows.append((hub_id, walk, "yes" if right else f"NO: {state}"))
         self._table(columns, rows)
 
-    def comparison(self, rows: Sequence[Row]) -> None:
-        """Show the two feeds side by side; what differs comes first."""
-        columns = (
-            Column("Hub id"),
-            Column("Invoice"),
-            Column("Attachments"),
-            Column("State message"),
-        )
-        ordered = sorted(rows, key=lambda row: row.agrees)
-        self._table(columns, [_comparison_cells(row) for row in ordered])
-
     def _table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
         if not rows:
             self.say("(nothing)", style=_QUIET)
@@ -218,11 +206,6 @@ def _invoice_cells(invoice: Invoice) -> tuple[str, ...]:
     if len(number) > _LONGEST_NUMBER:
         number = f"{number[: _LONGEST_NUMBER - 1]}…"
     return (invoice.hub_id, number, supplier, day, amount)
-
-
-def _comparison_cells(row: Row) -> tuple[str, ...]:
-    number = f"{row.attachment_count} " if row.attachments is not Outcome.NONE else ""
-    return (row.hub_id, row.invoice, f"{number}{row.attachments}", row.message)
 
 
 def _spaced(body: str) -> str:

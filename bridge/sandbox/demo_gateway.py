@@ -56,6 +56,10 @@ class Gateway:
         secret = folder / "ajuntament.secret"
         secret.touch(mode=0o600)
         secret.write_text(sandbox.secret, encoding="utf-8")
+        old = folder / "old-mailbox.password"
+        old.touch(mode=0o600)
+        assert sandbox.old_mailbox is not None
+        old.write_text(sandbox.old_mailbox.password, encoding="utf-8")
         (folder / SETTINGS).write_text(_settings(sandbox, self.doors), encoding="utf-8")
 
     def endpoint(self, port: int) -> Endpoint:
@@ -89,22 +93,35 @@ class Gateway:
 
     def status(self) -> str:
         """Return what `efact-bridge status` says; raises DemoError when it says nothing."""
+        code, said = self._say("efact-bridge", "status")
+        if code:
+            raise DemoError(f"`efact-bridge status` ended with exit code {code}")
+        return said
+
+    def report(self, *options: str) -> str:
+        """Return what `efact-reconcile report` says; raises DemoError when it makes none."""
+        code, said = self._say("efact-reconcile", "report", *options)
+        if code not in (0, 1):  # ready, or not
+            raise DemoError(f"`efact-reconcile report` ended with exit code {code}")
+        return said
+
+    def _say(self, command: str, *arguments: str) -> tuple[int, str]:
+        """Run a command on the settings; return its exit code and what it prints."""
+        name = f"`{command} {arguments[0]}`"
         try:
             done = subprocess.run(  # noqa: S603
-                [*_command(), "status", "-c", SETTINGS],
+                [*_command(command), arguments[0], "-c", SETTINGS, *arguments[1:]],
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=self._log.open("ab"),
                 timeout=PATIENCE,
                 cwd=self._folder,
                 env=_environment(),
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise DemoError(f"`efact-bridge status` did not end within {PATIENCE} s") from error
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip()
-            raise DemoError(f"`efact-bridge status` ended with exit code {done.returncode}: {said}")
-        return done.stdout.decode(errors="replace").rstrip()
+            raise DemoError(f"{name} did not end within {PATIENCE} s") from error
+        return done.returncode, done.stdout.decode(errors="replace").rstrip()
 
     def log_tail(self) -> list[str]:
         """Return the last lines that the bridge logged."""
@@ -115,7 +132,7 @@ class Gateway:
     def _start(self) -> "subprocess.Popen[bytes]":
         with self._output.open("wb") as output, self._log.open("wb") as log:
             return subprocess.Popen(  # noqa: S603
-                [*_command(), "serve", "-c", SETTINGS, "--log-format", "text"],
+                [*_command("efact-bridge"), "serve", "-c", SETTINGS, "--log-format", "text"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=log,
@@ -146,12 +163,16 @@ class Gateway:
         process.wait()
 
 
-def _command() -> list[str]:
-    """Return the installed command, or the same thing where the script is not beside Python."""
-    script = Path(sys.executable).with_name("efact-bridge")
+_MODULES = {"efact-bridge": "bridge.cli", "efact-reconcile": "reconcile.cli"}
+"""Where the commands begin: what is not beside Python is run by its module's name."""
+
+
+def _command(name: str) -> list[str]:
+    """Return an installed command, or the same thing where the script is not beside Python."""
+    script = Path(sys.executable).with_name(name)
     if script.is_file():
         return [str(script)]
-    return [sys.executable, "-c", "from bridge.cli import main; main()"]
+    return [sys.executable, "-c", f"from {_MODULES[name]} import main; main()"]
 
 
 def _environment() -> dict[str, str]:
@@ -173,6 +194,8 @@ def _free_doors() -> Doors:
 
 
 def _settings(sandbox: Sandbox, doors: Doors) -> str:
+    old = sandbox.old_mailbox
+    assert old is not None
     return f"""\
 data_dir = "data"
 
@@ -199,6 +222,12 @@ port = {doors.web}
 name = "{ACCOUNT}"
 issuer = "{sandbox.issuer}"
 secret_file = "ajuntament.secret"
+shadow = "legacy"
+
+[account.legacy]
+url = "{old.url}"
+password_file = "old-mailbox.password"
+host_key = "{old.host_key}"
 
 [[account.user]]
 name = "{USER}"

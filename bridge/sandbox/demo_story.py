@@ -1,11 +1,11 @@
 """The round of the demo, step by step: each does something, waits for its effect and shows it."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from bridge.model import State
 from bridge.naming import Folder, NameParts, Profile
@@ -14,13 +14,11 @@ from bridge.sandbox.book import CAP, Book
 from bridge.sandbox.demo_display import Display
 from bridge.sandbox.demo_gateway import PATIENCE, Gateway
 from bridge.sandbox.demo_plan import Drop, Imported, Role
-from bridge.sandbox.feed_comparison import compare
 from bridge.sandbox.legacy_client import (
     Endpoint,
     Fetched,
     LegacyClient,
     collect,
-    look,
     over_ftp,
     over_sftp,
 )
@@ -29,6 +27,9 @@ from bridge.status.words import counted, safe
 
 FOLDERS = (Folder.STATOUT, Folder.OUT, Folder.ADJOUT)
 """In the order in which the client goes through them."""
+
+_AGREEING = ("identical", "duplicate")
+"""Outcomes that are no fault of a feed: real files may hold one invoice twice."""
 
 _SECONDS_EACH = 0.5
 """How much longer an invoice may make a wait: a folder of real ones may hold hundreds."""
@@ -213,21 +214,23 @@ class Story:
         self.display.quote(self.gateway.status().splitlines())
 
     def _compare_the_feeds(self) -> None:
-        with over_sftp(self._old_endpoint()) as client:
-            legacy = [file for folder in FOLDERS for file in look(client, self._name(folder))]
-        rows = compare(self.fetched, legacy, self._profile)
-        self.display.step("What came over REST beside what lies in the old mailbox")
-        self.display.comparison(rows)
-        agreeing = sum(row.agrees for row in rows)
-        attachments = sum(row.attachment_count for row in rows)
+        self.display.step("Both feeds, invoice by invoice: efact-reconcile report")
         self.display.say(
-            f"{agreeing} of {counted(len(rows), 'invoice')} and "
-            f"{counted(attachments, 'attachment')}: the same hub ids, identical bytes. Messages "
-            "say the same."
+            "The bridge has listened to the old mailbox all the time, and changed nothing there."
         )
-        self.problems += [f"invoice {row.hub_id} differs" for row in rows if not row.agrees]
-        if missing := set(self._book.hub_ids) - {row.hub_id for row in rows}:
-            self.problems.append(f"came by neither feed: {', '.join(sorted(missing))}")
+        self.display.quote(self.gateway.report().splitlines())
+        rows = json.loads(self.gateway.report("--format", "json", "--all"))["invoices"]
+        outcomes = {row["hub_id"]: row["outcome"] for row in rows}
+        agreeing = [hub_id for hub_id in self._book.hub_ids if outcomes.get(hub_id) in _AGREEING]
+        self.display.say(
+            f"{len(agreeing)} of {counted(len(self._book.hub_ids), 'invoice')} came by both feeds "
+            "and say the same."
+        )
+        self.problems += [
+            f"invoice {hub_id}: {outcomes.get(hub_id, 'came by neither feed')}"
+            for hub_id in self._book.hub_ids
+            if hub_id not in agreeing
+        ]
 
     # -- small things --------------------------------------------------------------------------
 
@@ -247,13 +250,6 @@ class Story:
     @property
     def _ftp(self) -> Endpoint:
         return self.gateway.endpoint(self.gateway.doors.ftp)
-
-    def _old_endpoint(self) -> Endpoint:
-        old = self.sandbox.old_mailbox
-        assert old is not None
-        port = urlsplit(old.url).port
-        assert port is not None
-        return Endpoint(port=port, user=old.user, password=old.password)
 
     def _name(self, role: Folder) -> str:
         return self._profile.folder(role)
