@@ -5,7 +5,7 @@ the two feeds has something to find.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lxml import etree
@@ -63,11 +63,12 @@ def _total(content: bytes) -> bytes:
 
 
 def _tax_id(content: bytes) -> bytes:
-    return _with_text(content, "TaxIdentificationNumber", lambda text: f"{text[:-1]}0X")
+    number = "TaxIdentificationNumber"
+    return _with_text(content, number, lambda text: f"{text[:-1]}0X", within="SellerParty")
 
 
 def _office(content: bytes) -> bytes:
-    return _with_text(content, "CentreCode", lambda text: f"{text}9")
+    return _with_text(content, "CentreCode", lambda text: f"{text}9", within="BuyerParty")
 
 
 def _day(content: bytes) -> bytes:
@@ -86,12 +87,18 @@ def _unsigned(content: bytes) -> bytes:
     return _written(root, "UTF-8")
 
 
-def _with_text(content: bytes, name: str, change: Callable[[str], str]) -> bytes:
-    """Change the text of the first element of this name; the bytes around it stay."""
+def _with_text(
+    content: bytes, name: str, change: Callable[[str], str], *, within: str = "Facturae"
+) -> bytes:
+    """Change the text of the first element of this name; StopIteration: there is none."""
     root = _root(content)
-    element = next(each for each in root.iter() if local_name(each) == name)
+    element = next(_named(next(_named(root, within)), name))
     element.text = change(element.text or "")
     return _written(root, "UTF-8")
+
+
+def _named(element: etree._Element, name: str) -> Iterator[etree._Element]:
+    return (each for each in element.iter() if local_name(each) == name)
 
 
 def _written(root: etree._Element, encoding: str) -> bytes:
