@@ -28,7 +28,7 @@ from bridge.errors import (
 from bridge.inbound import Inbound
 from bridge.learning import Lesson
 from bridge.ledger import Ledger, updates
-from bridge.model import UpdateStatus
+from bridge.model import FeedName, UpdateStatus
 from bridge.repair import put_right
 from bridge.rounds import pull_round, push_round, wait_until_settled
 from bridge.settings import Settings, config_folder, load_settings
@@ -234,6 +234,13 @@ def retry(config: Path, update_ids: Sequence[int] | None) -> Retried:
             if update_id not in refused
         ]
         chosen = [refused[update_id] for update_id in wanted if update_id in refused]
+        unheard = [it for it in chosen if it[0].feeds().serve is not FeedName.REST]
+        problems += [
+            f"update {update.id} cannot be sent again: the hub does not serve account "
+            f"{account.name} at present; have the software write its state file anew"
+            for account, update in unheard
+        ]
+        chosen = [it for it in chosen if it not in unheard]
         for account, update in chosen:
             try:
                 queue_again(account, [update])

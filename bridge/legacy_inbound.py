@@ -48,8 +48,9 @@ log = structlog.get_logger()
 
 FEED = FeedName.LEGACY
 
-BROKEN_RESTS = timedelta(minutes=10)
-"""So long a file in `out` that is no whole XML must lie unchanged: it may still be written."""
+PATIENCE = timedelta(minutes=10)
+"""So long a file in `out` must lie unchanged that is no whole XML: it may still be written; and one
+of which nobody knows the invoice: its message may tell."""
 
 _KINDS: Mapping[FileKind, Kind] = {
     FileKind.INVOICE: Kind.INVOICE,
@@ -133,7 +134,7 @@ def _to_place(account: Account, reader: OldMailboxReader) -> list[RecordedFile]:
     rested = [
         file
         for file in waiting
-        if file.first_seen_at <= now - BROKEN_RESTS or not _is_broken(account, file)
+        if file.first_seen_at <= now - PATIENCE or not _may_be_half(account, file)
     ]
     settle = account.settings.push.settle
     new = [file for file in rested if file.first_seen_at > now - timedelta(seconds=2 * settle)]
@@ -142,13 +143,15 @@ def _to_place(account: Account, reader: OldMailboxReader) -> list[RecordedFile]:
     return [file for file in rested if file not in new or _is_settled(reader, file)]
 
 
-def _is_broken(account: Account, file: RecordedFile) -> bool:
-    """Tell whether a file in `out` is no whole XML; an empty one is not whole anywhere."""
+def _may_be_half(account: Account, file: RecordedFile) -> bool:
+    """Tell whether a file may not be whole yet, or its message not there: in `out` it matters."""
     assert file.digest is not None
     if file.size == 0:
         return True
     if file.folder is not Folder.OUT:
         return False
+    if file.kind is FileKind.UNKNOWN:
+        return True
     return isinstance(what_it_is(account.mailbox.archive.read(file.digest)), Broken)
 
 

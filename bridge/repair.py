@@ -84,7 +84,7 @@ def _agree(account: Account, remembered: int) -> Repairs:
 
 def _archive_again(account: Account, file: PlacedFile) -> bool:
     """Keep once more what has gone from the archive and still stands in the mailbox."""
-    standing = account.mailbox.folder(file.folder) / file.name
+    standing = account.mailbox.standing(file.folder, file.name)
     if account.mailbox.archive.path(file.digest).exists() or not standing.is_file():
         return False
     kept = account.mailbox.keep_bytes(standing.read_bytes(), purpose="fetch")

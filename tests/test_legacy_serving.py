@@ -496,3 +496,14 @@ def test_an_old_mailbox_that_is_away_is_noted(town: Office, old: OldMailbox) -> 
     account = town.account
     status = look(account.settings, account.ledger, now=town.clock())
     assert any("The old mailbox could not be listed" in it.what for it in findings(status))
+
+
+def test_an_invoice_of_which_no_name_tells_the_hub_id_waits_for_its_message(
+    beside: Office, folder: Path
+) -> None:
+    put(folder / "out", "factura.XML", facturae(beside))
+    pull(beside)
+    assert ours(beside) == {}
+    beside.clock.pass_by(minutes=11)
+    pull(beside)
+    assert ours(beside) == contents(folder)
