@@ -28,7 +28,6 @@ AT_ONCE = 5000
 """Hub ids that a statement is given."""
 
 _INDEX = "INDEXED BY delivery_by_invoice"
-_SEEN = "coalesce({0}.recorded_at, {0}.seen_at)"
 _LEGACY = "a.account = :account AND a.feed = 'legacy' AND a.recorded_at IS NOT NULL"
 _REST = "b.account = :account AND b.feed = 'rest'"
 _PARTNER = f"{_REST} AND b.hub_id = a.hub_id"
@@ -38,10 +37,10 @@ OR (:registration AND a.registration_number <> b.registration_number))
 """
 # For every invoice of the old mailbox: when both feeds showed it, and its hub id if they differ.
 _WALK = f"""
-SELECT julianday({_SEEN.format("a")}), julianday({_SEEN.format("b")}),
+SELECT julianday(a.recorded_at), julianday(b.seen_at),
 CASE WHEN {_UNLIKE} THEN a.hub_id END
 FROM delivery a {_INDEX} LEFT JOIN delivery b {_INDEX} ON {_PARTNER}
-WHERE {_LEGACY} AND {_SEEN.format("a")} >= :since AND {_SEEN.format("a")} < :until
+WHERE {_LEGACY} AND a.recorded_at >= :since AND a.recorded_at < :until
 """
 _ONE_SIDED = f"""
 SELECT hub_id FROM delivery {_INDEX}
@@ -214,11 +213,8 @@ class LedgerSides:
 
     def seen_between(self, feed: FeedName, since: datetime, until: datetime) -> int:
         """Return how many invoices of a feed were first seen in a time."""
-        where = (
-            f"account = :account AND feed = '{feed}' AND {FIRST_SEEN} >= :a AND {FIRST_SEEN} < :b"
-        )
-        times = {"a": _stored(since), "b": _stored(until)}
-        return self._number(f"SELECT count(*) FROM delivery WHERE {where}", **times)
+        times = {"first": _stored(since), "last": _stored(until)}
+        return self._number(_SEEN_BETWEEN, feed=feed, **times)
 
     def reported_states(self) -> set[str]:
         """Return the states that the software reported through the bridge and the hub took."""
@@ -226,21 +222,16 @@ class LedgerSides:
 
     def receivers(self) -> set[str]:
         """Return the entities for which both feeds gave an invoice."""
-        found = [
-            self._ids(
-                f"SELECT DISTINCT receiver_nif FROM delivery WHERE {mine} AND receiver_nif > ''"
-            )
-            for mine in (f"account = :account AND feed = '{feed}'" for feed in FeedName)
-        ]
-        return {str(nif) for nif in set.intersection(*found)}
+        legacy, rest = (self._ids(_RECEIVERS, feed=feed) for feed in _BOTH)
+        return {str(nif) for nif in legacy & rest}
 
     def attachments(self) -> int:
         """Return how many attachments both feeds gave, at most."""
-        return min(self._number(_ATTACHMENTS, feed=feed) for feed in FeedName)
+        return min(self._number(_ATTACHMENTS, feed=feed) for feed in _BOTH)
 
     def receipts(self) -> int:
         """Return how many receipts both feeds gave, at most."""
-        return min(self._number(_RECEIPTS, feed=feed) for feed in FeedName)
+        return min(self._number(_RECEIPTS, feed=feed) for feed in _BOTH)
 
     def _by_details(self) -> list[str]:
         found = [_ATTACHED] if Detail.ATTACHMENTS in self._counting else []

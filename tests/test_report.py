@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -356,3 +357,76 @@ def test_the_software_s_state_files_are_compared_with_the_hub(agreeing: Town) ->
     assert report["evidence"]["states_seen"] == ["ANNOTATED"]
     assert [(row["hub_id"], row["parity"]) for row in report["states"]] == [(other, "missing")]
     assert [reason["kind"] for reason in report["reason_kinds"]] == ["state-mismatch"]
+
+
+# -- other ways to run both ----------------------------------------------------------------------
+
+
+def test_an_old_mailbox_that_serves_is_compared_with_rest_in_its_shadow(tmp_path: Path) -> None:
+    with town(tmp_path, "identical:3,different:1", shadow=True) as it:
+        text = it.gateway.config.read_text()
+        served = text.replace('shadow = "legacy"', 'serve = "legacy"\nshadow = "rest"')
+        it.gateway.config.write_text(served)
+        it.pull()
+        report = it.report("--all")
+        assert outcomes(report) == expected(it.sandbox.scenes, settled=False)
+        assert it.sandbox.book.requests(operation="update") == ()
+
+
+def test_an_old_mailbox_can_be_given_by_its_address(tmp_path: Path) -> None:
+    with town(tmp_path, "identical:2,different:1", shadow=True) as it:
+        assert it.sandbox.old_mailbox is not None
+        report = it.report("--legacy", it.sandbox.old_mailbox.url, "--all")
+        assert outcomes(report) == expected(it.sandbox.scenes, settled=False)
+
+
+def test_a_report_on_a_few_days_leaves_the_others_out(tmp_path: Path) -> None:
+    with town(tmp_path, "identical:2,only-legacy:1") as it:
+        assert it.of_folder("--since", "2026-03-02", code=1)["counts"]["identical"] == 2
+        report = it.of_folder("--since", "2026-03-03", code=1)
+        assert sum(report["counts"].values()) == 0
+        assert outcomes(report) == {}
+
+
+# -- folders, without a hub ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recorded_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Town, list[Scene]]]:
+    """Give a town whose ledger has all that REST gave of many scenes."""
+    folder = tmp_path_factory.mktemp("town")
+    with town(folder, ",".join(f"{kind}:6" for kind in Kind)) as it:
+        it.pull()
+        yield it, list(it.sandbox.scenes)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_part_of_a_folder_is_reported_exactly(
+    recorded_town: tuple[Town, list[Scene]], tmp_path: Path, seed: int
+) -> None:
+    it, scenes = recorded_town
+    random = Random(seed)
+    kept = {scene.hub_id for scene in scenes if random.random() < 0.6}
+    for path in it.saved.rglob("*@*"):
+        hub_ids = {part.partition(".")[0] for part in path.name.split("@")[3:4]}
+        if path.parent.name != "statout" and hub_ids & kept:
+            below = tmp_path / path.parent.name / str(random.randrange(3))
+            below.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, below / path.name)
+    report = it.report("--legacy", str(tmp_path), "--recorded", "--all", "--grace", "0")
+    assert outcomes(report) == {
+        scene.hub_id: _as_in(kept, scene) for scene in scenes if _is_anywhere(kept, scene)
+    }
+
+
+def _is_anywhere(kept: set[Any], scene: Scene) -> bool:
+    return scene.on_rest or scene.hub_id in kept
+
+
+def _as_in(kept: set[Any], scene: Scene) -> str:
+    """What a report says of a scene where the folder has only these invoices."""
+    if scene.what == "two hub ids":
+        return Kind.DUPLICATE
+    if scene.hub_id not in kept or not scene.legacy:
+        return Kind.ONLY_REST
+    return Kind.ONLY_LEGACY if not scene.on_rest else scene.kind
