@@ -339,6 +339,41 @@ class Mailbox:
             standing.unlink(missing_ok=True)
             sync_folder(self.folder(role))
 
+    def set_aside(self, role: Folder, name: str) -> bool:
+        """Take a file out of the software's sight, in one step; False where it is gone.
+
+        It stays in staging until `forget_aside`, so that after a crash it is known who took it.
+        """
+        standing, aside = self.standing(role, name), self._aside(role, name)
+        with storage(f"{self.profile.folder(role)}/{name}"):
+            if aside.exists():
+                return True
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                standing.rename(aside)
+            except FileNotFoundError:
+                return False
+            sync_folder(standing.parent)
+            sync_folder(aside.parent)
+            return True
+
+    def bring_back(self, role: Folder, name: str) -> None:
+        """Let the software see again what was set aside."""
+        standing, aside = self.standing(role, name), self._aside(role, name)
+        with storage(f"{self.profile.folder(role)}/{name}"):
+            if aside.exists():
+                aside.rename(standing)
+                sync_folder(standing.parent)
+
+    def forget_aside(self, role: Folder, name: str) -> None:
+        """Let go of what was set aside: it is where it should be, and in the archive."""
+        with storage(f"staging {self._aside(role, name)}"):
+            self._aside(role, name).unlink(missing_ok=True)
+
+    def _aside(self, role: Folder, name: str) -> Path:
+        key = hashlib.sha256(f"{role}/{name}".encode()).hexdigest()
+        return self._staging / "aside" / key
+
     def present(self, role: Folder) -> frozenset[str]:
         """Return the names in a folder."""
         with storage(f"mailbox {self.folder(role)}"):

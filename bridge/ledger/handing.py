@@ -117,6 +117,30 @@ def standing_invoices(connection: Connection, account: str) -> list[PlacedFile]:
     return [placed_files.of_row(row) for row in connection.execute(rows.order_by(placed_file.c.id))]
 
 
+def collected_parts(connection: Connection, account: str, hub_id: HubId) -> list[PlacedFile]:
+    """Return the files that the software has taken of an invoice: its attachments, its message."""
+    rows = select(placed_file).where(
+        _these(placed_file, account, [hub_id]),
+        placed_file.c.kind.in_(_DELIVERED),
+        placed_file.c.state == "collected",
+    )
+    return [placed_files.of_row(row) for row in connection.execute(rows.order_by(placed_file.c.id))]
+
+
+def tied_to(connection: Connection, account: str, paths: Sequence[str]) -> dict[str, PlacedFile]:
+    """Return the files that stand in ours, or did, of these paths of the old mailbox."""
+    found: dict[str, PlacedFile] = {}
+    for start in range(0, len(paths), 500):
+        rows = select(placed_file).where(
+            placed_file.c.account == account,
+            placed_file.c.source.in_(paths[start : start + 500]),
+            placed_file.c.removed_at.is_(None),
+        )
+        for row in connection.execute(rows.order_by(placed_file.c.id)):
+            found[row.source] = placed_files.of_row(row)
+    return found
+
+
 def tie(
     connection: Connection,
     account: str,

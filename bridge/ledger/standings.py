@@ -12,12 +12,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
+from bridge.flood import Happening
+from bridge.ledger.handing import LACKING
 from bridge.ledger.placed_files import Kind
 from bridge.ledger.recorded_files import ASIDE
 from bridge.ledger.schema import delivery, event, placed_file, recorded_file
 from bridge.model import DeliveryState, FeedName, HubId, State
 from bridge.naming import Folder
 from bridge.old_file import FileKind
+
+FETCHED = str(Happening.FETCH)
 
 STANDING = ("placing", "placed")
 """The states of a placed file that the software can see, or may."""
@@ -199,10 +203,14 @@ def fetched_at(
     """Return when these files of `out` were last fetched through a door, where they were."""
     found: dict[HubId, datetime] = {}
     for hub_id, name in names.items():
-        rows = select(event.c.at, event.c.detail).where(
-            event.c.account == account, event.c.hub_id == hub_id, event.c.kind == "file fetched"
+        rows = select(event.c.at, event.c.kind, event.c.detail).where(
+            event.c.account == account,
+            event.c.hub_id == hub_id,
+            event.c.kind.in_([FETCHED, LACKING]),
         )
-        for at, detail in connection.execute(rows.order_by(event.c.number)):
-            if detail.get("folder") == Folder.OUT and detail.get("name") == name:
+        for at, kind, detail in connection.execute(rows.order_by(event.c.number)):
+            if kind == LACKING:
+                found.pop(hub_id, None)  # a person says that it came to nothing
+            elif detail.get("folder") == Folder.OUT and detail.get("name") == name:
                 found[hub_id] = at
     return found

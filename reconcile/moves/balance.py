@@ -25,6 +25,7 @@ HELD = Message("A person must say whether the software has it: --has or --lacks.
 IN_HANDS = Message("The software has fetched it and not deleted it yet.")
 NOWHERE = Message("It is in none of the places, and the software has not taken it.")
 MISSING = Message("It should stand in the mailbox, and its file is not there.")
+MISSING_THERE = Message("This file should be in the folder, and is not there as it was written.")
 TWICE_HERE = Message("It stands in the mailbox under two names.")
 TWICE_HAD = Message("The software has it, and it stands in the mailbox.")
 TWICE_THERE = Message("The software has it, and the old mailbox offers it.")

@@ -2,23 +2,27 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
 
 from bridge.account import Account
-from bridge.durable import storage
+from bridge.durable import storage, write_file
 from bridge.errors import LocalError
 from bridge.ledger.moves import MoveKind
+from bridge.model import HubId
 from reconcile.language import Language, language
-from reconcile.moves import cutover, switching
-from reconcile.moves.balance import Balance, balance
+from reconcile.moves import cutover, rollback, switching
+from reconcile.moves.balance import MISSING_THERE, Balance, Problem, balance
 from reconcile.moves.documents import balance_as_json
+from reconcile.moves.folder import Target
 from reconcile.moves.looking import decided, look, waiting_updates
+from reconcile.moves.page import balance_as_html
 from reconcile.moves.plan import Plan, as_json, moved_away, read_plan
 from reconcile.moves.readiness import Readiness, readiness
 from reconcile.moves.text import balance_as_text, plan_as_text
+from reconcile.moves.updates import OpenFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,47 @@ def cut_over(account: Account, wanted: Wanted) -> int:
         consent = cutover.Consent(by=wanted.by, forced=wanted.force, verdict=ready.verdict)
         cutover.apply(account, seen, consent)
         return _show_balance(_balance(account, MoveKind.CUTOVER), MoveKind.CUTOVER, wanted)
+
+
+def roll_back(account: Account, way: rollback.Way, wanted: Wanted) -> int:
+    """Plan a rollback, or do it; return the exit code."""
+    with switching.alone(account):
+        switching.refuse_another(account, MoveKind.ROLLBACK)
+        decided(account, has=wanted.has, lacks=wanted.lacks, by=wanted.by, at=account.clock())
+        if rollback.is_done(account):
+            return _was_done(account, MoveKind.ROLLBACK, wanted)
+        seen, plan = rollback.plan(account, way)
+        if not wanted.apply:
+            return _show_plan(plan, wanted, _NOT_ASKED)
+        _refuse(plan, wanted, _NOT_ASKED)
+        troubles, open_files = rollback.apply(account, seen, way, by=wanted.by)
+        done = _balance(account, MoveKind.ROLLBACK, remarks=troubles)
+        if way.target is not None:
+            done = _finish_folder(Target(account, way.target), open_files, done, wanted)
+        if done.feeds.serve is not None or done.is_zero:
+            rollback.end(account)
+        return _show_balance(done, MoveKind.ROLLBACK, wanted)
+
+
+def _finish_folder(
+    target: Target, open_files: Sequence[OpenFile], done: Balance, wanted: Wanted
+) -> Balance:
+    """Write what belongs to the folder as a whole, and read it back."""
+    last = switching.last_move(target.account, MoveKind.ROLLBACK)
+    assert last is not None
+    target.prepare()
+    target.write_state_files(open_files)
+    target.write_collected()
+    missing = target.missing(open_files, since=last.begun_at)
+    lost = [Problem(hub_id=HubId(path), said=MISSING_THERE) for path in missing]
+    done = replace(done, lost=(*done.lost, *lost))
+    page = balance_as_html(done, MoveKind.ROLLBACK, wanted.language)
+    target.finish(open_files, page, since=last.begun_at, now=target.account.clock())
+    return done
+
+
+_NOT_ASKED = Readiness(ready=True, verdict="")
+"""A way back is asked no report."""
 
 
 def _asked_before(account: Account) -> Readiness | None:
@@ -111,10 +156,10 @@ def _show_plan(plan: Plan, wanted: Wanted, ready: Readiness) -> int:
     return 0 if ready.ready and not plan.needing_a_person else 1
 
 
-def _balance(account: Account, kind: MoveKind) -> Balance:
+def _balance(account: Account, kind: MoveKind, *, remarks: Sequence[str] = ()) -> Balance:
     """Look at the real places once more; what is out of reach is remarked."""
     seen = look(account)
-    seen.remarks += [said for said in (seen.hub_said, seen.old_said) if said]
+    seen.remarks += [said for said in (*remarks, seen.hub_said, seen.old_said) if said]
     last = switching.last_move(account, kind)
     since = (last.switched_at or last.begun_at) if last else None
     with account.ledger.read() as connection:
@@ -123,6 +168,11 @@ def _balance(account: Account, kind: MoveKind) -> Balance:
 
 
 def _show_balance(done: Balance, kind: MoveKind, wanted: Wanted) -> int:
+    if wanted.output is not None:
+        page = balance_as_html(done, kind, wanted.language)
+        with storage(f"page {wanted.output}"):
+            wanted.output.unlink(missing_ok=True)
+            write_file(wanted.output, page)
     if wanted.as_json:
         sys.stdout.write(balance_as_json(done, move=kind))
     else:

@@ -22,9 +22,10 @@ from bridge.hub.errors import UnknownInvoiceError
 from bridge.ledger import deliveries, handing, standings, updates
 from bridge.ledger.serving import Feeds
 from bridge.ledger.standings import Standing
-from bridge.model import FeedName, HubId, UpdateStatus
+from bridge.listening import listen
+from bridge.model import HubId, UpdateStatus
+from bridge.placing import note_collected
 from bridge.recorded import in_order
-from bridge.recording import FeedRecorder
 from reconcile.moves.plan import Item, Plan, WaitingUpdates
 from reconcile.moves.rules import Action, Place, Terms, decide, must_be_asked, rules_of
 
@@ -71,8 +72,12 @@ def look(account: Account, *, old_mailbox: bool = True, hub: bool = True) -> Loo
     with account.mailbox.turn("inbound"):
         look_for_collected(account)
     if old_mailbox and account.own.legacy is not None:
-        with _said(seen, "old_said"):
-            heard = FeedRecorder(account).round(FeedName.LEGACY, only_due=False)
+        with (
+            _said(seen, "old_said"),
+            account.mailbox.turn("record"),
+            account.old_mailbox() as reader,
+        ):
+            heard = listen(account, reader, only_due=False)
             seen.vanished = heard.vanished
             seen.remarks += heard.troubles
     if hub:
@@ -194,3 +199,9 @@ def decided(
                 if deliveries.known(connection, account.name, hub_id) is None:
                     raise InvoiceError(f"{hub_id}: neither feed ever gave an invoice of this id")
             handing.record(connection, account.name, kind, chosen, at=at, actor=by)
+        chosen = [HubId(hub_id) for hub_id in has]
+        standing = handing.standing_files(connection, account.name, chosen)
+        files = [file for some in standing.values() for file in some]
+        note_collected(connection, account, files)
+    for file in reversed(files):  # the invoice first
+        account.mailbox.take_back(file.folder, file.name, file.digest)

@@ -10,7 +10,9 @@ import typer
 from bridge import command_line
 from bridge.command_line import Config, LogFormat
 from reconcile.language import LANGUAGES
-from reconcile.moves.command import Wanted, cut_over
+from reconcile.moves.command import Wanted, cut_over, roll_back
+from reconcile.moves.rollback import Way
+from reconcile.moves.rules import OldMailboxMode
 from reconcile.opening import opened
 
 
@@ -94,6 +96,67 @@ def add_to(app: typer.Typer, *, command: str) -> None:
         )
         with command_line.answering(command), opened(config, account) as chosen:
             code = cut_over(chosen, wanted)
+        raise typer.Exit(code)
+
+    @app.command(short_help="Move an account back to the old mailbox, or into a folder.")
+    def rollback(
+        *,
+        config: Config,
+        account: _Account = None,
+        apply: _Apply = False,
+        old_mailbox: Annotated[
+            OldMailboxMode,
+            typer.Option(
+                "--old-mailbox",
+                help="What the software has leaves the old mailbox: moved aside there, deleted, or "
+                "only listed.",
+            ),
+        ] = OldMailboxMode.MOVE,
+        target: Annotated[
+            Path | None,
+            typer.Option(
+                "--target",
+                metavar="DIR",
+                help="What is still to be imported goes into this new folder, in the old form.",
+            ),
+        ] = None,
+        patience: Annotated[
+            float,
+            typer.Option(
+                "--patience",
+                metavar="SECONDS",
+                min=0,
+                help="How long to wait for software that is just taking invoices, with --target.",
+            ),
+        ] = 30,
+        plan: _Plan = None,
+        as_json: _Json = False,
+        output: _Output = None,
+        lang: _Lang = "en",
+        has: _Has = None,
+        lacks: _Lacks = None,
+        log_format: LogFormat = None,
+    ) -> None:
+        """Move an account back: the plan, and with --apply the move.
+
+        To the old mailbox, which then serves again; with --target into a folder that has what is
+        still to be imported, in the form of the old mailbox. Ends with 0 where every invoice is in
+        exactly one place, with 1 where somebody must look. Run again after it was broken off, it
+        goes on; run again after that, it changes nothing.
+        """
+        wanted = Wanted(
+            by=whoever(),
+            apply=apply,
+            plan_file=plan,
+            as_json=as_json,
+            output=output,
+            lang=lang,
+            has=tuple(has or ()),
+            lacks=tuple(lacks or ()),
+        )
+        way = Way(mode=old_mailbox, target=target, patience=patience)
+        with command_line.answering(command), opened(config, account) as chosen:
+            code = roll_back(chosen, way, wanted)
         raise typer.Exit(code)
 
 

@@ -12,7 +12,7 @@ from bridge.ledger.moves import Move, MoveKind
 from bridge.ledger.serving import Feeds
 from bridge.model import FeedName
 
-TURNS = ("inbound", "outbound", "hub", "record")
+TURNS = ("inbound", "outbound", "hub", "record", "record-rest")
 """In this order: each flow takes them so."""
 
 

@@ -46,6 +46,11 @@ class OldMailboxWriter(OldMailboxReader):
         raw = _safe_name(name)
         return self._tried(lambda: self._put(role, raw, content))
 
+    def path_of(self, role: Folder, name: str) -> str:
+        """Return the path at which a file of this name is put."""
+        raw = _safe_name(name)
+        return storable(joined(self._tried(lambda: self._folder_for(role)), raw))
+
     def lay_ready(self, role: Folder, name: str, content: bytes) -> None:
         """Write a file under a name that nobody reads yet; `show_ready` makes it appear."""
         raw = _safe_name(name)

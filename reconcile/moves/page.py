@@ -1,0 +1,65 @@
+"""A balance as one HTML page that needs nothing else: to be printed, signed and filed."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from bridge.ledger.moves import MoveKind
+from reconcile.language import Language
+from reconcile.moves.balance import Balance
+from reconcile.moves.rules import Place
+from reconcile.moves.text import feed_of, updates_line, verdict
+from reconcile.moves.words import MOVES, PLACES
+from reconcile.rendering.inert import visible
+
+MOST = 2_000
+"""Invoices of a list; JSON has them all."""
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def balance_as_html(balance: Balance, kind: MoveKind, language: Language) -> bytes:
+    """Return the page, in UTF-8."""
+    say = language.say
+    style = (_TEMPLATES / "balance.css").read_text(encoding="utf-8")
+    text = (
+        _environment(language)
+        .get_template("balance.html")
+        .render(
+            balance=balance,
+            title=f"{say(MOVES[kind])}: {balance.account}",
+            feed=feed_of(balance.feeds, language),
+            verdict=verdict(balance, language),
+            updates=updates_line(balance.updates, language),
+            places=[(say(PLACES[it]), balance.places.get(it, 0)) for it in Place],
+            lists=[
+                (say("A person must decide"), balance.people),
+                (say("Lost"), balance.lost),
+                (say("Twice"), balance.twice),
+            ],
+            most=MOST,
+            style=Markup(style),  # noqa: S704  (our own file)
+            policy=f"default-src 'none'; style-src {_digest(style)}; base-uri 'none'",
+        )
+    )
+    return text.encode()
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _environment(language: Language) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(_=language.say, language=language)
+    environment.filters.update(visible=visible)
+    return environment
