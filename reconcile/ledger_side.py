@@ -123,16 +123,20 @@ class Walk:
     """When the first and the last invoice was there on both sides, as Julian days."""
 
     def go(self, rows: Iterable[tuple[float, float | None, str | None]]) -> None:
-        """Go along."""
+        """Go along; there may be a million, so everything stays at hand."""
+        count, first, last, add = 0, inf, -inf, self.lags.append
         for legacy, rest, suspect in rows:
-            self.count += 1
+            count += 1
             if suspect is not None:
                 self.suspects.add(HubId(suspect))
             if rest is not None:
-                self.lags.append(rest - legacy)
+                add(rest - legacy)
                 both = legacy if legacy > rest else rest
-                self.first = min(self.first, both)
-                self.last = max(self.last, both)
+                if both < first:
+                    first = both
+                if both > last:
+                    last = both
+        self.count, self.first, self.last = count, first, last
 
 
 class LedgerSides:

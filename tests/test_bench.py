@@ -42,3 +42,10 @@ def test_a_quick_benchmark_of_serve_prints_memory_and_starts(tmp_path: Path) -> 
     printed = quick(tmp_path, "memory", "recovery")
     assert re.search(r"^  after 100 % +\d+ MB$", printed, re.MULTILINE), printed
     assert re.search(r"^start after kill -9: until ready .*\d s ", printed, re.MULTILINE), printed
+
+
+@pytest.mark.timeout(PATIENCE + 20)
+def test_a_report_and_old_files_can_be_measured(tmp_path: Path) -> None:
+    printed = quick(tmp_path, "compare", "files")
+    assert re.search(r"^report +\d+\.\d\d s +\d+ MB", printed, re.MULTILINE), printed
+    assert re.search(r"^diff -rq +\d+\.\d\d s", printed, re.MULTILINE), printed

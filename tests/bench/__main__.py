@@ -60,8 +60,8 @@ QUICK = Scale(
     transfers=Amounts(files=100, uploads=50, large=5_000_000, listed=1000, ftp_files=40),
     passing=50,
     past=500,
-    compared=20_000,
-    old_files=1_500,
+    compared=2_000,
+    old_files=200,
     rounds=1,
 )
 
