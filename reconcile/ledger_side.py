@@ -132,9 +132,9 @@ class Walk:
             if rest is not None:
                 add(rest - legacy)
                 both = legacy if legacy > rest else rest
-                if both < first:
+                if both < first:  # noqa: PLR1730  (a call for each would cost more)
                     first = both
-                if both > last:
+                if both > last:  # noqa: PLR1730
                     last = both
         self.count, self.first, self.last = count, first, last
 
