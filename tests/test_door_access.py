@@ -11,7 +11,14 @@ import argon2
 import paramiko
 import pytest
 
-from bridge.facade.access import MOST_SESSIONS, Access, Reason, Refused, public_key
+from bridge.facade.access import (
+    MOST_SESSIONS,
+    Access,
+    Reason,
+    Refused,
+    origin_of,
+    public_key,
+)
 from bridge.facade.bans import MOST_SUBJECTS, Bans
 from bridge.facade.events import Ban, Session
 from bridge.settings import AccountSettings, LoginSettings, UserSettings
@@ -205,6 +212,10 @@ def test_all_addresses_of_an_ipv6_network_are_banned_together(access: Access) ->
         try_password(access, "wrong", address=f"2001:db8:1:2::{last}")
     assert access.is_banned("2001:db8:1:2:ffff::1")
     assert not access.is_banned("2001:db8:1:3::1")
+
+
+def test_strangers_of_one_ipv6_network_count_together() -> None:
+    assert origin_of("2001:db8:0:7::1") == origin_of("2001:db8:0:7:ffff::9") != origin_of("::1")
 
 
 def test_an_attack_from_many_addresses_fills_no_memory(clock: Clock) -> None:

@@ -30,7 +30,7 @@ MOST_SESSIONS = 200
 """Sessions at one time, of all users and both doors together."""
 
 MOST_STRANGERS = 100
-"""Connections of one address to a door that have not logged in: others must get in, too."""
+"""Connections of one origin to a door that have not logged in: others must get in, too."""
 
 _REMEMBERED = 300.0
 """Seconds for which a password that was right needs no second argon2 run."""
@@ -259,12 +259,17 @@ def plain_address(address: str) -> str:
     return str(mapped or ip)
 
 
-def _address_subject(address: str) -> str:
-    """Return what failures from an address count for: of IPv6, a whole network has one owner."""
+def origin_of(address: str) -> str:
+    """Return whom an address stands for: of IPv6, a whole network has one owner."""
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address) and not ip.is_loopback:
-        return f"address {ipaddress.ip_network((ip, _IPV6_NETWORK), strict=False)}"
-    return f"address {ip}"
+        return str(ipaddress.ip_network((ip, _IPV6_NETWORK), strict=False))
+    return str(ip)
+
+
+def _address_subject(address: str) -> str:
+    """Return what failures from an address count for."""
+    return f"address {origin_of(address)}"
 
 
 def _user(account: str, user: UserSettings) -> _User:

@@ -22,7 +22,7 @@ from pyftpdlib.filesystems import AbstractedFS
 from pyftpdlib.handlers import FTPHandler
 
 from bridge.facade import ftp_names
-from bridge.facade.access import MOST_STRANGERS, Access, Reason, Refused, plain_address
+from bridge.facade.access import MOST_STRANGERS, Access, Reason, Refused, origin_of, plain_address
 from bridge.facade.clients import Program
 from bridge.facade.events import DoorEvents, Session, tell
 from bridge.facade.folders import DoorError, DoorMailbox
@@ -45,6 +45,11 @@ _CODES = {"125 Data ": "150", "220 Other": "200"}
 """The beginning of a transfer, and EPSV ALL."""
 _FIXED = "The folders of the mailbox are fixed"
 _ENCODINGS = {"ON": ftp_names.UTF_8, "OFF": ftp_names.OLD}
+_MOST_ANSWERS = 1000
+"""Answers that may wait for a client that does not read, beyond what the system holds."""
+_MOST_LISTINGS = 4
+"""Listings among them: each may be of many thousand files."""
+_NEW_TRANSFER = {"PASV", "EPSV", "PORT", "EPRT", "RETR", "STOR", "APPE", "LIST", "NLST", "MLSD"}
 _TIME = re.compile(r"\d{12}(\d\d)?")
 _TIME_AND_PATH = re.compile(r"\d{14} .+")
 
@@ -314,7 +319,7 @@ class Commands(FTPHandler):  # type: ignore[misc]
 
     visit: Visit | None = None
     strangers: Counter[str]
-    """Connections that have not logged in, by address; one count for the whole door."""
+    """Connections that have not logged in, by origin; one count for the whole door."""
     _grace: Any = None
     _stranger: str | None = None
 
@@ -331,15 +336,13 @@ class Commands(FTPHandler):  # type: ignore[misc]
 
     def on_connect(self) -> None:
         """Give the client the grace time to log in, unless its address has many that do not."""
-        address = plain_address(self.remote_ip)
-        if self.strangers[address] >= MOST_STRANGERS:
-            log.warning("too many FTP connections that do not log in", address=address)
+        origin = origin_of(plain_address(self.remote_ip))
+        if self.strangers[origin] >= MOST_STRANGERS:
+            log.warning("too many FTP connections that do not log in", address=origin)
             self.respond("421 Too many connections from your address that do not log in.")
             self.close_when_done()
             return
-        self.strangers[address] += 1
-        self._stranger = address
-        self._grace = self.call_later(self.access.login.grace, self._after_the_grace)
+        self._is_stranger(origin)
 
     def refused(self, user: str, reason: Reason) -> None:
         """Tell of a refused login."""
@@ -362,17 +365,27 @@ class Commands(FTPHandler):  # type: ignore[misc]
         super().handle_auth_success(home, "", msg_login)
 
     def on_logout(self, username: str) -> None:
-        """End the visit, and what is being transferred, unless QUIT lets that end first."""
+        """End the visit, and what is being transferred, unless QUIT lets that end first.
+
+        Who stays has to log in again, and in time.
+        """
         if not self._quit_pending:
             if self.data_channel is not None:
                 self.data_channel.close()
             self._leave()
+            if not (self._closed or self._closing):
+                self._is_stranger(origin_of(plain_address(self.remote_ip)))
 
     def close(self) -> None:
         """Close the connection and end the visit."""
         super().close()
-        self._is_no_stranger()
         self._leave()
+
+    def _is_stranger(self, origin: str) -> None:
+        """Count the connection among those that have not logged in, and give it time to do so."""
+        self.strangers[origin] += 1
+        self._stranger = origin
+        self._grace = self.call_later(self.access.login.grace, self._after_the_grace)
 
     def _is_no_stranger(self) -> None:
         """Count the connection no longer among those that have not logged in."""
@@ -387,6 +400,7 @@ class Commands(FTPHandler):  # type: ignore[misc]
         return self._closed or has_hung_up(self._fileno)
 
     def _leave(self) -> None:
+        self._is_no_stranger()
         visit, self.visit = self.visit, None
         if visit is not None:
             visit.end()
@@ -396,7 +410,7 @@ class Commands(FTPHandler):  # type: ignore[misc]
     def _after_the_grace(self) -> None:
         if not self.authenticated:
             self.respond("421 You did not log in in time.")
-            self.close_when_done()
+            self.close()  # now: there are clients that never read it
 
     # Commands
 
@@ -404,9 +418,15 @@ class Commands(FTPHandler):  # type: ignore[misc]
         """Settle an upload that waits: the next command shows that the client is there."""
         if self._closed:  # what came behind the command at which the connection broke
             return
+        if self._reads_nothing():
+            log.warning("an FTP client asks on and on and reads nothing", address=self.remote_ip)
+            self.close()
+            return
         channel = self.data_channel
         if channel is not None and channel.waiting:
             channel.settle(counts=cmd[-4:] != "ABOR")
+        if cmd in _NEW_TRANSFER:
+            self._forget_queued_transfer()
         verb = f"SITE {arg.partition(' ')[0].upper()}" if cmd == "SITE" else cmd
         if self.visit is not None and verb in self.proto_cmds:
             self.visit.habits.command(verb)
@@ -415,6 +435,20 @@ class Commands(FTPHandler):  # type: ignore[misc]
         if cmd == "MDTM" and _TIME_AND_PATH.fullmatch(arg):  # how old clients set a time
             cmd = "MFMT"
         super().pre_process_command(line, cmd, arg)
+
+    def _reads_nothing(self) -> bool:
+        """Tell whether too many answers wait for the client."""
+        waiting = self.producer_fifo
+        listings = (answer for answer in waiting if answer and not isinstance(answer, bytes))
+        return len(waiting) > _MOST_ANSWERS or len(list(listings)) > _MOST_LISTINGS
+
+    def _forget_queued_transfer(self) -> None:
+        """Let go of a file whose data connection never came: the next transfer has another."""
+        incoming, outgoing = self._in_dtp_queue, self._out_dtp_queue
+        self._in_dtp_queue = self._out_dtp_queue = None
+        for file in (incoming and incoming[0], outgoing and outgoing[2]):
+            if file is not None:
+                file.close()
 
     def ftp_TYPE(self, line: str) -> None:  # noqa: N802
         """Answer TYPE, also with the format that RFC 959 allows behind it (`A N`)."""

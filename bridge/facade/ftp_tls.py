@@ -64,6 +64,24 @@ class TlsCommands(TLS_FTPHandler, Commands):  # type: ignore[misc]
         version, cipher = self.socket.agreed()
         return Program(agreed={"tls": version, "cipher": cipher})
 
+    def ftp_AUTH(self, line: str) -> None:  # noqa: N802
+        """Begin TLS; whoever said more in the clear is not heard (RFC 4217, 15.1.1).
+
+        Someone on the line could have slipped it in, and it would count as said inside.
+        """
+        super().ftp_AUTH(line)
+        if self._ssl_accepting and self.ac_in_buffer:
+            log.warning("FTP commands came unencrypted behind AUTH", address=self.remote_ip)
+            self.ac_in_buffer = b""
+            self.close()
+
+    def _after_the_grace(self) -> None:
+        """Let go of who did not log in; in a TLS handshake there is no way to say so."""
+        if self._ssl_accepting:
+            self.close()
+        else:
+            super()._after_the_grace()
+
     def close(self) -> None:
         """Close the connection and end the visit, whatever becomes of the TLS farewell."""
         super().close()

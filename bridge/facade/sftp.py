@@ -11,7 +11,13 @@ from pathlib import Path
 import paramiko
 import structlog
 
-from bridge.facade.access import MOST_SESSIONS, MOST_STRANGERS, Access, plain_address
+from bridge.facade.access import (
+    MOST_SESSIONS,
+    MOST_STRANGERS,
+    Access,
+    origin_of,
+    plain_address,
+)
 from bridge.facade.algorithms import load_moduli
 from bridge.facade.events import DoorEvents
 from bridge.facade.folders import DoorMailbox
@@ -119,8 +125,10 @@ class SftpDoor:
         self._welcome(client, plain_address(address[0]))
 
     def _strangers(self, address: str) -> int:
-        """Return how many connections of an address have not logged in."""
-        return sum(each.session is None and each.address == address for each in self._connections)
+        """Return how many connections of an address, or of its network, have not logged in."""
+        origin = origin_of(address)
+        silent = [each for each in self._connections if each.session is None]
+        return sum(origin_of(each.address) == origin for each in silent)
 
     def _welcome(self, client: socket.socket, address: str) -> None:
         with contextlib.suppress(OSError):  # a client that has gone already

@@ -1,0 +1,125 @@
+"""What strangers and users try at the FTP door to stay, to be many, or to make it keep much."""
+
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from bridge.settings import LoginSettings
+from tests.door_clients import FtplibClient
+from tests.door_rig import PASSWORD, USER, Rig, open_doors, tls_settings, wait_until
+
+SOON = LoginSettings(grace=0.5)
+LOGIN = f"USER {USER}\r\nPASS {PASSWORD}\r\n".encode()
+
+
+def visitor(rig: Rig) -> socket.socket:
+    """Return a connection that has read the greeting."""
+    sock = socket.create_connection(("127.0.0.1", rig.port("ftp")), timeout=30)
+    answer(sock)
+    return sock
+
+
+def answer(sock: socket.socket) -> bytes:
+    """Return a line of the door's, or what came before the end."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := sock.recv(1)):
+        line += byte
+    return line
+
+
+def wait_for_the_end(sock: socket.socket) -> None:
+    with suppress(ConnectionResetError):
+        while sock.recv(65536):
+            pass
+
+
+def beginning_tls(rig: Rig) -> socket.socket:
+    pytest.importorskip("OpenSSL", reason="the extra ftps")
+    sock = visitor(rig)
+    sock.sendall(b"AUTH TLS\r\n")
+    assert answer(sock).startswith(b"234")
+    return sock
+
+
+def silent(_: socket.socket) -> None:
+    pass
+
+
+def half_a_greeting(sock: socket.socket) -> None:
+    sock.sendall(b"\x16\x03\x01\x02\x00\x01")
+
+
+@pytest.mark.parametrize("do", [silent, half_a_greeting])
+def test_who_never_ends_the_tls_handshake_is_let_go(
+    tmp_path: Path, do: Callable[[socket.socket], None]
+) -> None:
+    with (
+        open_doors(tmp_path, ftp=tls_settings("optional"), login=SOON) as rig,
+        beginning_tls(rig) as sock,
+    ):
+        do(sock)
+        wait_for_the_end(sock)
+
+
+def test_who_does_not_read_the_farewell_is_let_go_all_the_same(tmp_path: Path) -> None:
+    with open_doors(tmp_path, login=SOON) as rig, visitor(rig) as sock:
+        sock.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                sock.send(b"HELP\r\n" * 1000)
+        wait_until(lambda: not rig.ftp._server.handler.strangers, "the stranger is gone")  # type: ignore[union-attr]
+        sock.settimeout(30)
+        wait_for_the_end(sock)
+
+
+@pytest.mark.parametrize("command", [b"REIN", b"USER somebody"])
+def test_who_logs_out_again_has_only_the_grace_time(tmp_path: Path, command: bytes) -> None:
+    with open_doors(tmp_path, login=SOON) as rig, visitor(rig) as sock:
+        sock.sendall(LOGIN + command + b"\r\n")
+        wait_for_the_end(sock)
+    assert rig.told.kinds().count("logged out") == 1
+
+
+def test_what_was_said_in_the_clear_behind_auth_is_not_heard(tmp_path: Path) -> None:
+    pytest.importorskip("OpenSSL", reason="the extra ftps")
+    with open_doors(tmp_path, ftp=tls_settings("optional")) as rig, visitor(rig) as sock:
+        sock.sendall(b"AUTH TLS\r\n" + LOGIN)  # what one in between could slip in
+        answer(sock)
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with suppress(OSError), context.wrap_socket(sock) as inside:
+            inside.recv(100)
+        wait_until(lambda: not rig.ftp._server.handler.strangers, "the connection is over")  # type: ignore[union-attr]
+    assert rig.told.kinds() == []
+
+
+@pytest.mark.parametrize("command", [b"HELP\r\n", b"STAT /out\r\n", b"NOOP\r\n"])
+def test_who_asks_on_and_on_and_reads_nothing_is_let_go(tmp_path: Path, command: bytes) -> None:
+    with open_doors(tmp_path) as rig, visitor(rig) as sock:
+        for number in range(50):
+            rig.place("out", f"{number}.xml", b"x")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.sendall(LOGIN)
+        with suppress(ConnectionError):
+            while True:
+                sock.sendall(command * 1000)
+
+
+def test_who_sends_many_commands_at_once_and_reads_later_hears_all_answers(tmp_path: Path) -> None:
+    with open_doors(tmp_path) as rig, visitor(rig) as sock:
+        sock.sendall(LOGIN + b"SIZE /out/x\r\n" * 500 + b"STAT /out\r\n" * 3)
+        lines = [answer(sock) for _ in range(2 + 500 + 3 * 2)]
+        assert sum(line.startswith(b"550") for line in lines) == 500
+        assert lines[-1].startswith(b"213")
+
+
+def test_uploads_that_never_get_a_data_connection_hold_nothing(tmp_path: Path) -> None:
+    with open_doors(tmp_path) as rig, FtplibClient("ftp", rig.port("ftp")).session() as ftp:
+        for number in range(20):
+            ftp.makepasv()
+            assert ftp.sendcmd(f"STOR /statin/{number}.xml").startswith("150")
+        assert len(rig.leftovers()) <= 1
