@@ -72,6 +72,11 @@ def offer(rig: Rig, **changes: str) -> MutableMapping[str, Any]:
     return {**line, "sent": sent}
 
 
+def test_an_exchange_that_costs_us_more_than_its_client_is_not_offered() -> None:
+    for legacy in (False, True):
+        assert "diffie-hellman-group16-sha512" not in door_offers(legacy=legacy)[Kind.KEY_EXCHANGE]
+
+
 def test_a_client_that_only_lacks_old_ciphers_is_told_the_setting(rig: Rig) -> None:
     line = offer(rig, ciphers="aes256-cbc", macs="hmac-sha1")
     assert line["ciphers"] == ["aes256-cbc"]
