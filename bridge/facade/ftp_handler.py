@@ -318,6 +318,8 @@ class Commands(FTPHandler):  # type: ignore[misc]
     unicode_errors = ftp_names.ERRORS
 
     visit: Visit | None = None
+    _in_dtp_queue: Any
+    _out_dtp_queue: Any
     strangers: Counter[str]
     """Connections that have not logged in, by origin; one count for the whole door."""
     _grace: Any = None
