@@ -16,6 +16,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.facade.access import Reason
+from bridge.facade.events import LogEvents
 from bridge.settings import LoginSettings
 from tests.door_clients import FtplibClient, ParamikoClient
 from tests.door_rig import PASSWORD, USER, XML, Rig, open_doors
@@ -379,6 +380,16 @@ def test_no_password_is_in_the_log_whatever_is_typed_where(rig: Rig) -> None:
             replies.readline()
         rig.told.wait_for("refused", USER, "ftp", Reason.PASSWORD.value)
     assert wrong not in repr((logs, rig.told.events))
+
+
+def test_what_a_stranger_types_writes_no_line_and_no_escape_into_the_log(rig: Rig) -> None:
+    with capture_logs() as logs, raw(rig, "ftp") as sock:
+        sock.sendall(b"USER \x1b]0;x\x07\nlogged in\r\nPASS x\r\nQUIT\r\n")
+        while sock.recv(10_000):
+            pass
+        (refused,) = (event for event in rig.told.events if event[0] == "refused")
+        LogEvents().refused(user=refused[1], address="::1", protocol="ftp", reason="-")
+    assert "?]0;x??logged in" in [line.get("user") for line in logs]
 
 
 # Numbers

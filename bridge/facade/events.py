@@ -109,7 +109,7 @@ class LogEvents:
     def refused(self, *, user: str, address: str, protocol: str, reason: str) -> None:
         """See `DoorEvents`."""
         log.warning(
-            "login refused", user=printable(user), address=address, protocol=protocol, reason=reason
+            "login refused", user=short(user), address=address, protocol=protocol, reason=reason
         )
 
     def banned(self, ban: Ban) -> None:

@@ -25,7 +25,7 @@ from paramiko.common import (
 
 from bridge.facade.access import Access, Reason, Refused
 from bridge.facade.algorithms import LOGIN, Kind, advice, disabled_algorithms
-from bridge.facade.clients import Program, short_list
+from bridge.facade.clients import Program, short, short_list
 from bridge.facade.events import DoorEvents, Session, printable, tell
 from bridge.facade.folders import DoorMailbox
 from bridge.facade.sftp_server import SftpServer
@@ -172,7 +172,7 @@ class Connection(SshTransport):
         log.warning(
             "no algorithm in common with an SFTP client",
             address=self.address,
-            client=printable(self.remote_version),
+            client=short(self.remote_version),
             problem=problem,
             helps=advice(offered, legacy=self._legacy),
             **{kind.value: short_list(names) for kind, names in offered.items()},
