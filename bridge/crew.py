@@ -23,9 +23,10 @@ T = TypeVar("T")
 def workers_for(connections: int) -> int:
     """Return how many workers keep so many connections busy.
 
-    While one of two waits for the disk or the ledger, the other has its connection.
+    While one of two waits for the disk or the ledger, the other has its connection. Who allows a
+    single connection wants one thing after the other, and has it: the same in the same order.
     """
-    return 2 * connections
+    return 2 * connections if connections > 1 else 1
 
 
 def deadline_in(seconds: float | None) -> float | None:
