@@ -22,6 +22,7 @@ from bridge.facade.sftp_wire import Request
 from bridge.settings import SftpSettings
 from tests.door_clients import ParamikoClient
 from tests.door_rig import PASSWORD, USER, XML, Rig, host_keys, open_doors, wait_until
+from tests.sftp_wire_client import HANDLE, NAME, at_the_door, string
 
 
 @pytest.fixture
@@ -100,6 +101,25 @@ def test_a_hundred_names_come_in_one_answer(rig: Rig, sftp: paramiko.SFTPClient)
     handle = message.get_binary()
     kind, message = sftp._request(Request.READDIR, handle)
     assert (kind, message.get_int()) == (CMD_NAME, 100)
+
+
+def test_a_folder_is_read_as_its_names_are_asked_for_so_that_none_are_kept(rig: Rig) -> None:
+    files = [rig.place("out", f"{number}.xml") for number in range(150)]
+    with at_the_door(rig) as wire:
+        handle = wire.ask(11, string(b"/out")).text
+        assert wire.ask(12, string(handle)).kind == NAME
+        for path in files:
+            path.unlink()
+        assert wire.ask(12, string(handle)).code == 1
+
+
+def test_folders_that_are_opened_and_never_closed_are_closed_with_their_channel(rig: Rig) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with at_the_door(rig) as wire:
+        for _ in range(30):
+            assert wire.ask(11, string(b"/out")).kind == HANDLE
+    rig.told.wait_for("logged out", USER, "sftp")
+    wait_until(lambda: len(list(Path("/proc/self/fd").iterdir())) <= before, "they are closed")
 
 
 def test_the_room_on_the_disk_is_told(sftp: paramiko.SFTPClient) -> None:

@@ -18,7 +18,7 @@ import structlog
 from bridge.facade import sftp_wire as wire
 from bridge.facade.folders import DoorError, No
 from bridge.facade.sftp_wire import BadMessage, Open, Reader, Reply, Request, Status
-from bridge.facade.tree import Download, Visit, change
+from bridge.facade.tree import Download, Listing, Visit, change
 from bridge.facade.uploads import Start, Upload
 
 log = structlog.get_logger()
@@ -59,6 +59,7 @@ class _Fetch:
 
 @dataclass(slots=True)
 class _Listing:
+    listing: Listing
     rows: Iterator[bytes]
 
 
@@ -153,8 +154,8 @@ class SftpServer:
             return wire.status(number, Status.FAILURE, "no such handle")
         if isinstance(handle, Upload):
             self._visit.finish(handle)
-        elif isinstance(handle, _Fetch):
-            self._end_fetch(handle)
+        else:
+            self._drop(handle)
         return wire.status(number, Status.OK)
 
     def _read(self, number: int, fields: Reader) -> bytes:
@@ -201,17 +202,19 @@ class SftpServer:
         return wire.status(number, Status.OK)
 
     def _open_folder(self, number: int, fields: Reader) -> bytes:
-        entries = self._visit.list(fields.path())
-        return self._handle(
-            number, _Listing(wire.name_row(entry.name, entry.stat) for entry in entries)
-        )
+        listing = self._visit.walk(fields.path())
+        rows = (wire.name_row(entry.name, entry.stat) for entry in listing.entries)
+        return self._handle(number, _Listing(listing, rows))
 
     def _read_folder(self, number: int, fields: Reader) -> bytes:
         handle = self._handles.get(fields.string())
         if not isinstance(handle, _Listing):
             return wire.status(number, Status.FAILURE, "no such handle")
         rows = list(itertools.islice(handle.rows, _ROWS_AT_ONCE))
-        return wire.names(number, rows) if rows else wire.status(number, Status.EOF)
+        if not rows:
+            handle.listing.close()  # there are clients that never do
+            return wire.status(number, Status.EOF)
+        return wire.names(number, rows)
 
     def _remove(self, number: int, fields: Reader) -> bytes:
         self._visit.remove(fields.path())
@@ -280,6 +283,8 @@ class SftpServer:
             self._visit.cut_off(handle)
         elif isinstance(handle, _Fetch):
             self._end_fetch(handle)
+        else:
+            handle.listing.close()
 
     def _end_fetch(self, handle: _Fetch) -> None:
         os.close(handle.download.fd)

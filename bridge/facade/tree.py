@@ -65,6 +65,18 @@ class Visit:
         with self._folder(place.role) as folder, os.scandir(folder) as rows:
             return list(_entries(rows, hidden=place.role in UPLOAD_ROLES))
 
+    def walk(self, path: str) -> "Listing":
+        """Open a folder to be listed row by row, in no order."""
+        place = self._mailbox.place(path)
+        if place.role is None or place.name is not None:
+            return Listing(iter(self.list(path)), contextlib.ExitStack())
+        with contextlib.ExitStack() as held:
+            folder = held.enter_context(self._folder(place.role))
+            if _is_one_too_many(folder):
+                raise DoorError(No.FAILED, _TOO_MANY)
+            rows = held.enter_context(os.scandir(folder))
+            return Listing(_entries(rows, hidden=place.role in UPLOAD_ROLES), held.pop_all())
+
     def stat(self, path: str) -> os.stat_result:
         """Return size, times and kind of whatever the path means."""
         place = self._mailbox.place(path)
@@ -295,6 +307,18 @@ class Visit:
                 if len(entries) == 1:
                     return entries[0]
         raise DoorError(No.MISSING, f"{printable(name)}: no such file")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A folder opened to be listed; it is read as its rows are, so that it costs no memory."""
+
+    entries: Iterator[Entry]
+    held: contextlib.ExitStack
+
+    def close(self) -> None:
+        """Close the folder; safe to repeat."""
+        self.held.close()
 
 
 @dataclass(frozen=True, slots=True)
