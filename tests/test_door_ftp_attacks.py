@@ -1,5 +1,6 @@
 """What strangers and users try at the FTP door to stay, to be many, or to make it keep much."""
 
+import ftplib
 import socket
 import ssl
 from collections.abc import Callable
@@ -123,3 +124,14 @@ def test_uploads_that_never_get_a_data_connection_hold_nothing(tmp_path: Path) -
             ftp.makepasv()
             assert ftp.sendcmd(f"STOR /statin/{number}.xml").startswith("150")
         assert len(rig.leftovers()) <= 1
+
+
+@pytest.mark.parametrize("command", ["RETR /out/x", "STOR /statin/x", "APPE /statin/x", "LIST"])
+def test_a_transfer_without_a_data_connection_is_refused_at_once(
+    tmp_path: Path, command: str
+) -> None:
+    with open_doors(tmp_path) as rig, FtplibClient("ftp", rig.port("ftp")).session() as ftp:
+        rig.place("out", "x")
+        with pytest.raises(ftplib.error_temp, match=r"^425 "):
+            ftp.sendcmd(command)
+        assert rig.leftovers() == []

@@ -49,7 +49,8 @@ _MOST_ANSWERS = 1000
 """Answers that may wait for a client that does not read, beyond what the system holds."""
 _MOST_LISTINGS = 4
 """Listings among them: each may be of many thousand files."""
-_NEW_TRANSFER = {"PASV", "EPSV", "PORT", "EPRT", "RETR", "STOR", "APPE", "LIST", "NLST", "MLSD"}
+_TRANSFERS = frozenset({"RETR", "STOR", "APPE", "LIST", "NLST", "MLSD"})
+_CONNECTIONS = frozenset({"PASV", "EPSV", "PORT", "EPRT"})
 _TIME = re.compile(r"\d{12}(\d\d)?")
 _TIME_AND_PATH = re.compile(r"\d{14} .+")
 
@@ -320,6 +321,8 @@ class Commands(FTPHandler):  # type: ignore[misc]
     visit: Visit | None = None
     _in_dtp_queue: Any
     _out_dtp_queue: Any
+    _dtp_acceptor: Any
+    _dtp_connector: Any
     strangers: Counter[str]
     """Connections that have not logged in, by origin; one count for the whole door."""
     _grace: Any = None
@@ -427,8 +430,11 @@ class Commands(FTPHandler):  # type: ignore[misc]
         channel = self.data_channel
         if channel is not None and channel.waiting:
             channel.settle(counts=cmd[-4:] != "ABOR")
-        if cmd in _NEW_TRANSFER:
+        if cmd in _TRANSFERS | _CONNECTIONS:
             self._forget_queued_transfer()
+        if cmd in _TRANSFERS and self.authenticated and not self._has_data_connection():
+            self.respond("425 Use PORT or PASV first.")
+            return
         verb = f"SITE {arg.partition(' ')[0].upper()}" if cmd == "SITE" else cmd
         if self.visit is not None and verb in self.proto_cmds:
             self.visit.habits.command(verb)
@@ -443,6 +449,10 @@ class Commands(FTPHandler):  # type: ignore[misc]
         waiting = self.producer_fifo
         listings = (answer for answer in waiting if answer and not isinstance(answer, bytes))
         return len(waiting) > _MOST_ANSWERS or len(list(listings)) > _MOST_LISTINGS
+
+    def _has_data_connection(self) -> bool:
+        """Tell whether there is a data connection, or one is on its way."""
+        return any((self.data_channel, self._dtp_acceptor, self._dtp_connector))
 
     def _forget_queued_transfer(self) -> None:
         """Let go of a file whose data connection never came: the next transfer has another."""

@@ -156,7 +156,7 @@ class Upload:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     def _copy_present(self) -> None:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with contextlib.suppress(FileNotFoundError):
             present = os.open(self.name, flags, dir_fd=self.folder)
             with os.fdopen(present, "rb") as source, os.fdopen(os.dup(self.fd), "wb") as target:
