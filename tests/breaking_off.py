@@ -11,9 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from bridge.feeds.legacy.folder import WritableFolderLine
 from bridge.hub import HubClient
 from bridge.ledger import Ledger
 from bridge.mailbox import Archive, Mailbox
+from reconcile.moves.folder import Target
 
 STEPS: tuple[tuple[type, str], ...] = (
     (Archive, "keep"),
@@ -21,6 +23,14 @@ STEPS: tuple[tuple[type, str], ...] = (
     (Mailbox, "show"),
     (Mailbox, "keep_dropped"),
     (Mailbox, "remove"),
+    (Mailbox, "take_back"),
+    (Mailbox, "set_aside"),
+    (Mailbox, "bring_back"),
+    (Mailbox, "forget_aside"),
+    (WritableFolderLine, "write"),
+    (WritableFolderLine, "rename"),
+    (WritableFolderLine, "remove"),
+    (Target, "_put"),
     (HubClient, "patch"),
     (HubClient, "drop_pending_attachment"),
     (HubClient, "facturae"),
