@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -11,18 +11,17 @@ from bridge.account import Account
 from bridge.durable import storage, write_file
 from bridge.errors import LocalError
 from bridge.ledger.moves import MoveKind
-from bridge.model import HubId
 from reconcile.language import Language, language
 from reconcile.moves import cutover, rollback, switching
-from reconcile.moves.balance import MISSING_THERE, Balance, Problem, balance
+from reconcile.moves.balance import Balance
 from reconcile.moves.documents import balance_as_json
-from reconcile.moves.folder import Target
-from reconcile.moves.looking import decided, look, waiting_updates
+from reconcile.moves.looking import decided
 from reconcile.moves.page import balance_as_html
 from reconcile.moves.plan import Plan, as_json, moved_away, read_plan
 from reconcile.moves.readiness import Readiness, readiness
+from reconcile.moves.rehearsal import rehearse
 from reconcile.moves.text import balance_as_text, plan_as_text
-from reconcile.moves.updates import OpenFile
+from reconcile.moves.verifying import finish_folder, look_at_balance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +58,7 @@ def cut_over(account: Account, wanted: Wanted) -> int:
         _refuse(plan, wanted, ready)
         consent = cutover.Consent(by=wanted.by, forced=wanted.force, verdict=ready.verdict)
         cutover.apply(account, seen, consent)
-        return _show_balance(_balance(account, MoveKind.CUTOVER), MoveKind.CUTOVER, wanted)
+        return _show_balance(look_at_balance(account, MoveKind.CUTOVER), MoveKind.CUTOVER, wanted)
 
 
 def roll_back(account: Account, way: rollback.Way, wanted: Wanted) -> int:
@@ -74,29 +73,24 @@ def roll_back(account: Account, way: rollback.Way, wanted: Wanted) -> int:
             return _show_plan(plan, wanted, _NOT_ASKED)
         _refuse(plan, wanted, _NOT_ASKED)
         troubles, open_files = rollback.apply(account, seen, way, by=wanted.by)
-        done = _balance(account, MoveKind.ROLLBACK, remarks=troubles)
+        done = look_at_balance(account, MoveKind.ROLLBACK, remarks=troubles)
         if way.target is not None:
-            done = _finish_folder(Target(account, way.target), open_files, done, wanted)
+            done = finish_folder(account, way.target, open_files, done, lang=wanted.lang)
         if done.feeds.serve is not None or done.is_zero:
             rollback.end(account)
         return _show_balance(done, MoveKind.ROLLBACK, wanted)
 
 
-def _finish_folder(
-    target: Target, open_files: Sequence[OpenFile], done: Balance, wanted: Wanted
-) -> Balance:
-    """Write what belongs to the folder as a whole, and read it back."""
-    last = switching.last_move(target.account, MoveKind.ROLLBACK)
-    assert last is not None
-    target.prepare()
-    target.write_state_files(open_files)
-    target.write_collected()
-    missing = target.missing(open_files, since=last.begun_at)
-    lost = [Problem(hub_id=HubId(path), said=MISSING_THERE) for path in missing]
-    done = replace(done, lost=(*done.lost, *lost))
-    page = balance_as_html(done, MoveKind.ROLLBACK, wanted.language)
-    target.finish(open_files, page, since=last.begun_at, now=target.account.clock())
-    return done
+def rehearse_both(account: Account, wanted: Wanted) -> int:
+    """Do both moves on a copy, and show both balances; return the exit code."""
+    worst = 0
+    for done in rehearse(account):
+        if not wanted.as_json:
+            typer.echo(f"Rehearsal, {done.kind} (on a copy; nothing was changed)")
+        worst = max(worst, _show_balance(done.balance, done.kind, wanted))
+        if not wanted.as_json:
+            typer.echo("")
+    return worst
 
 
 _NOT_ASKED = Readiness(ready=True, verdict="")
@@ -119,7 +113,7 @@ def _was_done(account: Account, kind: MoveKind, wanted: Wanted) -> int:
         f"{account.name}: {serve} serves already{when}: nothing is left to be done",
         err=wanted.as_json,
     )
-    return _show_balance(_balance(account, kind), kind, wanted)
+    return _show_balance(look_at_balance(account, kind), kind, wanted)
 
 
 def _refuse(plan: Plan, wanted: Wanted, ready: Readiness) -> None:
@@ -154,17 +148,6 @@ def _show_plan(plan: Plan, wanted: Wanted, ready: Readiness) -> int:
     elif not wanted.as_json:
         typer.echo("\nTo do it: the same command with --apply")
     return 0 if ready.ready and not plan.needing_a_person else 1
-
-
-def _balance(account: Account, kind: MoveKind, *, remarks: Sequence[str] = ()) -> Balance:
-    """Look at the real places once more; what is out of reach is remarked."""
-    seen = look(account)
-    seen.remarks += [said for said in (*remarks, seen.hub_said, seen.old_said) if said]
-    last = switching.last_move(account, kind)
-    since = (last.switched_at or last.begun_at) if last else None
-    with account.ledger.read() as connection:
-        updates = waiting_updates(connection, account.name)
-    return balance(seen, since=since, updates=updates)
 
 
 def _show_balance(done: Balance, kind: MoveKind, wanted: Wanted) -> int:

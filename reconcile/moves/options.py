@@ -10,7 +10,7 @@ import typer
 from bridge import command_line
 from bridge.command_line import Config, LogFormat
 from reconcile.language import LANGUAGES
-from reconcile.moves.command import Wanted, cut_over, roll_back
+from reconcile.moves.command import Wanted, cut_over, rehearse_both, roll_back
 from reconcile.moves.rollback import Way
 from reconcile.moves.rules import OldMailboxMode
 from reconcile.opening import opened
@@ -157,6 +157,26 @@ def add_to(app: typer.Typer, *, command: str) -> None:
         way = Way(mode=old_mailbox, target=target, patience=patience)
         with command_line.answering(command), opened(config, account) as chosen:
             code = roll_back(chosen, way, wanted)
+        raise typer.Exit(code)
+
+    @app.command(short_help="Do both moves on a copy: there and back.")
+    def rehearse(
+        *,
+        config: Config,
+        account: _Account = None,
+        as_json: _Json = False,
+        lang: _Lang = "en",
+        log_format: LogFormat = None,
+    ) -> None:
+        """Do both moves, there and back, on a copy of ledger and mailbox, and print both balances.
+
+        The old mailbox is a folder made of what was recorded, the hub answers out of what was
+        recorded: nobody else is asked or told anything, and nothing is changed. With --json, one
+        document for each move, one after the other.
+        """
+        wanted = Wanted(by=whoever(), as_json=as_json, lang=lang)
+        with command_line.answering(command), opened(config, account) as chosen:
+            code = rehearse_both(chosen, wanted)
         raise typer.Exit(code)
 
 

@@ -1,0 +1,44 @@
+"""What a move came to: a last look at all real places, and a folder read back."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bridge.account import Account
+from bridge.ledger.moves import MoveKind
+from bridge.model import HubId
+from reconcile.language import language
+from reconcile.moves import switching
+from reconcile.moves.balance import MISSING_THERE, Balance, Problem, balance
+from reconcile.moves.folder import Target
+from reconcile.moves.looking import look, waiting_updates
+from reconcile.moves.page import balance_as_html
+from reconcile.moves.updates import OpenFile
+
+
+def look_at_balance(account: Account, kind: MoveKind, *, remarks: Sequence[str] = ()) -> Balance:
+    """Look at the real places once more; what is out of reach is remarked."""
+    seen = look(account)
+    seen.remarks += [said for said in (*remarks, seen.hub_said, seen.old_said) if said]
+    last = switching.last_move(account, kind)
+    since = (last.switched_at or last.begun_at) if last else None
+    with account.ledger.read() as connection:
+        updates = waiting_updates(connection, account.name)
+    return balance(seen, since=since, updates=updates)
+
+
+def finish_folder(
+    account: Account, root: Path, open_files: Sequence[OpenFile], done: Balance, *, lang: str
+) -> Balance:
+    """Write what belongs to a rollback's folder as a whole, and read it back."""
+    target, last = Target(account, root), switching.last_move(account, MoveKind.ROLLBACK)
+    assert last is not None
+    target.prepare()
+    target.write_state_files(open_files)
+    target.write_collected()
+    missing = target.missing(open_files, since=last.begun_at)
+    lost = [Problem(hub_id=HubId(path), said=MISSING_THERE) for path in missing]
+    done = replace(done, lost=(*done.lost, *lost), remarks=(*done.remarks, *target.troubles))
+    page = balance_as_html(done, MoveKind.ROLLBACK, language(lang))
+    target.finish(open_files, page, since=last.begun_at, now=account.clock())
+    return done
