@@ -66,8 +66,9 @@ class Doorkeeper(LogEvents):
 
     def refused(self, *, user: str, address: str, protocol: str, reason: str) -> None:
         """Record the refusal, but not a name that nobody has: it may be a password."""
-        super().refused(user=user, address=address, protocol=protocol, reason=reason)
         known = user if user in self._accounts else None
+        shown = known or f"{user[:1]}… ({len(user)} characters)"
+        super().refused(user=shown, address=address, protocol=protocol, reason=reason)
         detail = {"user": known, "address": address, "protocol": protocol, "reason": reason}
         self._tell_those(known, Happening.REFUSAL, detail)
 

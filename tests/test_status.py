@@ -264,6 +264,22 @@ def test_who_is_connected_is_not_silent_however_long_ago_it_came(office: Office)
     assert in_json(office)["connected"][0]["address"] == "10.0.0.7"
 
 
+def test_bans_are_listed_until_they_are_over(office: Office) -> None:
+    office.served()
+    subjects = ("address 10.0.0.9", "user rcf", "user of-another-account")
+    with office.account.ledger.write() as connection:
+        for subject in subjects:
+            until = office.clock() + timedelta(minutes=30)
+            visitors.note_ban(connection, subject, until=until, now=office.clock())
+        mine = visitors.banned(connection, ["rcf"], now=office.clock())
+    assert [ban.subject for ban in mine] == ["address 10.0.0.9", "user rcf"]
+    office.clock.pass_by(minutes=10)
+    assert "address 10.0.0.9, for 20 min more" in in_words(office)
+    assert [ban["subject"] for ban in in_json(office)["banned"]] == ["address 10.0.0.9"]
+    office.clock.pass_by(minutes=20)
+    assert in_json(office)["banned"] == []
+
+
 def test_the_programs_that_come_are_listed_for_a_month(office: Office) -> None:
     office.pull()
     program = {"name": "SSH-2.0-JSCH", "agreed": {"cipher": "aes128-ctr", "login": "password"}}

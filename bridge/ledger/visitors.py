@@ -6,7 +6,7 @@ login has an event of its own, but for those of a flood (see `bridge.flood`).
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
@@ -64,6 +64,15 @@ class VisitRow:
     protocol: str
     program: str | None
     since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BanRow:
+    """An address or a user that may not come in for a while."""
+
+    subject: str
+    """`address` or `user`, and which."""
+    until: datetime
 
 
 def client_of(account: str, user: str, protocol: str, program: Program) -> Client:
@@ -207,3 +216,13 @@ def bans(connection: Connection, *, now: datetime) -> dict[str, datetime]:
     """Return until when whoever is banned now is banned."""
     rows = connection.execute(select(ban.c.subject, ban.c.until).where(ban.c.until > now))
     return {row.subject: row.until for row in rows}
+
+
+def banned(connection: Connection, users: Iterable[str], *, now: datetime) -> list[BanRow]:
+    """Return the bans that an account's users may meet: their own, and those of addresses."""
+    own = {f"user {user}" for user in users}
+    return [
+        BanRow(subject=subject, until=until)
+        for subject, until in sorted(bans(connection, now=now).items())
+        if subject in own or subject.startswith("address ")
+    ]

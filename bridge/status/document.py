@@ -89,6 +89,7 @@ def _account(status: Status, account: AccountStatus) -> Document:
         "drift": _plain(account.drift),
         "cut_off_files": [row.name for row in account.cut_off],
         "connected": _plain(account.here),
+        "banned": _plain(account.banned),
         "last_came": _plain(account.last_came),
         "clients": [
             _fields(row, "user", "protocol", "program", "habits", "first_at", "last_at", "visits")

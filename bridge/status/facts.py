@@ -30,7 +30,7 @@ from bridge.ledger.summary import (
     Waiting,
     WithoutReceipt,
 )
-from bridge.ledger.visitors import ClientRow, VisitRow
+from bridge.ledger.visitors import BanRow, ClientRow, VisitRow
 from bridge.mailbox import Mailbox
 from bridge.model import DeliveryState, FeedName, UpdateStatus
 from bridge.naming import Folder, parse_profile
@@ -80,6 +80,8 @@ class AccountStatus:
     cut_off: tuple[CutOff, ...]
     here: tuple[VisitRow, ...]
     """Who is connected at a door."""
+    banned: tuple[BanRow, ...]
+    """Whom the doors do not let in for a while."""
     clients: tuple[ClientRow, ...]
     last_came: datetime | None
     """When the software last showed, at a door or in the folders."""
@@ -224,6 +226,7 @@ def _account(
         not_taken=lying.not_taken,
         cut_off=tuple(summary.cut_off(connection, name, since=now - CUT_OFF_SHOWN)),
         here=tuple(visitors.here(connection, name)),
+        banned=tuple(visitors.banned(connection, [user.name for user in own.user], now=now)),
         clients=tuple(visitors.of_account(connection, name)),
         last_came=visitors.last_came(connection, name),
         awaited_since=events.first_at(connection, name),

@@ -18,7 +18,7 @@ from bridge.ledger.summary import (
     Waiting,
     WithoutReceipt,
 )
-from bridge.ledger.visitors import ClientRow, VisitRow
+from bridge.ledger.visitors import BanRow, ClientRow, VisitRow
 from bridge.model import DeliveryState, UpdateStatus
 from bridge.status import blaming
 from bridge.status.facts import AccountStatus, Status
@@ -200,6 +200,7 @@ def _listings(status: Status, account: AccountStatus) -> Iterator[Listing]:
     yield _listing("Not recognised in statin", account.unrecognised_files, safe)
     yield _listing("Uploads cut off in the last day", account.cut_off, say.cut_off)
     yield _listing("Connected now", account.here, say.visit)
+    yield _listing("Banned after too many failed logins", account.banned, say.ban)
     yield _listing("Programs that come", status.clients_lately(account), say.client)
     yield _listing("Placed without a receipt", account.without_receipt, say.without_receipt)
     yield _listing("The hub's answers differ from its contract", account.drift, say.drift)
@@ -282,6 +283,10 @@ class _Sayer:
         program = f", {safe(row.program)}" if row.program else ""
         door = row.protocol.upper()
         return f"{row.user} from {row.address} over {door} for {self._age(row.since)}{program}"
+
+    def ban(self, row: BanRow) -> str:
+        left = span((row.until - self._status.at).total_seconds())
+        return f"{safe(row.subject)}, for {left} more"
 
     def client(self, row: ClientRow) -> str:
         times = f"{counted(row.visits, 'visit')}, last {self._age(row.last_at)} ago"
