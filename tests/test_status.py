@@ -269,12 +269,12 @@ def test_bans_are_listed_until_they_are_over(office: Office) -> None:
     subjects = ("address 10.0.0.9", "user rcf", "user of-another-account")
     with office.account.ledger.write() as connection:
         for subject in subjects:
-            until = office.clock() + timedelta(minutes=30)
+            until = office.clock() + timedelta(minutes=29, seconds=59)
             visitors.note_ban(connection, subject, until=until, now=office.clock())
         mine = visitors.banned(connection, ["rcf"], now=office.clock())
     assert [ban.subject for ban in mine] == ["address 10.0.0.9", "user rcf"]
     office.clock.pass_by(minutes=10)
-    assert "address 10.0.0.9, for 20 min more" in in_words(office)
+    assert "address 10.0.0.9, for 19 min more" in in_words(office)
     assert [ban["subject"] for ban in in_json(office)["banned"]] == ["address 10.0.0.9"]
     office.clock.pass_by(minutes=20)
     assert in_json(office)["banned"] == []
