@@ -16,6 +16,10 @@ log = structlog.get_logger()
 
 _STOP_TIMEOUT = 10
 """Seconds; stopping takes a few tenths of one."""
+_GRACE = 1
+"""Seconds that an answer under way has to reach its client when the server stops."""
+_LOOK_EVERY = 0.005
+"""Seconds between two looks at whether it has."""
 _TOLD_EVERY = 60
 """Seconds between two lines about connections that cannot be taken."""
 _KEEP_ALIVE = 75
@@ -102,14 +106,30 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, give those just taken their protocol, and close everything.
 
-        Python 3.11 forgets to close a connection that it took right before its server closed.
+        Python 3.11 forgets to close a connection that it took right before its server closed. And
+        uvicorn's own shutdown waits a tenth of a second, even for nobody.
         """
         loop = asyncio.get_running_loop()
         for listener in sockets or []:
             loop.remove_reader(listener)
         for _ in range(3):
             await asyncio.sleep(0)
-        await super().shutdown(sockets)
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await self._let_end()
+
+    async def _let_end(self) -> None:
+        """Let answers under way reach their clients, up to a limit."""
+        state, loop = self.server_state, asyncio.get_running_loop()
+        latest = loop.time() + _GRACE
+        while (state.connections or state.tasks) and loop.time() < latest:
+            await asyncio.sleep(_LOOK_EVERY)
+        for task in state.tasks:
+            task.cancel()
 
     def end(self, before: Callable[[], None] | None) -> None:
         """Stop serving; `before` runs first, in the server's loop."""
@@ -132,5 +152,4 @@ def _config(application: ASGIApp, protocol: type[Protocol]) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=1,
     )
