@@ -15,7 +15,7 @@ from bridge.account import Account, open_account
 from bridge.errors import BridgeError
 from bridge.inbound import Inbound
 from bridge.inbound import Round as InboundRound
-from bridge.ledger import Ledger, deliveries, updates
+from bridge.ledger import deliveries, updates
 from bridge.ledger.deliveries import Delivery
 from bridge.ledger.updates import Update
 from bridge.model import Digest, HubId, State
@@ -23,6 +23,7 @@ from bridge.outbound import Round as OutboundRound
 from bridge.outbound import outbound_round
 from bridge.sandbox.server import Sandbox
 from bridge.settings import AccountSettings, Settings
+from tests.ledgers import open_ledger
 
 
 @dataclass(slots=True)
@@ -167,7 +168,7 @@ def open_office(sandbox: Sandbox, settings: Settings) -> Office:
     """Open the first account of these settings; the caller closes its ledger."""
     clock = Clock()
     own: AccountSettings = settings.account[0]
-    account = open_account(settings, own, Ledger(settings.data_dir / "ledger.db"))
+    account = open_account(settings, own, open_ledger(settings.data_dir / "ledger.db"))
     account = replace(account, clock=clock)
     return Office(sandbox=sandbox, account=account, inbound=Inbound(account), clock=clock)
 

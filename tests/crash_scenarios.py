@@ -19,6 +19,7 @@ from bridge.recorded import Recorded
 from bridge.sandbox.server import Sandbox
 from tests.accounts import annotated, said, state_file
 from tests.crashing import CONFIG, VISIT, Crasher, Kill, Outcome
+from tests.ledgers import put_ledger
 from tests.old_folder import OldFolder
 from tests.seen import Seen, answers, applied, check_each_once, check_files, visible
 
@@ -64,6 +65,7 @@ acknowledge = "{self.acknowledge}"
 url = "file://{self.folder}/old-mailbox"
 """
         )
+        put_ledger(self.folder / "data" / "ledger.db")
 
     @property
     def root(self) -> Path:
@@ -151,6 +153,7 @@ def go_on_in(town: Town) -> None:
 
 
 def nothing_yet(town: Town) -> None:
+    shutil.rmtree(town.folder / "data")
     town.invoice()
     town.invoice(attachments=2)
 

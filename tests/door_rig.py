@@ -16,7 +16,7 @@ from typing import Literal
 
 from argon2 import PasswordHasher
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -31,6 +31,7 @@ from bridge.facade.clients import Habits
 from bridge.facade.events import Ban, DoorEvents, Session
 from bridge.facade.folders import DoorMailbox
 from bridge.facade.ftp import FtpDoor
+from bridge.facade.hostkeys import load_host_keys
 from bridge.facade.sftp import SftpDoor
 from bridge.settings import (
     AccountSettings,
@@ -49,7 +50,23 @@ XML = '<?xml version="1.0"?>\n<DeliveryFeedback>ñ€\r\n</DeliveryFeedback>\n'.
 
 @functools.cache
 def host_keys() -> Path:
-    """Return a folder of host keys for all tests of this process: making RSA keys takes time."""
+    """Return a folder of host keys for all tests of this process.
+
+    The RSA key is as weak as clients let it be: a strong one takes long to make, and a tenth of a
+    second to load, for each door.
+    """
+    folder = _own_folder() / "host-keys"
+    folder.mkdir(mode=0o700)
+    key = rsa.generate_private_key(65537, 1024)
+    path = folder / "ssh_host_rsa_key"
+    path.touch(mode=0o600)
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    load_host_keys(folder)  # makes the others
+    return folder
+
+
+@functools.cache
+def _own_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="efact-test-keys-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -59,7 +76,7 @@ def host_keys() -> Path:
 def user_key() -> tuple[Path, str]:
     """Return the file of the user's private key, and its public line."""
     key = Ed25519PrivateKey.generate()
-    path = host_keys() / "user_key"
+    path = _own_folder() / "user_key"
     path.touch(mode=0o600)
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
     line = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
@@ -78,7 +95,7 @@ def certificate() -> tuple[Path, Path]:
         .add_extension(x509.SubjectAlternativeName([address]), critical=False)
         .sign(key, SHA256())
     )
-    paths = host_keys() / "certificate.pem", host_keys() / "tls-key.pem"
+    paths = _own_folder() / "certificate.pem", _own_folder() / "tls-key.pem"
     paths[0].write_bytes(signed.public_bytes(Encoding.PEM))
     paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return paths
@@ -215,7 +232,12 @@ def open_doors(
         limits=uploads or UploadSettings(),
     )
     told = Told(folder / "archive")
-    shared = {"access": access, "mailboxes": {"town": mailbox}, "events": events or told}
+    shared = {
+        "access": access,
+        "mailboxes": {"town": mailbox},
+        "events": events or told,
+        "look_every": 0.02,
+    }
     rig = Rig(
         root=mailbox.root,
         staging=mailbox.staging,

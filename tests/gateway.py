@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,8 @@ from threading import Thread
 from typing import Any
 
 from bridge.sandbox.server import Sandbox
-from tests.door_rig import PASSWORD_HASH, USER, user_key
+from tests.door_rig import PASSWORD_HASH, USER, host_keys, user_key
+from tests.ledgers import put_ledger
 
 COMMAND = Path(sys.executable).with_name("efact-bridge")
 
@@ -55,6 +57,10 @@ class Gateway:
     @property
     def mailbox(self) -> Path:
         return self.folder / "data" / "mailboxes" / "ajuntament"
+
+    def forget(self) -> None:
+        """Be new: the first command makes everything itself."""
+        shutil.rmtree(self.folder / "data")
 
     def run(self, *arguments: str, config: bool = True, stdin: str = "") -> Result:
         """Run a command to its end; `-c FILE` is added unless it takes none."""
@@ -130,8 +136,13 @@ def install(
     account: str = "",
     sections: Sequence[str] = (),
 ) -> Gateway:
-    """Write settings and a secret; `account` and `sections` are TOML lines to add."""
+    """Write settings and a secret; `account` and `sections` are TOML lines to add.
+
+    Ledger and host keys are there, as after a first start; see `forget` for a new installation.
+    """
     gateway = Gateway(folder=folder, sftp=free_port(), ftp=free_port(), web=free_port())
+    put_ledger(folder / "data" / "ledger.db")
+    shutil.copytree(host_keys(), folder / "data" / "host-keys")
     secret_file = folder / "ajuntament.secret"
     secret_file.write_text(sandbox.secret if secret is None else secret)
     secret_file.chmod(0o600)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from bridge.facade.hostkeys import load_host_keys
 from tests.bench.processes import free_port, listens, running
 from tests.door_rig import FOLDERS, USER, certificate, host_keys
 from tests.programs import require_program
@@ -64,7 +63,6 @@ def openssh(folder: Path, mailbox: Path, *, legacy: bool = False) -> Iterator[in
     """Run OpenSSH's server over a mailbox, maybe with old algorithms; give its port."""
     program, port = require_program("sshd", also="/usr/sbin"), free_port()
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    load_host_keys(host_keys())
     config = folder / "sshd_config"
     config.write_text(
         f"ListenAddress 127.0.0.1:{port}\n"

@@ -54,7 +54,7 @@ class PowerCut:
 
     def strike(self) -> None:
         """Take all that is not safe: half of the new bytes of a file, names, removals."""
-        for path, safe in self.sizes.items():
+        for path, safe in list(self.sizes.items()):  # other threads still write
             if path.exists():
                 size = path.stat().st_size
                 os.truncate(path, min(size, (safe + size) // 2))

@@ -271,6 +271,7 @@ def test_a_data_dir_that_cannot_be_used_fails_the_check(gateway: Gateway) -> Non
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be the wrong user everywhere")
 def test_root_makes_nothing_in_the_services_folder(gateway: Gateway) -> None:
+    gateway.forget()
     data = gateway.folder / "data"
     data.mkdir()
     os.chown(data, 65534, 65534)
@@ -345,6 +346,7 @@ def test_a_state_file_that_fits_two_invoices_is_answered(
 
 
 def test_a_data_dir_that_cannot_be_used_is_said_so(gateway: Gateway) -> None:
+    gateway.forget()
     (gateway.folder / "data").touch()
     for command, code in (("pull", 3), ("push", 3), ("serve", 1)):
         result = gateway.run(command)

@@ -289,11 +289,11 @@ def test_an_old_client_comes_in_when_old_algorithms_are_asked_for(tmp_path: Path
 # Host keys and the port
 
 
-def test_host_keys_are_made_once_and_are_nobody_elses() -> None:
-    first = public_lines(load_host_keys(host_keys()))
-    assert public_lines(load_host_keys(host_keys())) == first
+def test_host_keys_are_made_once_and_are_nobody_elses(tmp_path: Path) -> None:
+    first = public_lines(load_host_keys(tmp_path))
+    assert public_lines(load_host_keys(tmp_path)) == first
     assert [line.split()[0] for line in first] == ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"]
-    for path in host_keys().glob("ssh_host_*_key"):
+    for path in tmp_path.glob("ssh_host_*_key"):
         assert path.stat().st_mode & 0o777 == 0o600
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bridge import chain
 from bridge.errors import LedgerError
 from bridge.ledger import Ledger, events, groups
+from tests.ledgers import open_ledger
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -27,7 +28,7 @@ Part = Callable[[Connection], None]
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "ledger.db")
+    opened = open_ledger(tmp_path / "ledger.db")
     yield opened
     opened.close()
 

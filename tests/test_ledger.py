@@ -36,6 +36,7 @@ from bridge.model import (
     StateUpdate,
     UpdateStatus,
 )
+from tests.ledgers import open_ledger
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ONE = HubId("1")
@@ -43,7 +44,7 @@ ONE = HubId("1")
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "ledger.db")
+    opened = open_ledger(tmp_path / "ledger.db")
     yield opened
     opened.close()
 

@@ -29,7 +29,6 @@ from hypothesis.stateful import (
 )
 
 from bridge.errors import HubAwayError
-from bridge.ledger import Ledger
 from bridge.model import FINAL_STATES, HubId, State, StateUpdate
 from bridge.placing import prepare
 from bridge.repair import put_right
@@ -37,6 +36,7 @@ from bridge.sandbox.server import Sandbox
 from bridge.taking import retry
 from tests.accounts import Office, failing, open_office, settings_for
 from tests.breaking_off import broken_off_after
+from tests.ledgers import put_ledger
 from tests.promises import KINDS, TOLD, Outside, write_state_file
 
 LONG = int(os.environ.get("EFACT_PROMISES_EXAMPLES", "0"))
@@ -135,9 +135,8 @@ class Promises(RuleBasedStateMachine):
     )
     def begin(self, policy: str, ahead: float, rounds: Rounds) -> HubId:
         self.sandbox.book.clock_offset = ahead
-        self.ledger.parent.mkdir()
         for path in (self.ledger, self.backup):
-            path.write_bytes(empty_ledger())
+            put_ledger(path)
         self.outside = Outside(office=self.open(policy), policy=policy)
         prepare(self.office.account)
         return self.an_invoice_arrives(registered=True, receipt=True, enclosed=1, rounds=rounds)
@@ -335,19 +334,6 @@ class Promises(RuleBasedStateMachine):
             if len(self.sandbox.book.journal) == before + 2:
                 break  # both lists were asked for, and nothing else
         self.known.check_end()
-
-
-_EMPTY: list[bytes] = []
-
-
-def empty_ledger() -> bytes:
-    """Return a new ledger: to make its tables takes longer than many steps."""
-    if not _EMPTY:
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "ledger.db"
-            Ledger(path).close()
-            _EMPTY.append(path.read_bytes())
-    return _EMPTY[0]
 
 
 @pytest.mark.timeout(0 if LONG else 300)

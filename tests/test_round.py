@@ -181,6 +181,7 @@ def test_push_says_that_the_hub_could_not_be_asked(gateway: Gateway, sandbox: Sa
 
 
 def test_a_look_at_the_status_makes_no_files(gateway: Gateway) -> None:
+    gateway.forget()
     assert gateway.status()["accounts"][0]["deliveries"]["placed"] == 0
     assert not (gateway.folder / "data").exists()
 

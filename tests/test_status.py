@@ -25,13 +25,14 @@ from bridge.status.page import MOST_ITEMS
 from bridge.status.words import safe, size, span
 from bridge.taking import note_cut_off
 from tests.accounts import Office, annotated, failing, paid, said, state_file
+from tests.ledgers import open_ledger
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "data" / "ledger.db")
+    opened = open_ledger(tmp_path / "data" / "ledger.db")
     yield opened
     opened.close()
 

@@ -12,11 +12,12 @@ from bridge.ledger import Ledger, summary
 from bridge.ledger.summary import ComponentRow
 from bridge.supervisor import Component, Supervisor
 from tests.door_rig import wait_until
+from tests.ledgers import open_ledger
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path / "ledger.db")
+    ledger = open_ledger(tmp_path / "ledger.db")
     yield ledger
     ledger.close()
 

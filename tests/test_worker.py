@@ -11,13 +11,14 @@ import pytest
 
 from bridge.account import open_account as open_real_account
 from bridge.account import utc_now
-from bridge.ledger import Ledger, summary, updates
+from bridge.ledger import summary, updates
 from bridge.model import UpdateStatus
 from bridge.sandbox.server import Sandbox
 from bridge.settings import PullSettings, PushSettings, Settings
 from bridge.worker import Worker
 from tests.accounts import Offices, annotated, settings_for, state_file
 from tests.door_rig import wait_until
+from tests.ledgers import open_ledger
 
 LONG = 3600.0
 
@@ -44,7 +45,7 @@ def with_pauses(
 def at_work(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Iterator[list[Worker]]:
     """Run the loops of every account until the block ends."""
     stop = Event()
-    ledger = Ledger(settings.data_dir / "ledger.db")
+    ledger = open_ledger(settings.data_dir / "ledger.db")
     workers = [
         Worker(replace(open_real_account(settings, own, ledger, stopping=stop), clock=clock))
         for own in settings.account

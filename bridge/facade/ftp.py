@@ -43,12 +43,14 @@ class FtpDoor:
         access: Access,
         mailboxes: Mapping[str, DoorMailbox],
         events: DoorEvents,
+        look_every: float = _ROUND,
     ) -> None:
-        """`mailboxes` by account."""
+        """`mailboxes` by account; `look_every` is how many seconds its end may go unseen."""
         self._settings = settings
         self._access = access
         self._mailboxes = mailboxes
         self._events = events
+        self._look_every = look_every
         self._loop: IOLoop | None = None
         self._server: FTPServer | None = None
 
@@ -78,11 +80,13 @@ class FtpDoor:
         if self._loop is None:
             self.start()
         assert self._loop is not None
-        wait = _ROUND
+        wait = self._look_every
         try:
             while not stop.is_set():
                 soonest = self._loop.loop(timeout=wait, blocking=False)
-                wait = _ROUND if soonest is None else min(max(soonest, 0), _ROUND)
+                wait = self._look_every
+                if soonest is not None:
+                    wait = min(max(soonest, 0), self._look_every)
         finally:
             self.stop()
 

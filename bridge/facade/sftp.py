@@ -46,14 +46,19 @@ class SftpDoor:
         mailboxes: Mapping[str, DoorMailbox],
         host_keys: Path,
         events: DoorEvents,
+        look_every: float = _ROUND,
     ) -> None:
-        """`mailboxes` by account; `host_keys` is the folder that holds the host keys."""
+        """`mailboxes` by account; `host_keys` is the folder that holds the host keys.
+
+        `look_every` is how many seconds the end of the door, or of a connection, may go unseen.
+        """
         self._settings = settings
         self._access = access
         self._mailboxes = mailboxes
         self._host_key_folder = host_keys
         self._host_keys: list[paramiko.PKey] = []
         self._events = events
+        self._look_every = look_every
         self._listener: socket.socket | None = None
         self._connections: list[Connection] = []
 
@@ -102,7 +107,7 @@ class SftpDoor:
 
     def _take_one(self) -> None:
         assert self._listener is not None
-        if not select.select([self._listener], [], [], _ROUND)[0]:
+        if not select.select([self._listener], [], [], self._look_every)[0]:
             return
         try:
             client, address = self._listener.accept()

@@ -11,11 +11,13 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import structlog
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -43,6 +45,8 @@ USER = "rcf"
 _ACCOUNT = "old-mailbox"
 _ROUND = 0.2
 """Seconds between two looks at `statin` and at the book."""
+_DOOR_LOOKS = 0.05
+"""Seconds between two looks of the door at whether to stop."""
 
 
 class OldMailbox:
@@ -101,7 +105,7 @@ class OldMailbox:
         if self._base is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="efact-sandbox-")
             self._base = Path(self._temporary.name)
-        _store_host_key(self._base / "keys", self._seed)
+        _store_host_keys(self._base / "keys", self._seed)
         door = self._door(self._base)
         door.start()
         self._port = door.address[1]
@@ -220,6 +224,7 @@ class OldMailbox:
             mailboxes={_ACCOUNT: mailbox},
             host_keys=base / "keys",
             events=LogEvents(),
+            look_every=_DOOR_LOOKS,
         )
 
 
@@ -237,11 +242,16 @@ def _host_key_line(seed: int) -> str:
     return public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
-def _store_host_key(folder: Path, seed: int) -> None:
-    """Put the seed's host key where the door looks for it, so that clients may keep it."""
-    path = folder / "ssh_host_ed25519_key"
+@cache
+def _rsa_key() -> RSAPrivateKey:
+    """Make a key that is good enough for a sandbox, once: a strong one takes a while."""
+    return generate_private_key(65537, 2048)
+
+
+def _store_host_keys(folder: Path, seed: int) -> None:
+    """Put host keys where the door looks for them; clients may keep the one of the seed."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_bytes(
-        _host_key(seed).private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-    )
+    for kind, key in (("ed25519", _host_key(seed)), ("rsa", _rsa_key())):
+        path = folder / f"ssh_host_{kind}_key"
+        path.touch(mode=0o600)
+        path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
