@@ -34,7 +34,7 @@ class OldHub:
 
     def __post_init__(self) -> None:
         for folder in (*FOLDERS, "statin"):
-            (self.root / folder).mkdir(parents=True)
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
 
     def deliver(self, hub_id: str) -> None:
         """Put an invoice into the old mailbox."""

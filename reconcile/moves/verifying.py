@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bridge.account import Account
+from bridge.collecting import look_for_collected
 from bridge.ledger.moves import MoveKind
 from bridge.model import HubId
 from reconcile.language import language
@@ -15,6 +16,9 @@ from reconcile.moves.looking import look, waiting_updates
 from reconcile.moves.page import balance_as_html
 from reconcile.moves.updates import OpenFile
 
+LOOKS = 5
+"""So often a file that is missing in our mailbox is looked for before it counts as lost."""
+
 
 def look_at_balance(account: Account, kind: MoveKind, *, remarks: Sequence[str] = ()) -> Balance:
     """Look at the real places once more; what is out of reach is remarked."""
@@ -24,7 +28,15 @@ def look_at_balance(account: Account, kind: MoveKind, *, remarks: Sequence[str] 
     since = (last.switched_at or last.begun_at) if last else None
     with account.ledger.read() as connection:
         updates = waiting_updates(connection, account.name)
-    return balance(seen, since=since, updates=updates)
+    done = balance(seen, since=since, updates=updates)
+    for _ in range(LOOKS):
+        if not done.lost:
+            break
+        # The software may just be taking it: a look at the mailbox tells.
+        with account.mailbox.turn("inbound"):
+            look_for_collected(account)
+        done = balance(seen, since=since, updates=updates)
+    return done
 
 
 def finish_folder(
