@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,15 @@ from bridge.ledger import events
 from bridge.model import FeedName
 from bridge.rounds import pull_round, push_round
 from bridge.sandbox.server import Sandbox
+from reconcile.asked import Asked
+from reconcile.model import Outcome
 from reconcile.moves import rollback
 from reconcile.moves.balance import Balance
 from reconcile.moves.command import Wanted, cut_over, roll_back
+from reconcile.moves.readiness import Silent
 from reconcile.moves.rollback import Way
 from reconcile.moves.rules import OldMailboxMode, Place
+from reconcile.reporting import make_report
 from tests.accounts import Office, Offices, annotated, failing, state_file
 from tests.moving import OldHub, balanced, collect, faults, moved, names, names_in, out_of
 from tests.small_disk import small_disk
@@ -288,6 +293,22 @@ def test_the_manifest_tells_every_file_of_the_folder(alone: Office, tmp_path: Pa
     for line in (folder / "SHA256SUMS").read_text().splitlines():
         digest, _, name = line.partition("  ")
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+def test_the_reconciler_reads_the_folder_back_and_finds_everything_identical(
+    alone: Office, tmp_path: Path
+) -> None:
+    for number in range(2):
+        hub_id = alone.add()[0]
+        alone.sandbox.book.add_attachment(hub_id, "a.pdf", b"%%PDF %d" % number)
+    alone.pull()
+    alone.collect(hub_id)
+    back(alone, target=tmp_path / "target")
+    asked = Asked(grace=timedelta(), legacy=str(tmp_path / "target"))
+    report = make_report(alone.account, asked, Silent()).report
+    assert {outcome: count for outcome, count in report.counts.items() if count} == {
+        Outcome.IDENTICAL: 2
+    }
 
 
 def test_afterwards_the_mailbox_is_not_filled_until_the_next_cutover(

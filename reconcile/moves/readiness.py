@@ -21,7 +21,7 @@ class Readiness:
     reasons: tuple[str, ...] = ()
 
 
-class _Silent:
+class Silent:
     """Is told how far a report has come, and tells nobody."""
 
     def begin(self, step: Step, total: int | None = None) -> None:
@@ -39,7 +39,7 @@ def readiness(account: Account) -> Readiness:
     if account.feeds().serve is not FeedName.LEGACY:
         return Readiness(ready=True, verdict="no old mailbox serves: nothing to compare")
     asked = Asked(grace=timedelta(seconds=account.settings.reconcile.grace))
-    report = make_report(account, asked, _Silent()).report
+    report = make_report(account, asked, Silent()).report
     english = language("en")
     return Readiness(
         ready=report.verdict is Verdict.READY,
