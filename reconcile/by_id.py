@@ -5,7 +5,7 @@ has taken it there. One in a pending state counts only where the pending list sh
 known and not delivered, which is just what a report has to find.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -40,6 +40,8 @@ class HubById:
     listed: frozenset[HubId] | None
     """What the pending list shows; None: not known."""
     now: datetime
+    first_listed: Mapping[HubId, datetime] = field(default_factory=dict)
+    """When reports first saw what the list shows and nothing recorded; else it is now."""
     _histories: dict[HubId, Sequence[StateRecord]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -116,6 +118,6 @@ class HubById:
             amount=None if invoice.amount is None else str(invoice.amount),
             registration_number=invoice.registration_number,
             registered_at=invoice.registered_at,
-            first_seen_at=self.now if listed else None,
+            first_seen_at=self.first_listed.get(invoice.hub_id, self.now) if listed else None,
             **file,  # type: ignore[arg-type]
         )

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from bridge.account import Account
 from bridge.feeds.legacy import open_reader
 from bridge.feeds.rest import RestFeed
-from bridge.ledger import deliveries, spans
+from bridge.ledger import deliveries, reports, spans
 from bridge.listening import profiles
 from bridge.model import Digest, FeedName, HubId, InvoiceFacts
 from bridge.recorded import Recorded, in_order
@@ -65,9 +65,15 @@ class Look:
             known = {pair.hub_id: pair for pair in self.sides.these(self.listed)} | found
             listed = (known.get(it, Pair(hub_id=it)) for it in sorted(self.listed, key=in_order))
             unread = [pair for pair in listed if pair.rest is None]
+            self.hub.first_listed = self._first_sights([pair.hub_id for pair in unread])
             new = read_from_rest(self.account, self.hub, unread, self.reach)
             found |= {hub_id: pair for hub_id, pair in new.items() if self._is_asked_for(pair)}
         return found
+
+    def _first_sights(self, unread: Sequence[HubId]) -> dict[HubId, datetime]:
+        """Return when a report first saw what only a report has seen: the grace time runs on."""
+        with self.account.ledger.write() as connection:
+            return reports.first_sights(connection, self.account.name, unread, now=self.now)
 
     def _is_asked_for(self, pair: Pair) -> bool:
         return bool(pair.legacy or pair.rest) and is_within(self.asked.period, pair, self.now)

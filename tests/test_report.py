@@ -303,6 +303,18 @@ def test_what_was_in_flight_and_is_nowhere_now_is_a_finding(tmp_path: Path) -> N
             assert (found["outcome"], found["was_in_flight"]) == ("only-legacy", True)
 
 
+def test_grace_runs_from_the_first_report_where_nothing_else_saw_an_invoice(tmp_path: Path) -> None:
+    with town(tmp_path, "identical:1,only-rest:1") as it:
+        (hub_id,) = (s.hub_id for s in it.sandbox.scenes if s.kind is Kind.ONLY_REST)
+        assert outcomes(it.of_folder("--grace", "0.001", code=0)) == {hub_id: "in-flight"}
+        assert outcomes(it.of_folder("--grace", "0.001", code=1)) == {hub_id: "only-rest"}
+
+
+def test_a_csv_of_what_only_reports_have_seen_stays_the_same(agreeing: Town) -> None:
+    made = ("report", "--legacy", str(agreeing.saved), "--format", "csv", "--all")
+    assert agreeing.run(*made).out == agreeing.run(*made).out
+
+
 def test_the_trend_shows_every_report(agreeing: Town) -> None:
     agreeing.of_folder()
     agreeing.of_folder()

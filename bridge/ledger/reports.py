@@ -4,7 +4,7 @@ Summaries and acceptances are told by events. The findings of the last report on
 table: the next report finds them again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, insert, select
 from bridge.chain import Value
 from bridge.ledger import events
 from bridge.ledger.rows import answers
-from bridge.ledger.schema import accepted_finding, finding, report
+from bridge.ledger.schema import accepted_finding, finding, first_listed, report
 from bridge.model import HubId
 
 MADE = "report made"
@@ -106,6 +106,20 @@ def findings(connection: Connection, account: str) -> dict[HubId, Finding]:
     """Return what the last report found."""
     rows = select(finding).where(finding.c.account == account)
     return {each.hub_id: each for each in answers(connection, Finding, rows)}
+
+
+def first_sights(
+    connection: Connection, account: str, hub_ids: Sequence[HubId], *, now: datetime
+) -> dict[HubId, datetime]:
+    """Return when a report first saw each of these on the hub's list; it may be now.
+
+    Nothing else has recorded them: without this each report would see them for the first time.
+    """
+    if hub_ids:
+        rows = [{"account": account, "hub_id": hub_id, "at": now} for hub_id in hub_ids]
+        connection.execute(insert(first_listed).prefix_with("OR IGNORE"), rows)
+    seen = select(first_listed.c.hub_id, first_listed.c.at).where(first_listed.c.account == account)
+    return {HubId(hub_id): at for hub_id, at in connection.execute(seen)}
 
 
 def accept(connection: Connection, account: str, accepted: Accepted) -> None:

@@ -313,6 +313,14 @@ finding = Table(  # of the last report, what is in flight among them
     Column("amount", Text),
 )
 
+first_listed = Table(  # by REST, as reports saw it before anything recorded it
+    "first_listed",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("hub_id", Text, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+)
+
 accepted_finding = Table(
     "accepted_finding",
     metadata,
