@@ -2,10 +2,11 @@
 
 An invoice that the hub knows, in a state beyond the pending ones, was delivered by REST: somebody
 has taken it there. One in a pending state counts only where the pending list shows it: else it is
-known and not delivered, which is just what a report has to find.
+known and not delivered, which is just what a report has to find. So is one to an entity or office
+that the settings leave out.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -17,6 +18,7 @@ from bridge.errors import InvoiceError
 from bridge.facturae import FacturaeError, read_facts
 from bridge.hub import HubReader
 from bridge.hub.download import Download
+from bridge.identity import plain_nif
 from bridge.model import PENDING_STATES, FeedName, HubId, Invoice, StateRecord
 from bridge.recorded import Recorded, RecordedAttachment
 from reconcile.shelf import Shelf
@@ -40,6 +42,9 @@ class HubById:
     listed: frozenset[HubId] | None
     """What the pending list shows; None: not known."""
     now: datetime
+    nifs: Collection[str] = ()
+    offices: Collection[str] = ()
+    """The entities and accounting offices that the account asks for; none: all."""
     first_listed: Mapping[HubId, datetime] = field(default_factory=dict)
     """When reports first saw what the list shows and nothing recorded; else it is now."""
     _histories: dict[HubId, Sequence[StateRecord]] = field(default_factory=dict)
@@ -51,6 +56,8 @@ class HubById:
             invoice = self.hub.invoice(hub_id)
         except InvoiceError as error:
             return Answer(note=f"rest: {error}")
+        if left_out := self._left_out(invoice):
+            return Answer(note=f"rest: the hub knows it, and the settings leave out {left_out}")
         if self._is_not_delivered(invoice):
             state = invoice.state_text
             return Answer(note=f"rest: the hub knows it ({state}) and does not list it as pending")
@@ -70,6 +77,13 @@ class HubById:
     def known_history(self, hub_id: HubId) -> Sequence[StateRecord] | None:
         """Return an invoice's states if they were asked for."""
         return self._histories.get(hub_id)
+
+    def _left_out(self, invoice: Invoice) -> str | None:
+        """Return which entity or office of an invoice the account does not ask for."""
+        nif, office = invoice.receiver_nif, invoice.accounting_office
+        if nif and self.nifs and plain_nif(nif) not in map(plain_nif, self.nifs):
+            return nif
+        return office if office and self.offices and office not in self.offices else None
 
     def _is_not_delivered(self, invoice: Invoice) -> bool:
         pending = invoice.state in PENDING_STATES

@@ -239,6 +239,13 @@ def _with_hub(found: Look) -> Look:
             capped_slices=listing.capped_slices,
             entities=entities,
             recorded=found.recorded | {FeedName.REST},
-            hub=HubById(account.hub, found.shelf, listed, found.now),
+            hub=HubById(
+                account.hub,
+                found.shelf,
+                listed,
+                found.now,
+                nifs=own.nifs,
+                offices=own.oficines_comptables,
+            ),
         )
     return found

@@ -8,6 +8,7 @@ from math import ceil, inf
 
 from bridge.feedback import MADRID
 from bridge.recorded import Recorded
+from reconcile.asked import Period
 from reconcile.model import Day, Lag
 from reconcile.pairs import Pair
 
@@ -109,3 +110,13 @@ def _between(every: set[date]) -> list[date]:
 def starts(day: date) -> datetime:
     """Return when a day begins in Madrid, in UTC."""
     return datetime(day.year, day.month, day.day, tzinfo=MADRID).astimezone(UTC)
+
+
+def bounds(period: Period) -> tuple[datetime, datetime]:
+    """Return when the first day of a period begins and its last one ends; else all of time."""
+    since, until = period.since, period.until
+    ends = until + timedelta(days=1) if until and until < date.max else None
+    return (
+        starts(since) if since else datetime.min.replace(tzinfo=UTC),
+        starts(ends) if ends else datetime.max.replace(tzinfo=UTC),
+    )

@@ -22,7 +22,7 @@ from reconcile.evidence import evidence_of
 from reconcile.keeping import Memory, keep, remember
 from reconcile.looking import Look, look
 from reconcile.model import FINDINGS, Gap, Outcome, ReasonKind, Report, Row
-from reconcile.moments import day_of, days, lag, since, starts
+from reconcile.moments import bounds, day_of, days, lag, since
 from reconcile.pairs import Pair, twins
 from reconcile.reach import Reach
 from reconcile.rendering import Step
@@ -200,6 +200,7 @@ class _Making:
                 moments,
                 now=now,
                 grace=asked.grace,
+                period=bounds(asked.period),
             ),
             verdict=verdict,
             reasons=reasons,
@@ -233,10 +234,8 @@ class _Making:
         legacy, rest = (seen.sides.spans(feed) for feed in (FeedName.LEGACY, FeedName.REST))
         if seen.source != LEDGER or not legacy or not rest:
             return ()
-        period = self.asked.period
-        begins = starts(period.since) if period.since else datetime.min.replace(tzinfo=UTC)
-        begins = max(begins, legacy[0].since, rest[0].since)
-        ends = min(now, starts(period.until + timedelta(days=1))) if period.until else now
+        begins, ends = bounds(self.asked.period)
+        begins, ends = max(begins, legacy[0].since, rest[0].since), min(ends, now)
         patience = self.account.longest_gap
         return tuple(
             gap

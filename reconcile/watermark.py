@@ -19,20 +19,22 @@ def verified_through(
     *,
     now: datetime,
     grace: timedelta,
+    period: tuple[datetime, datetime],
 ) -> datetime | None:
     """Return the moment up to which both sides agree; None where there is none yet.
 
     `blocking` are the times from which on an invoice blocks. It begins where the recording of both
-    sides together begins.
+    sides together begins, and stays within the time that the report is about.
     """
     if not legacy or not rest:
         return None
-    start = max(legacy[0].since, rest[0].since)
-    ends = [_end(side, start) for side in (legacy, rest)]
-    if None in ends:
+    begins, ends = period
+    start = max(legacy[0].since, rest[0].since, begins)
+    sides = [_end(side, start) for side in (legacy, rest)]
+    if None in sides:
         return None
-    open_from = [moment for moment in blocking if moment >= start]
-    through = min(*(end for end in ends if end is not None), now - grace, *open_from)
+    open_from = [it for it in (max(moment, begins) for moment in blocking) if it >= start]
+    through = min(*(end for end in sides if end is not None), now - grace, ends, *open_from)
     return through if through > start else None
 
 

@@ -169,6 +169,23 @@ def test_an_invoice_that_the_hub_knows_and_does_not_list_is_only_legacy(tmp_path
         assert outcomes(report) == {hub_id: "only-legacy"}
 
 
+def test_what_the_settings_leave_out_is_not_delivered_whatever_its_state(tmp_path: Path) -> None:
+    with Sandbox(invoices=6, old_mailbox=True) as sandbox:
+        held = [sandbox.book.held(hub_id).invoice for hub_id in sandbox.book.hub_ids]
+        ours = held[0].receiver_nif
+        it = Town(
+            sandbox=sandbox,
+            gateway=install(tmp_path, sandbox, account=f'nifs = ["{ours}"]'),
+            saved=tmp_path / "saved",
+        )
+        assert sandbox.old_mailbox is not None
+        shutil.copytree(sandbox.old_mailbox.root, it.saved)
+        for hub_id in sandbox.book.hub_ids:
+            sandbox.book.set_state(hub_id, State.ANNOTATED)
+        others = {invoice.hub_id for invoice in held if invoice.receiver_nif != ours}
+        assert outcomes(it.of_folder(code=1)) == dict.fromkeys(others, "only-legacy")
+
+
 def test_one_that_was_rejected_and_sent_again_is_no_duplicate(tmp_path: Path) -> None:
     with town(tmp_path, "duplicate:2") as it:
         first = next(scene for scene in it.sandbox.scenes if scene.what == "two hub ids")
@@ -395,7 +412,9 @@ def test_an_old_mailbox_can_be_given_by_its_address(tmp_path: Path) -> None:
 def test_a_report_on_a_few_days_leaves_the_others_out(tmp_path: Path) -> None:
     with town(tmp_path, "identical:2,only-legacy:1") as it:
         assert it.of_folder("--since", "2026-03-02", code=1)["counts"]["identical"] == 2
+        it.of_folder("--since", "0001-01-01", "--until", "9999-12-31", code=1)
         report = it.of_folder("--since", "2026-03-03", code=1)
+        assert report["verified_through"] is None
         assert sum(report["counts"].values()) == 0
         assert outcomes(report) == {}
 

@@ -166,10 +166,20 @@ def span(since: float, until: float) -> Span:
 
 
 def through(
-    legacy: list[Span], rest: list[Span], *blocking: float, grace: float = 24
+    legacy: list[Span],
+    rest: list[Span],
+    *blocking: float,
+    grace: float = 24,
+    period: tuple[float, float] = (-1000, 1000),
 ) -> float | None:
+    begins, ends = (T0 + hours * HOUR for hours in period)
     moment = verified_through(
-        legacy, rest, [T0 + hours * HOUR for hours in blocking], now=NOW, grace=grace * HOUR
+        legacy,
+        rest,
+        [T0 + hours * HOUR for hours in blocking],
+        now=NOW,
+        grace=grace * HOUR,
+        period=(begins, ends),
     )
     return None if moment is None else (moment - T0) / HOUR
 
@@ -198,6 +208,21 @@ def test_without_both_sides_there_is_none() -> None:
 
 def test_nothing_is_verified_while_all_is_within_the_grace_time() -> None:
     assert through([span(80, 100)], [span(80, 100)]) is None
+
+
+def test_a_report_that_begins_after_a_gap_passes_it() -> None:
+    broken = [span(0, 30), span(40, 100)]
+    assert through(broken, [span(0, 100)], period=(50, 1000)) == 76
+
+
+def test_it_stays_within_the_days_of_the_report() -> None:
+    both = [span(0, 100)]
+    assert through(both, both, period=(0, 60)) == 60
+    assert through(both, both, period=(80, 1000)) is None
+
+
+def test_what_blocks_from_before_the_first_day_of_a_report_stops_it_there() -> None:
+    assert through([span(0, 100)], [span(0, 100)], 45, period=(50, 1000)) is None
 
 
 def seen_gaps(*spans: Span) -> list[tuple[float, float]]:
