@@ -25,7 +25,7 @@ from reconcile.ledger_side import LedgerSides
 from reconcile.model import StateRow
 from reconcile.old_files import OldSide, read_folder_side, read_mailbox_side
 from reconcile.old_source import folder_of, mailbox_of, shown
-from reconcile.pairs import Pair
+from reconcile.pairs import Pair, claimed
 from reconcile.parity import state_rows
 from reconcile.reach import Reach
 from reconcile.second_look import ask_histories, read_from_rest
@@ -68,7 +68,7 @@ class Look:
             self.hub.first_listed = self._first_sights([pair.hub_id for pair in unread])
             new = read_from_rest(self.account, self.hub, unread, self.reach)
             found |= {hub_id: pair for hub_id, pair in new.items() if self._is_asked_for(pair)}
-        return found
+        return claimed(found)
 
     def _first_sights(self, unread: Sequence[HubId]) -> dict[HubId, datetime]:
         """Return when a report first saw what only a report has seen: the grace time runs on."""

@@ -23,6 +23,7 @@ from bridge.old_folder import Unread
 from bridge.past import hub_id_in_name
 from bridge.recognised import NO_FACTURAE, Look, Told, recognise
 from bridge.recorded import Recorded, RecordedAttachment
+from reconcile.pairs import with_further
 from reconcile.parallel import read_old_folder
 from reconcile.shelf import Shelf
 
@@ -117,9 +118,8 @@ def _side(
         if told.file is not None
     }
     for one in _nameless(look, profile, shelf, find_id):
-        known = recorded.setdefault(one.hub_id, one)
-        if known.digest != one.digest:
-            log.warning("a second file of an invoice", hub_id=one.hub_id, file=one.name)
+        known = recorded.get(one.hub_id)
+        recorded[one.hub_id] = one if known is None else with_further(known, one)
     for path, name, reason in unread:
         hub_id = hub_id_in_name(profile, name)
         log.warning("file not read", path=path, reason=reason)

@@ -16,7 +16,7 @@ from bridge.model import FeedName, HubId
 from bridge.recorded import Recorded
 from reconcile.by_id import HubById
 from reconcile.model import Outcome, Row
-from reconcile.pairs import Pair
+from reconcile.pairs import Pair, is_hub_id
 from reconcile.reach import Reach
 
 ASK_REST = frozenset({Outcome.ONLY_LEGACY, Outcome.DIFFERENT, Outcome.UNREADABLE})
@@ -49,15 +49,10 @@ def read_from_rest(
 
 
 def _is_to_be_asked(row: Row, pair: Pair) -> bool:
-    if not _is_hub_id(row.hub_id):
+    if not is_hub_id(row.hub_id):
         return False
     lacks_rest = row.outcome is Outcome.IN_FLIGHT and pair.rest is None
     return row.outcome in ASK_REST or lacks_rest
-
-
-def _is_hub_id(hub_id: HubId) -> bool:
-    """Tell a hub id from the name of a file that has none."""
-    return hub_id.isascii() and hub_id.replace("-", "").replace("_", "").isalnum()
 
 
 def _name(pair: Pair) -> str | None:
@@ -104,7 +99,7 @@ def ask_for_rejections(
         is_rest = side.feed is FeedName.REST
         found[pair.hub_id] = replace(pair, rest=side) if is_rest else replace(pair, legacy=side)
 
-    ask_all(account, ask, [pair for pair in pairs if _is_hub_id(pair.hub_id)], reach)
+    ask_all(account, ask, [pair for pair in pairs if is_hub_id(pair.hub_id)], reach)
     return found
 
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from bridge import commands
 from bridge.model import State, StateUpdate
+from bridge.sandbox.alterations import CONTENTS
 from bridge.sandbox.scenarios import Kind, Scene
 from bridge.sandbox.server import Sandbox
 from reconcile.cli import app
@@ -153,6 +154,21 @@ def test_a_folder_of_invoices_alone_is_enough(agreeing: Town) -> None:
     flat = agreeing.saved / "any" / "depth"
     (agreeing.saved / "out").rename(flat.parent)
     agreeing.of_folder(code=0)
+
+
+def test_a_file_without_a_hub_id_in_its_name_is_the_invoice_that_rest_lists(agreeing: Town) -> None:
+    shutil.rmtree(agreeing.saved / "statout")
+    for number, path in enumerate(sorted((agreeing.saved / "out").iterdir())):
+        path.rename(path.with_name(f"factura {number}.xml"))
+    agreeing.of_folder(code=0)
+
+
+def test_a_second_file_without_a_hub_id_makes_a_duplicate_of_the_invoice(agreeing: Town) -> None:
+    path = next((agreeing.saved / "out").iterdir())
+    content = CONTENTS["amount"].change(path.read_bytes())
+    (agreeing.saved / "factura.xml").write_bytes(content)
+    hub_id = path.stem.split("@")[3]
+    assert outcomes(agreeing.of_folder(code=1)) == {hub_id: "duplicate"}
 
 
 def test_what_the_hub_lists_no_more_is_asked_for_by_id(agreeing: Town) -> None:
