@@ -1,9 +1,11 @@
-"""SFTP that does not flow: keys exchanged anew in the middle, clients that read late or never."""
+"""SFTP that does not flow: new keys in the middle, clients that read late or never; and its end."""
 
+import gc
 import os
 import socket
 import struct
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from bridge.facade.ssh import Connection
 from bridge.facade.ssh_packets import Packets
 from bridge.facade.ssh_transport import SshTransport
 from tests.door_clients import Lftp, Openssh
@@ -231,3 +234,22 @@ def test_a_first_line_without_an_end_ends_the_connection(rig: Rig) -> None:
         with suppress(ConnectionResetError):
             while sock.recv(10_000):
                 pass
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collection")
+@pytest.mark.parametrize("password", [PASSWORD, "wrong"])
+def test_an_ended_connection_is_freed_without_a_search_for_garbage(rig: Rig, password: str) -> None:
+    with paramiko.Transport(("127.0.0.1", rig.port("sftp"))) as transport:
+        with suppress(paramiko.AuthenticationException):
+            transport.connect(username=USER, password=password)
+            paramiko.SFTPClient.from_transport(transport)
+        served = [weakref.ref(each) for each in gc.get_objects() if type(each) is Connection]
+    assert served
+    wait_until(lambda: not any(each() for each in served), "the connection is freed")

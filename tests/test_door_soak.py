@@ -1,8 +1,7 @@
 """Round after round of the same traffic: the doors' memory, files and threads stay as they are.
 
 A few rounds here; `EFACT_SOAK=1440 make test ARGS="-n 0 -k soak"` does as many as a client that
-comes each minute does in 24 hours (some minutes). That many still fail: SFTP's memory grows by
-some KB a login.
+comes each minute does in 24 hours (some minutes).
 """
 
 import ftplib

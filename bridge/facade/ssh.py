@@ -105,6 +105,19 @@ class Connection(SshTransport):
             tell(self._events.logged_out, self.session)
         else:
             self._doorkeeper.count_unsigned_key()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Drop what refers back to this connection, so that its memory is free at once.
+
+        Python finds such circles only now and then; until then those of some hundred connections
+        lie scattered over the memory, and leave gaps there that are not filled again.
+        """
+        if self.is_alive():  # did not end in time
+            return
+        self.detach()
+        self.auth_handler = None
+        del self._doorkeeper
 
     def _auth_trigger(self) -> None:
         """Count the session in; paramiko calls this when a login is complete."""

@@ -9,6 +9,7 @@ nothing but itself: its bytes wait in a buffer whose size is limited.
 
 import contextlib
 import hmac
+import math
 import select
 import socket
 import threading
@@ -63,10 +64,10 @@ class Packets(Packetizer):
         self._position = 0
         self._to_send = bytearray()
         self._sending = threading.Lock()
-        self._is_complete = False
+        self._handshake_ends = math.inf
         self._at_work = False
         self._someone_waits = False
-        self.on_room: Callable[[], None] = _nothing
+        self.on_room: Callable[[], None] = nothing
         """Called in the reading thread when there is room again after `has_room` said no."""
 
     def has_room(self) -> bool:
@@ -83,11 +84,19 @@ class Packets(Packetizer):
             self._sock.shutdown(socket.SHUT_RDWR)
         super().close()
 
+    # How long the handshake may take: paramiko has a thread wait for each
+
+    def start_handshake(self, timeout: float) -> None:
+        """Take note that it has to be over in so many seconds."""
+        self._handshake_ends = time.monotonic() + timeout
+
+    def handshake_timed_out(self) -> bool:
+        """Tell whether it takes too long."""
+        return time.monotonic() > self._handshake_ends
+
     def complete_handshake(self) -> None:
-        """Take note that the handshake is over; paramiko says so after each message."""
-        if not self._is_complete:
-            self._is_complete = True
-            super().complete_handshake()
+        """Take note that it is over; paramiko says so after each message."""
+        self._handshake_ends = math.inf
 
     # Reading: one thread only
 
@@ -169,5 +178,5 @@ class Packets(Packetizer):
                 del self._to_send[:sent]
 
 
-def _nothing() -> None:
-    pass
+def nothing() -> None:
+    """Do so: nobody waits for room."""

@@ -22,7 +22,7 @@ from paramiko.common import (
 
 from bridge.facade.sftp_server import SftpServer
 from bridge.facade.sftp_stream import Stream
-from bridge.facade.ssh_packets import Packets
+from bridge.facade.ssh_packets import Packets, nothing
 
 _MOST_HELD = 1000
 """Messages that wait for new keys; a client that causes more asks for no good."""
@@ -53,7 +53,7 @@ class SshTransport(paramiko.Transport):
         self, sock: socket.socket, *, disabled_algorithms: Mapping[str, Iterable[str]]
     ) -> None:
         super().__init__(sock, packetizer_class=Packets, disabled_algorithms=disabled_algorithms)
-        self.packetizer.on_room = self._go_on
+        self.packetizer.on_room = self._go_on  # a circle, see `detach`
         self._streams: dict[int, Stream] = {}
         self._held: list[Sendable] = []
 
@@ -64,6 +64,13 @@ class SshTransport(paramiko.Transport):
     def serves_sftp(self, channel: paramiko.Channel) -> bool:
         """Tell whether a channel does."""
         return channel.chanid in self._streams
+
+    def detach(self) -> None:
+        """Drop what refers back to this connection, which has ended."""
+        self.packetizer.on_room = nothing
+        self.server_object = self.saved_exception = None
+        self._handler_table: dict[int, object] = {}
+        self.server_accepts: list[paramiko.Channel] = []
 
     def run(self) -> None:
         """Serve until the connection ends, in whatever way; then end what it left open."""
