@@ -240,6 +240,7 @@ def _visit(folder: Path) -> None:
         step.do(visit)
         with (folder / "done").open("a") as done:
             done.write(".")
+    visit.end()
 
 
 def _record(folder: Path, feed: str) -> None:

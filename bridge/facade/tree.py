@@ -26,7 +26,7 @@ from bridge.facade.folders import (
 )
 from bridge.facade.listings import Entry
 from bridge.facade.room import Claim
-from bridge.facade.uploads import Start, Upload
+from bridge.facade.uploads import Staging, Start, Upload
 
 ROOT = Place()
 
@@ -48,6 +48,7 @@ class Visit:
         self.habits = Habits()
         self._events = events
         self._uploads: list[Upload] = []
+        self._staging = Staging(mailbox.uploads)
 
     def canonical(self, path: str) -> str:
         """Return the path in its one form; it need not exist."""
@@ -155,7 +156,7 @@ class Visit:
             claim = self._claim(place.role)
             owned = os.dup(folder)
         upload = Upload.begin(
-            self._mailbox.uploads,
+            self._staging,
             owned,
             name=place.name,
             start=start,
@@ -257,6 +258,7 @@ class Visit:
         """End the visit; uploads still under way are cut off. Safe to repeat."""
         for upload in list(self._uploads):
             self.cut_off(upload)
+        self._staging.end()
         habits, self.habits = self.habits, Habits()
         if habits.as_detail():
             tell(self._events.behaved, self.session, habits)

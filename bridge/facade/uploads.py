@@ -1,7 +1,8 @@
 """How a file comes in: whole or not at all.
 
 An upload is written in the staging folder and has its name there already, in a folder of its own:
-`staging/uploads/<account>/<token>.<role>/<name>`. When the client closes it properly: fsync of
+`staging/uploads/<account>/<token>.<role>/<name>`. The next upload of the same visit takes over
+that folder: to make and remove one costs the disk as much as the rest. When the client closes it properly: fsync of
 the file, rename into the mailbox, fsync of the folder, and only then the "done". Whatever ends
 otherwise never shows in the mailbox; its bytes are handed over as cut off. A lock on the file
 tells an upload under way from what a killed process left behind.
@@ -35,6 +36,43 @@ class Start(Enum):
     """What the file holds now; every write goes to its end."""
 
 
+class Staging:
+    """The folders of one visit's uploads, each used again once it is empty. For one thread."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._empty: dict[str, Path] = {}
+        """One for each role, at most."""
+
+    def create(self, role: str, name: str) -> tuple[Path, int]:
+        """Make a file that has its folder to itself; return its path and descriptor."""
+        if folder := self._empty.pop(role, None):
+            with contextlib.suppress(FileNotFoundError):  # somebody tidied up
+                return folder / name, _create(folder / name)
+        folder = self._root / f"{uuid.uuid4().hex}.{role}"
+        folder.mkdir(mode=0o700, parents=True)
+        return folder / name, _create(folder / name)
+
+    def take_back(self, role: str, folder: Path) -> None:
+        """Keep a folder whose upload has left it, for the next one."""
+        if self._empty.setdefault(role, folder) != folder:
+            _remove_if_empty(folder)
+
+    def end(self) -> None:
+        """Remove what is kept; safe to repeat."""
+        while self._empty:
+            _remove_if_empty(self._empty.popitem()[1])
+
+
+def _create(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
 @dataclass(slots=True, kw_only=True)
 class Upload:
     """A file on its way into an upload folder. OSError where the disk says no."""
@@ -43,6 +81,7 @@ class Upload:
     name: str
     folder: int
     """Descriptor of the mailbox folder; closed at the end."""
+    staging: Staging
     path: Path
     """Where the bytes are until then."""
     fd: int
@@ -57,7 +96,7 @@ class Upload:
     @classmethod
     def begin(
         cls,
-        staging: Path,
+        staging: Staging,
         folder: int,
         *,
         name: str,
@@ -70,10 +109,8 @@ class Upload:
         `folder` is the descriptor of the mailbox folder; the upload owns it from now on. With
         `exclusive`, `finish` fails when the name was taken meanwhile.
         """
-        path = staging / f"{uuid.uuid4().hex}.{claim.role}" / name
         try:
-            path.parent.mkdir(mode=0o700, parents=True)
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
+            path, fd = staging.create(claim.role, name)
         except BaseException:
             os.close(folder)
             claim.end()
@@ -82,6 +119,7 @@ class Upload:
             role=claim.role,
             name=name,
             folder=folder,
+            staging=staging,
             path=path,
             fd=fd,
             claim=claim,
@@ -171,8 +209,7 @@ class Upload:
         os.close(self.fd)
         os.close(self.folder)
         if not keep:
-            with contextlib.suppress(OSError):
-                self.path.parent.rmdir()
+            self.staging.take_back(self.role, self.path.parent)
 
 
 def hand_over_leftovers(staging: Path, *, account: str, events: DoorEvents) -> None:
@@ -189,8 +226,7 @@ def hand_over_leftovers(staging: Path, *, account: str, events: DoorEvents) -> N
                 partial=partial,
                 session=None,
             )
-        with contextlib.suppress(OSError):  # not empty: still under way, or left to lie
-            folder.rmdir()
+        _remove_if_empty(folder)  # it is not where one is under way, or left to lie
 
 
 def _folders(staging: Path) -> Iterator[Path]:
