@@ -2,10 +2,10 @@
 
 An upload is written in the staging folder and has its name there already, in a folder of its own:
 `staging/uploads/<account>/<token>.<role>/<name>`. The next upload of the same visit takes over
-that folder: to make and remove one costs the disk as much as the rest. When the client closes it properly: fsync of
-the file, rename into the mailbox, fsync of the folder, and only then the "done". Whatever ends
-otherwise never shows in the mailbox; its bytes are handed over as cut off. A lock on the file
-tells an upload under way from what a killed process left behind.
+that folder: to make and remove one costs the disk as much as the rest. When the client closes it
+properly: fsync of the file, rename into the mailbox, fsync of the folder, and only then the
+"done". Whatever ends otherwise never shows in the mailbox; its bytes are handed over as cut off.
+A lock on the file tells an upload under way from what a killed process left behind.
 """
 
 import contextlib
