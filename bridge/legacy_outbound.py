@@ -78,24 +78,27 @@ def _remove(account: Account, mailbox: OldMailboxWriter, file: PlacedFile) -> bo
 def pass_on(account: Account, mailbox: OldMailboxWriter, *, until: float | None = None) -> Sent:
     """Put the state files that wait into the old `statin`, in the order in which they came.
 
-    One that has to wait holds up those of the same invoices only. Raises its errors.
+    One that has to wait holds up those of the same invoices, and those of the same name: what is
+    laid ready of it would be written over. Raises its errors.
     """
     with account.ledger.read() as connection:
         waiting = state_files.to_pass(connection, account.name)
-    passed, held_up, problems = 0, set[HubId](), []
+    passed, held_up, names, problems = 0, set[HubId](), set[str](), []
     for file in waiting:
         if account.stopping.is_set() or (until is not None and time.monotonic() >= until):
             break
         with account.ledger.read() as connection:
             concerned = updates.invoices_of_file(connection, file.id)
-        if concerned & held_up:
+        if concerned & held_up or file.name in names:
             held_up |= concerned
+            names.add(file.name)
             continue
         try:
             _pass_on(account, mailbox, file)
             passed += 1
         except OldMailboxFileError as error:
             held_up |= concerned
+            names.add(file.name)
             problems.append(error)
             _note_trouble(account, file, str(error))
     return Sent(accepted=passed, waiting=len(waiting) - passed, problems=tuple(problems))
