@@ -6,14 +6,11 @@ before their invoice, by the same durable steps (`placing`). What the software h
 whichever feed is left out. The old mailbox is only read here; what was collected leaves it in
 outbound's turn at it (`legacy_outbound`).
 
-A file that goes from the old mailbox without our doing was collected there: it is taken back from
-ours, before the software imports it twice. Not where everything that was there has gone at once:
-that is a fault to report.
+What goes from the old mailbox without our doing is taken back from ours (`legacy_gone`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 import structlog
 from sqlalchemy import Connection
@@ -28,29 +25,25 @@ from bridge.ledger import accounts, attachments, deliveries, events, handing, le
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.recorded_files import RecordedFile
+from bridge.legacy_gone import end_recall, take_back_collected
 from bridge.listening import Heard, listen
-from bridge.model import DeliveryState, FeedName, HubId
-from bridge.naming import Folder
-from bridge.old_file import Broken, FileKind, what_it_is
+from bridge.model import DeliveryState, FeedName, HubId, InvoiceFacts
+from bridge.old_file import FileKind, what_it_is
 from bridge.placing import (
     DELIVERED_KINDS,
     Reason,
-    note_collected,
     number_on,
     place,
     prepare,
     resume,
 )
 from bridge.recall import is_owed
+from bridge.resting import to_place
 from bridge.tying import tie
 
 log = structlog.get_logger()
 
 FEED = FeedName.LEGACY
-
-PATIENCE = timedelta(minutes=10)
-"""So long a file in `out` must lie unchanged that is no whole XML: it may still be written; and one
-of which nobody knows the invoice: its message may tell."""
 
 _KINDS: Mapping[FileKind, Kind] = {
     FileKind.INVOICE: Kind.INVOICE,
@@ -78,10 +71,11 @@ def legacy_round(account: Account, *, only_due: bool) -> Round:
         collected = look_for_collected(account)
         with account.old_mailbox() as reader:
             heard = _listen(account, reader, only_due=only_due)
-            files = _to_place(account, reader)
-        take_back_collected(account)
+            if is_owed(account):  # one listing without a file is none
+                _listen(account, reader, only_due=True)
+            files = to_place(account, reader)
+        end_recall(account, take_back_collected(account))
         placed, troubles = _place_all(account, files)
-        _note_restored(account)
     return Round(
         new=heard.new,
         placed=placed,
@@ -101,15 +95,7 @@ def legacy_recall(account: Account) -> None:
     with account.mailbox.turn("inbound"), account.old_mailbox() as reader:
         for _ in range(2):  # one listing without a file is none
             _listen(account, reader, only_due=True)
-        take_back_collected(account)
-        _note_restored(account)
-
-
-def _note_restored(account: Account) -> None:
-    if is_owed(account):
-        with account.ledger.write() as connection:
-            identity = account.mailbox.identity()
-            accounts.set_mailbox_identity(connection, account.name, identity)
+        end_recall(account, take_back_collected(account))
 
 
 def _listen(account: Account, reader: OldMailboxReader, *, only_due: bool) -> Heard:
@@ -124,43 +110,6 @@ def _listen(account: Account, reader: OldMailboxReader, *, only_due: bool) -> He
 
 
 # -- what is to be placed --------------------------------------------------------------------------
-
-
-def _to_place(account: Account, reader: OldMailboxReader) -> list[RecordedFile]:
-    """Return what is new and whole: after `settle`, a file that is still written is another one."""
-    now = account.clock()
-    with account.ledger.read() as connection:
-        waiting = legacy_files.to_place(connection, account.name)
-    rested = [
-        file
-        for file in waiting
-        if file.first_seen_at <= now - PATIENCE or not _may_be_half(account, file)
-    ]
-    settle = account.settings.push.settle
-    new = [file for file in rested if file.first_seen_at > now - timedelta(seconds=2 * settle)]
-    if new and settle:
-        account.stopping.wait(settle)
-    return [file for file in rested if file not in new or _is_settled(reader, file)]
-
-
-def _may_be_half(account: Account, file: RecordedFile) -> bool:
-    """Tell whether a file may not be whole yet, or its message not there: in `out` it matters."""
-    assert file.digest is not None
-    if file.size == 0:
-        return True
-    if file.folder is not Folder.OUT:
-        return False
-    if file.kind is FileKind.UNKNOWN:
-        return True
-    return isinstance(what_it_is(account.mailbox.archive.read(file.digest)), Broken)
-
-
-def _is_settled(reader: OldMailboxReader, file: RecordedFile) -> bool:
-    entry = reader.look(file.path)
-    if entry is None:
-        return False
-    same_time = None in (entry.modified, file.modified_at) or entry.modified == file.modified_at
-    return entry.size in (None, file.size) and same_time
 
 
 def _place_all(
@@ -200,7 +149,7 @@ def _place(account: Account, group: Sequence[RecordedFile]) -> bool:
         had = hub_id is not None and legacy_files.had_elsewhere(connection, account.name, hub_id)
         wanted = [
             file
-            for file in sorted(files, key=lambda file: _ORDER.index(file.kind))
+            for file in _each_once(connection, account, files)
             if not (had and _comes_with_invoice(connection, account, file))
             and legacy_files.is_free(connection, account.name, file)
         ]
@@ -218,6 +167,34 @@ def _place(account: Account, group: Sequence[RecordedFile]) -> bool:
     for file in wanted:
         log.info("placed", account=account.name, kind=file.kind, name=file.name)
     return any(file.kind is Kind.INVOICE for file in wanted)
+
+
+def _each_once(
+    connection: Connection, account: Account, files: Sequence[PlacedFile]
+) -> list[PlacedFile]:
+    """Return files in the order of placing, without a second file of an invoice.
+
+    Other bytes, or another name, for a hub id of which the software has a readable invoice: the
+    report calls it a duplicate, `status` lists it, a person looks.
+    """
+    in_order = sorted(files, key=lambda file: _ORDER.index(file.kind))
+    invoices = [file for file in in_order if file.kind is Kind.INVOICE and file.hub_id]
+    if not invoices or invoices[0].hub_id is None:
+        return in_order
+    row = deliveries.of_feed(connection, account.name, FEED, invoices[0].hub_id)
+    known = (
+        legacy_files.invoices_of(connection, account.name, row.hub_id)
+        if row is not None and not _is_open(row.state)
+        else []
+    )
+    if not any(_is_readable(account, file) for file in known):
+        chosen = next((file for file in invoices if _is_readable(account, file)), invoices[0])
+        invoices.remove(chosen)
+    return [file for file in in_order if file not in invoices]
+
+
+def _is_readable(account: Account, file: PlacedFile) -> bool:
+    return isinstance(what_it_is(account.mailbox.archive.read(file.digest)), InvoiceFacts)
 
 
 def _tie_standing(account: Account, hub_id: HubId) -> None:
@@ -294,41 +271,3 @@ def _leave_out(account: Account, hub_id: HubId, files: Sequence[PlacedFile]) -> 
 
 def _is_open(state: DeliveryState) -> bool:
     return state in {DeliveryState.SEEN, DeliveryState.FETCHED}
-
-
-# -- what was collected in the old mailbox itself --------------------------------------------------
-
-
-def take_back_collected(account: Account) -> None:
-    """Take back from ours what somebody has taken from the old mailbox, the invoice first."""
-    name, now = account.name, account.clock()
-    with account.ledger.read() as connection:
-        went = legacy_files.went_there(connection, name)
-        known = legacy_files.still_shows_old(connection, name, went) if went else True
-    if not known:
-        log.warning(
-            "all that was in the old mailbox has gone from it: nothing is taken as collected",
-            account=name,
-            files=len(went),
-        )
-        with account.ledger.write() as connection:
-            accounts.note_unlisted(connection, name, len(went))
-        return
-    if not went:
-        return
-    with account.ledger.write() as connection:
-        for file in went:
-            events.record(
-                connection,
-                name,
-                legacy_files.COLLECTED_THERE,
-                at=now,
-                hub_id=file.hub_id,
-                folder=file.folder,
-                name=file.name,
-            )
-            legacy_files.remove(connection, name, file, at=now)
-        note_collected(connection, account, went)
-    for file in reversed(went):
-        account.mailbox.take_back(file.folder, file.name, file.digest)
-    log.warning("taken back: collected in the old mailbox", account=name, files=len(went))

@@ -6,7 +6,8 @@ order: an invoice before its message or after it, an attachment days later. So w
 not understood yet is looked at once more with everything that comes; what a kill left half done
 is just that.
 
-A file is gone when two listings in a row do not show it, while the folder that it lay in is there.
+A file is gone when two listings in a row do not show it, while the folder that it lay in is there,
+and asked for by itself it is not there either.
 Nothing is ever written to the old mailbox: a reader has no way to.
 """
 
@@ -20,6 +21,7 @@ from sqlalchemy import Connection
 
 from bridge.account import Account
 from bridge.backoff import delay
+from bridge.errors import OldMailboxFileError
 from bridge.feeds.legacy import Contents as Read
 from bridge.feeds.legacy import Entry, NotRead, OldMailboxReader, Why
 from bridge.ledger import recorded_files, recordings, spans
@@ -204,7 +206,7 @@ class _Round:
         """Note what is missing for the first time, and for the second; return how many are gone."""
         account, now = self.account, self.account.clock()
         first = [file for file in missing if file.last_seen_at is None]
-        gone = [file for file in missing if file.last_seen_at is not None]
+        gone = [file for file in missing if file.last_seen_at and not self._is_there(file)]
         again = [it for it in before.values() if it.path in entries and it.last_seen_at]
         if not missing and not again:
             return 0
@@ -216,6 +218,13 @@ class _Round:
                 # What was read of it in this round, before it went, made it understood.
                 self._lose(connection, there.get(file.path, file), now)
         return len(gone)
+
+    def _is_there(self, file: RecordedFile) -> bool:
+        """Ask for a file by itself: a listing may be cut short, twice in a row too."""
+        try:
+            return self.reader.look(file.path) is not None
+        except OldMailboxFileError:
+            return False  # it cannot be looked at, and no listing shows it
 
     def _lose(self, connection: Connection, file: RecordedFile, now: datetime) -> None:
         """Write down that a file is gone, and with it, maybe, its invoice."""

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from bridge.account import Account
 from bridge.chain import Value
 from bridge.errors import StorageError
-from bridge.ledger import accounts, events, placed_files, steps
+from bridge.ledger import accounts, events, placed_files, serving, steps
 from bridge.ledger.events import MAILBOX_MADE
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.mailbox import NameTakenError
@@ -53,6 +53,10 @@ def prepare(account: Account) -> int:
             _note_restored(account, until)
         if account.mailbox.placing_was_lost():
             _make_ready_again(account)
+        with account.ledger.read() as connection:
+            waits_for_other = serving.waits_for_other(connection, account.own)
+        if waits_for_other:
+            _follow_settings(account)
     return remembered
 
 
@@ -81,6 +85,12 @@ def _note_mailbox(account: Account, mark: str, *, is_new: bool) -> None:
         if is_new:
             accounts.set_mailbox_mark(connection, account.name, mark)
             events.record(connection, account.name, MAILBOX_MADE, at=account.clock(), mark=mark)
+
+
+def _follow_settings(account: Account) -> None:
+    log.info("what waits goes to the feed of the settings", account=account.name)
+    with account.ledger.write() as connection:
+        serving.follow_settings(connection, account.own, at=account.clock())
 
 
 def _make_ready_again(account: Account) -> None:

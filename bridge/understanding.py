@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from bridge.account import Account
 from bridge.errors import StorageError
-from bridge.ledger import attachments, recorded_files, recordings
+from bridge.ledger import attachments, legacy_files, recorded_files, recordings
 from bridge.ledger.deliveries import Contents
 from bridge.ledger.recorded_files import RecordedFile, Shown
 from bridge.ledger.recordings import Recording
@@ -175,6 +175,15 @@ def _write_kinds(
                 continue
             recorded_files.recognise(
                 connection, account.name, row, kind=kind, hub_id=hub_id, at=now
+            )
+            assert row.digest is not None
+            legacy_files.attribute(
+                connection,
+                account.name,
+                path=row.path,
+                digest=row.digest,
+                kind=kind,
+                hub_id=hub_id,
             )
             if row.gone_at is not None:
                 tell_gone(connection, account, replace(row, kind=kind, hub_id=hub_id), at=now)

@@ -111,7 +111,7 @@ POINTS: dict[str, str] = {
     # While the old mailbox serves: placing, removing, passing on
     "commit in bridge.legacy_inbound._listen": "the next listing notes it",
     "commit in bridge.legacy_inbound._leave_out": "the ledger knows that the software had it",
-    "commit in bridge.legacy_inbound.take_back_collected": "it is still gone, and still in ours",
+    "commit in bridge.legacy_gone._take_back": "it is still gone, and still in ours",
     "commit in bridge.legacy_outbound._remove": "it is still due, and no longer there",
     "remove in bridge.feeds.legacy.writer.OldMailboxWriter._delete": "it is still due",
     "sync folder in bridge.feeds.legacy.writer.OldMailboxWriter._delete": "it is still due",
@@ -150,7 +150,9 @@ POINTS: dict[str, str] = {
 UNREACHED: dict[str, str] = {
     "bridge.inbound.Inbound._note_enclosed": "needs an attachment newer than the list",
     "bridge.inbound.Inbound._had_through_other": "needs an attachment from before a move",
-    "bridge.legacy_inbound._note_restored": "needs a restored backup; as `recall`",
+    "bridge.legacy_gone.take_back_collected": "says that a folder is empty: nothing is done",
+    "bridge.placing._follow_settings": "needs settings that were changed; each start does it again",
+    "bridge.legacy_gone._note_restored": "needs a restored backup; as `recall`",
     "bridge.legacy_inbound._tie_standing": "needs an invoice that waits since a rollback",
     "bridge.service._nothing_runs": "says that no component runs: not a step of any promise",
     "bridge.recorder.Recorder._try": "says who came: the mailbox tells what they did",

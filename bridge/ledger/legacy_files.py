@@ -24,7 +24,7 @@ from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.recorded_files import RecordedFile
 from bridge.ledger.schema import attachment, delivery, placed_file, recorded_file
 from bridge.ledger.walk import state_of
-from bridge.model import FeedName, HubId
+from bridge.model import Digest, FeedName, HubId
 from bridge.naming import Folder
 from bridge.old_file import FileKind
 
@@ -36,6 +36,7 @@ COLLECTED_THERE = "file taken back: collected in the old mailbox"
 FEED = FeedName.LEGACY
 
 _SHOWN = (Folder.OUT, Folder.ADJOUT, Folder.STATOUT)
+_ATTRIBUTED = {FileKind.INVOICE: Kind.INVOICE, FileKind.STATE: Kind.STATE}
 _AT = bindparam("at", type_=delivery.c.fetched_at.type)
 
 
@@ -62,6 +63,53 @@ def to_place(connection: Connection, account: str) -> list[RecordedFile]:
         ~was_ours,
     )
     return list(recorded_files.rows_of(connection, rows.order_by(recorded_file.c.id)))
+
+
+def unread_since(connection: Connection, account: str, since: datetime) -> list[RecordedFile]:
+    """Return what was first seen after that time and could not be read so far."""
+    rows = select(recorded_file).where(
+        recorded_file.c.account == account,
+        recorded_file.c.gone_at.is_(None),
+        recorded_file.c.digest.is_(None),
+        recorded_file.c.folder.in_(_SHOWN),
+        recorded_file.c.first_seen_at > since,
+    )
+    return list(recorded_files.rows_of(connection, rows))
+
+
+def invoices_of(connection: Connection, account: str, hub_id: HubId) -> list[PlacedFile]:
+    """Return the invoice's files that came through the old mailbox, wherever they are now."""
+    rows = select(placed_file).where(
+        placed_file.c.account == account,
+        placed_file.c.hub_id == hub_id,
+        placed_file.c.kind == Kind.INVOICE,
+        placed_file.c.feed == FEED,
+    )
+    return [placed_files.of_row(row) for row in connection.execute(rows)]
+
+
+def second_ones(connection: Connection, account: str) -> list[str]:
+    """Return the paths of second files of invoices that the software has, or is offered."""
+    placed = select(placed_file.c.id).where(
+        placed_file.c.account == account, placed_file.c.source == recorded_file.c.path
+    )
+    first = select(delivery.c.id).where(
+        delivery.c.account == account,
+        delivery.c.hub_id == recorded_file.c.hub_id,
+        delivery.c.feed == FEED,
+        delivery.c.placed_at.is_not(None),
+        (delivery.c.digest != recorded_file.c.digest) | (delivery.c.name != recorded_file.c.name),
+    )
+    has_digest = func.coalesce(placed_file.c.source_digest, placed_file.c.digest)
+    rows = select(recorded_file.c.path).where(
+        recorded_file.c.account == account,
+        recorded_file.c.gone_at.is_(None),
+        recorded_file.c.kind == FileKind.INVOICE,
+        recorded_file.c.folder == Folder.OUT,
+        ~placed.where(has_digest == recorded_file.c.digest).exists(),
+        first.exists(),
+    )
+    return list(connection.scalars(rows.order_by(recorded_file.c.path)))
 
 
 def had_elsewhere(connection: Connection, account: str, hub_id: HubId) -> bool:
@@ -125,6 +173,45 @@ def taken(
             )
 
 
+def attribute(
+    connection: Connection,
+    account: str,
+    *,
+    path: str,
+    digest: Digest,
+    kind: FileKind,
+    hub_id: HubId | None,
+) -> None:
+    """It is known by now what a file is that was placed when nobody could tell.
+
+    What has become of it since counts for its invoice: one that was collected without a hub id is
+    never offered again under it.
+    """
+    if hub_id is None or kind not in _ATTRIBUTED:
+        return
+    row = connection.execute(
+        select(placed_file).where(
+            placed_file.c.account == account,
+            placed_file.c.source == path,
+            placed_file.c.digest == digest,
+            placed_file.c.kind == Kind.FILE,
+        )
+    ).first()
+    if row is None:
+        return
+    values = {"kind": _ATTRIBUTED[kind], "hub_id": hub_id}
+    connection.execute(update(placed_file).where(placed_file.c.id == row.id).values(values))
+    if kind is not FileKind.INVOICE:
+        return
+    for step, at in (
+        (deliveries.placed, row.placed_at),
+        (deliveries.collected, row.collected_at),
+        (deliveries.acknowledged, row.removed_at),
+    ):
+        if at is not None:
+            step(connection, account, FEED, hub_id, at=at)
+
+
 def to_remove(connection: Connection, account: str, *, stored: bool) -> list[PlacedFile]:
     """Return what can go from the old mailbox: what was collected, or all that is safe here."""
     states = ["placed", "collected"] if stored else ["collected"]
@@ -141,24 +228,47 @@ def went_there(connection: Connection, account: str) -> list[PlacedFile]:
     )
 
 
-def still_shows_old(connection: Connection, account: str, since: Sequence[PlacedFile]) -> bool:
-    """Tell whether the old mailbox shows any file that was there already when these went."""
-    went = [
-        connection.scalar(
-            select(func.max(recorded_file.c.gone_at)).where(
-                recorded_file.c.account == account, recorded_file.c.path == file.source
-            )
-        )
-        for file in since
-    ]
-    rows = select(recorded_file.c.id).where(
+def surely_collected(
+    connection: Connection, account: str, went: Sequence[PlacedFile]
+) -> list[PlacedFile]:
+    """Return those of which the old mailbox tells that they were collected, not that it is ill.
+
+    It does where their folder still shows a file that lay there when they went; what belongs to an
+    invoice follows it.
+    """
+    oldest = _oldest_there(connection, account)
+
+    def is_credible(file: PlacedFile) -> bool:
+        still = oldest.get(file.folder)
+        return still is not None and still < _gone_at(connection, account, file)
+
+    sure = [file for file in went if is_credible(file)]
+    invoices = {file.hub_id for file in sure if file.kind is Kind.INVOICE and file.hub_id}
+    return [file for file in went if file in sure or file.hub_id in invoices]
+
+
+def _oldest_there(connection: Connection, account: str) -> dict[Folder, datetime]:
+    """Return since when each folder has shown what it shows."""
+    rows = select(recorded_file.c.folder, recorded_file.c.first_seen_at).where(
         recorded_file.c.account == account,
         recorded_file.c.gone_at.is_(None),
         recorded_file.c.last_seen_at.is_(None),
         recorded_file.c.folder.in_(_SHOWN),
-        recorded_file.c.first_seen_at < min(at for at in went if at is not None),
     )
-    return connection.execute(rows.limit(1)).first() is not None
+    found: dict[Folder, datetime] = {}
+    for row in connection.execute(rows.order_by(recorded_file.c.first_seen_at)):
+        found.setdefault(Folder(row.folder), row.first_seen_at)
+    return found
+
+
+def _gone_at(connection: Connection, account: str, file: PlacedFile) -> datetime:
+    when = connection.scalar(
+        select(func.max(recorded_file.c.gone_at)).where(
+            recorded_file.c.account == account, recorded_file.c.path == file.source
+        )
+    )
+    assert when is not None
+    return when
 
 
 def remove(connection: Connection, account: str, file: PlacedFile, *, at: datetime) -> None:

@@ -278,6 +278,11 @@ def _serving_changed(connection: Connection, link: Link) -> None:
     serving.note_serving(connection, link.account, feeds, at=link.at)
 
 
+def _serving_followed(connection: Connection, link: Link) -> None:
+    serve = serving.from_detail(link.detail).serve
+    serving.begin_serving(connection, link.account, serve, at=link.at)
+
+
 def _move_begun(connection: Connection, link: Link) -> None:
     moves.write(connection, link.account, moves.from_detail(_detail(link), at=link.at))
 
@@ -356,6 +361,14 @@ def _attachment_recorded(connection: Connection, link: Link) -> None:
 def _file_recorded(connection: Connection, link: Link) -> None:
     told = recorded_files.from_detail(_detail(link))
     recorded_files.tell(connection, link.account, told, _hub_id(link))
+    legacy_files.attribute(
+        connection,
+        link.account,
+        path=told.path,
+        digest=told.digest,
+        kind=told.kind,
+        hub_id=_hub_id(link),
+    )
 
 
 def _file_gone(connection: Connection, link: Link) -> None:
@@ -393,6 +406,7 @@ _STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
     events.MAILBOX_MADE: _mailbox_made,
     events.FOLDERS_RECOGNISED: _folders_recognised,
     serving.CHANGED: _serving_changed,
+    serving.FOLLOWED: _serving_followed,
     moves.BEGUN: _move_begun,
     moves.SWITCHED: _move_switched,
     moves.ENDED: _move_ended,

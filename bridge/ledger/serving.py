@@ -8,7 +8,7 @@ are brought back to where the flow takes them up: what was only recorded so far 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import ColumnElement, Connection, Table, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bridge.chain import Detail
@@ -18,6 +18,8 @@ from bridge.model import DeliveryState, FeedName
 from bridge.settings import AccountSettings
 
 CHANGED = "serving feed changed"
+FOLLOWED = "serving feed of the settings followed"
+"""The kinds of the events: by a move, and by a person who changed the settings."""
 
 NONE = "none"
 """How nothing is written where a feed is named."""
@@ -79,18 +81,65 @@ def note_serving(connection: Connection, name: str, feeds: Feeds, *, at: datetim
     values = {"serving_feed": feeds.serve or NONE, "shadow_feed": feeds.shadow or NONE}
     statement = insert(account).values(name=name, capped_slices=[], **values)
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
-    if feeds.serve is not None:
+    begin_serving(connection, name, feeds.serve, at=at)
+
+
+def follow_settings(connection: Connection, own: AccountSettings, *, at: datetime) -> None:
+    """Have what waits for another feed go the way of the one that serves, and say so in an event.
+
+    A move has seen to it; a person who writes another feed into the settings has not.
+    """
+    feeds = serving(connection, own)
+    begin_serving(connection, own.name, feeds.serve, at=at)
+    events.record(connection, own.name, FOLLOWED, at=at, also=as_detail(feeds))
+
+
+def begin_serving(
+    connection: Connection, name: str, serve: FeedName | None, *, at: datetime
+) -> None:
+    """Bring everything that waits to where the flow of this feed takes it up; safe to repeat."""
+    if serve is not None:
         for table in (delivery, attachment):
-            _take_up(connection, table, name, feeds.serve)
-    if feeds.serve is FeedName.LEGACY:
+            _take_up(connection, table, name, serve)
+    if serve is FeedName.LEGACY:
         state_files.pass_on_open(connection, name)
-    if feeds.serve is FeedName.REST:
+    if serve is FeedName.REST:
         state_files.pass_on_none(connection, name)
         updates.refuse_what_our_rules_do(connection, name, at=at)
 
 
+def waits_for_other(connection: Connection, own: AccountSettings) -> bool:
+    """Tell whether anything waits as it does while another feed serves.
+
+    What the old mailbox gave is placed from its files, however far its deliveries have come.
+    """
+    name, serve = own.name, serving(connection, own).serve
+    if serve is FeedName.REST:
+        recorded = any(
+            connection.execute(
+                select(table.c.id)
+                # The last one is true of all; it leads to the short index.
+                .where(_recorded_only(table, name, serve), table.c.acknowledged_at.is_(None))
+                .limit(1)
+            ).first()
+            for table in (delivery, attachment)
+        )
+        return recorded or bool(state_files.to_pass(connection, name))
+    return serve is FeedName.LEGACY and state_files.is_any_open(connection, name)
+
+
 def _take_up(connection: Connection, table: Table, name: str, feed: FeedName) -> None:
     """Bring rows of this feed that were fetched, and neither placed nor collected, back to seen."""
+    fresh = {"attempts": 0, "next_attempt_at": None, "trouble": None}
+    connection.execute(
+        update(table)
+        .where(_recorded_only(table, name, feed))
+        .values(state=DeliveryState.SEEN, fetched_at=None, **fresh)
+    )
+
+
+def _recorded_only(table: Table, name: str, feed: FeedName) -> ColumnElement[bool]:
+    """Tell what was fetched and is not on its way into the mailbox."""
     on_its_way = (
         select(placed_file.c.id)
         .where(
@@ -101,15 +150,11 @@ def _take_up(connection: Connection, table: Table, name: str, feed: FeedName) ->
         )
         .exists()
     )
-    recorded = (
+    return (
         (table.c.account == name)
         & (table.c.feed == feed)
         & (table.c.state == DeliveryState.FETCHED)
         & ~on_its_way
-    )
-    fresh = {"attempts": 0, "next_attempt_at": None, "trouble": None}
-    connection.execute(
-        update(table).where(recorded).values(state=DeliveryState.SEEN, fetched_at=None, **fresh)
     )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from bridge.ledger.schema import state_file, state_update
 from bridge.model import Digest, UpdateStatus
@@ -106,13 +106,24 @@ def note_trouble(connection: Connection, file_id: int, trouble: str) -> None:
 
 def pass_on_open(connection: Connection, account: str) -> None:
     """Files of which every update is still open go to the old mailbox, which begins to serve."""
-    of_it = select(state_update.c.id).where(state_update.c.state_file == state_file.c.id)
+    values = {"passing": Passing.WAITING, "trouble": None}
+    connection.execute(update(state_file).where(_all_open(account)).values(values))
+
+
+def is_any_open(connection: Connection, account: str) -> bool:
+    """Tell whether there is a file of which every update is still to go to the hub."""
+    rows = select(state_file.c.id).where(_all_open(account)).limit(1)
+    return connection.execute(rows).first() is not None
+
+
+def _all_open(account: str) -> ColumnElement[bool]:
     is_open = state_update.c.status.in_([UpdateStatus.QUEUED, UpdateStatus.SENDING])
-    mine = (state_file.c.account == account) & state_file.c.passing.is_(None)
-    wanted = mine & of_it.where(is_open).exists() & ~of_it.where(~is_open).exists()
-    connection.execute(
-        update(state_file).where(wanted).values(passing=Passing.WAITING, trouble=None)
+    open_ones = select(state_update.c.state_file).where(state_update.c.account == account, is_open)
+    settled = select(state_update.c.id).where(
+        state_update.c.state_file == state_file.c.id, ~is_open
     )
+    mine = (state_file.c.account == account) & state_file.c.passing.is_(None)
+    return mine & state_file.c.id.in_(open_ones) & ~settled.exists()
 
 
 def pass_on_none(connection: Connection, account: str) -> None:

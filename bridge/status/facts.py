@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from bridge.account import longest_gap
 from bridge.blame import Caller
 from bridge.errors import StorageError
-from bridge.ledger import Ledger, drift, events, spans, summary, visitors
+from bridge.ledger import Ledger, drift, events, legacy_files, spans, summary, visitors
 from bridge.ledger.drift import DriftRow
 from bridge.ledger.serving import NONE, Feeds, of_settings, serving
 from bridge.ledger.spans import FeedRow
@@ -90,6 +90,8 @@ class AccountStatus:
     shadow_feed: ShadowStatus | None
     old_mailbox: FeedRow | None
     """How the old mailbox was listed last, where it serves."""
+    second_files: tuple[str, ...]
+    """What lies in the old mailbox beside another file of the same invoice, and is not placed."""
 
     @property
     def serve(self) -> str:
@@ -235,6 +237,11 @@ def _account(
             spans.of_feed(connection, name, FeedName.LEGACY)
             if feeds.serve is FeedName.LEGACY
             else None
+        ),
+        second_files=(
+            tuple(legacy_files.second_ones(connection, name))
+            if feeds.serve is FeedName.LEGACY
+            else ()
         ),
     )
 

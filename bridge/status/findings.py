@@ -157,8 +157,8 @@ def _emptied(_: Status, account: AccountStatus) -> Finding | None:
         files = counted(account.row.unlisted, "file")
         return Finding(
             account=account.name,
-            what=f"All that was in the old mailbox has gone from it: {files} that nobody collected "
-            "here",
+            what="All that was in a folder of the old mailbox has gone from it: "
+            f"{files} that nobody collected here",
             advice="Nothing was done about it. Look whether it is still the right mailbox. If "
             "somebody has collected them there, delete them in the mailbox here",
         )
@@ -181,6 +181,23 @@ def _old_mailbox(status: Status, account: AccountStatus) -> Finding | None:
         advice="Nothing is lost; it is tried again by itself, and state files wait here until "
         "then. To test it, run",
         command=("check",),
+    )
+
+
+FEW = 5
+"""So many names are told."""
+
+
+def _second_files(_: Status, account: AccountStatus) -> Finding | None:
+    if not account.second_files:
+        return None
+    return Finding(
+        account=account.name,
+        what="In the old mailbox lies a second file of an invoice that the software has, or finds "
+        f"here: {', '.join(map(safe, account.second_files[:FEW]))}"
+        f"{', …' if len(account.second_files) > FEW else ''}",
+        advice="It is not placed: no invoice is offered twice. Compare it with the first one. If "
+        "the software is to get it, copy it into out here under a name of your own",
     )
 
 
@@ -329,6 +346,7 @@ ACCOUNT_RULES: tuple[Callable[[Status, AccountStatus], Finding | None], ...] = (
     _mailbox,
     _nobody_serves,
     _old_mailbox,
+    _second_files,
     _not_asked,
     _emptied,
     _capped,

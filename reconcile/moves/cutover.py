@@ -22,7 +22,7 @@ from bridge.errors import BridgeError, HubAwayError, OldMailboxAwayError
 from bridge.inbound import Inbound
 from bridge.ledger import deliveries, events, handing, moves, serving
 from bridge.ledger.moves import MoveKind
-from bridge.legacy_inbound import take_back_collected
+from bridge.legacy_gone import take_back_collected
 from bridge.listening import listen
 from bridge.model import FeedName, HubId, PendingInvoice
 from bridge.rounds import pull_round, push_round
