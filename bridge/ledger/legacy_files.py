@@ -262,7 +262,7 @@ def _oldest_there(connection: Connection, account: str) -> dict[Folder, datetime
 
 
 def _gone_at(connection: Connection, account: str, file: PlacedFile) -> datetime:
-    when = connection.scalar(
+    when: datetime | None = connection.scalar(
         select(func.max(recorded_file.c.gone_at)).where(
             recorded_file.c.account == account, recorded_file.c.path == file.source
         )
