@@ -4,11 +4,12 @@ import ftplib
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
+from bridge.facade.access import MOST_STRANGERS
 from bridge.settings import LoginSettings
 from tests.door_clients import FtplibClient
 from tests.door_rig import PASSWORD, USER, Rig, open_doors, tls_settings, wait_until
@@ -83,6 +84,18 @@ def test_who_logs_out_again_has_only_the_grace_time(tmp_path: Path, command: byt
         sock.sendall(LOGIN + command + b"\r\n")
         wait_for_the_end(sock)
     assert rig.told.kinds().count("logged out") == 1
+
+
+def test_one_address_cannot_keep_all_others_out(tmp_path: Path) -> None:
+    with open_doors(tmp_path) as rig, ExitStack() as stack:
+        for _ in range(MOST_STRANGERS):
+            stack.enter_context(visitor(rig))
+        one_more = stack.enter_context(socket.create_connection(("127.0.0.1", rig.port("ftp")), 30))
+        assert answer(one_more).startswith(b"421")
+        elsewhere = stack.enter_context(socket.socket())
+        elsewhere.bind(("127.0.0.9", 0))
+        elsewhere.connect(("127.0.0.1", rig.port("ftp")))
+        assert answer(elsewhere).startswith(b"220")
 
 
 def test_what_was_said_in_the_clear_behind_auth_is_not_heard(tmp_path: Path) -> None:

@@ -219,6 +219,13 @@ def test_two_sftp_channels_of_one_connection_work(transport: paramiko.Transport)
     assert two.listdir("/statin") == ["a"]
 
 
+def test_small_packets_go_out_at_once_or_some_clients_are_many_times_slower(
+    rig: Rig, transport: paramiko.Transport
+) -> None:
+    (connection,) = rig.sftp._connections
+    assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_long_session_survives_new_keys(rig: Rig, transport: paramiko.Transport) -> None:
     sftp = paramiko.SFTPClient.from_transport(transport)
     assert sftp is not None
