@@ -342,7 +342,8 @@ class Mailbox:
     def set_aside(self, role: Folder, name: str) -> bool:
         """Take a file out of the software's sight, in one step; False where it is gone.
 
-        It stays in staging until `forget_aside`, so that after a crash it is known who took it.
+        It stays in staging until `forget_aside`, so that after a crash it is known who took it;
+        `sync_aside` makes it durable.
         """
         standing, aside = self.standing(role, name), self._aside(role, name)
         with storage(f"{self.profile.folder(role)}/{name}"):
@@ -353,9 +354,14 @@ class Mailbox:
                 standing.rename(aside)
             except FileNotFoundError:
                 return False
-            sync_folder(standing.parent)
-            sync_folder(aside.parent)
             return True
+
+    def sync_aside(self) -> None:
+        """Make durable what was set aside."""
+        with storage(f"staging {self._staging}"):
+            for folder in (*map(self.folder, INBOUND_FOLDERS), self._staging / "aside"):
+                if folder.exists():
+                    sync_folder(folder)
 
     def bring_back(self, role: Folder, name: str) -> None:
         """Let the software see again what was set aside."""

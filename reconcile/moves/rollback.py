@@ -51,7 +51,7 @@ from reconcile.moves.updates import OpenFile, enter_new, open_files
 
 log = structlog.get_logger()
 
-AT_ONCE = 200
+AT_ONCE = 2000
 """Invoices that leave our mailbox together."""
 
 DOORS_TELL_WITHIN = 0.5
@@ -252,6 +252,7 @@ class _Rollback:
         self._note(handing.HANDING, hub_ids)
         files = self._files(hub_ids)
         there = {hub_id: self._set_aside(files[hub_id]) for hub_id in files}
+        self.account.mailbox.sync_aside()
         taken = [hub_id for hub_id, is_there in there.items() if not is_there]
         kept = [hub_id for hub_id, is_there in there.items() if is_there]
         fetched = self._fetched_since(files, kept)

@@ -16,12 +16,13 @@ from bridge import logs
 from tests.bench.comparing import compare_table, files_table
 from tests.bench.figures import Figure, heading
 from tests.bench.flows import pull_figures, push_figures
+from tests.bench.moving import moves_table
 from tests.bench.processes import UnevenError, running_hub
 from tests.bench.rig import open_rig
 from tests.bench.serving import memory_table, recovery_figures
 from tests.bench.transfers import Amounts, ftp_figures, sftp_figures
 
-PARTS = ("pull", "send", "sftp", "ftp", "memory", "recovery", "compare", "files")
+PARTS = ("pull", "send", "sftp", "ftp", "memory", "recovery", "compare", "files", "moves")
 INVOICE_SIZE = 20_000
 SMALL_SIZE = 4_000
 """Bytes of an invoice where only their number counts: 100,000 have to fit on the disk."""
@@ -43,6 +44,8 @@ class Scale:
     """Deliveries a side in the ledger of a report."""
     old_files: int
     """Files in a folder of old files."""
+    moved: int
+    """Invoices that wait when an account is moved."""
     rounds: int
 
 
@@ -53,6 +56,7 @@ FULL = Scale(
     past=10_000,
     compared=1_000_000,
     old_files=50_000,
+    moved=2000,
     rounds=5,
 )
 QUICK = Scale(
@@ -62,6 +66,7 @@ QUICK = Scale(
     past=500,
     compared=2_000,
     old_files=200,
+    moved=30,
     rounds=1,
 )
 
@@ -121,6 +126,9 @@ def _measure(folder: Path, parts: Sequence[str], scale: Scale) -> list[Figure]:
     if "files" in parts:
         where = folder / "files"
         print(files_table(where, files=scale.old_files, rounds=scale.rounds), flush=True)
+    if "moves" in parts:
+        table = moves_table(folder / "moves", size=SMALL_SIZE, invoices=scale.moved)
+        print(table, flush=True)
     return figures
 
 
@@ -148,7 +156,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--invoices",
         type=int,
         help=f"how many: in a round of pull and send (default {FULL.batch}), through serve for "
-        f"memory ({FULL.passing}), in the ledger for recovery ({FULL.past})",
+        f"memory ({FULL.passing}), in the ledger for recovery ({FULL.past}), waiting when an "
+        f"account is moved ({FULL.moved})",
     )
     parser.add_argument("--folder", help="where to work; on the disk that is to be measured")
     return parser.parse_args(arguments)
@@ -157,7 +166,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _scale(asked: argparse.Namespace) -> Scale:
     scale = QUICK if asked.quick else FULL
     if asked.invoices:
-        scale = replace(scale, batch=asked.invoices, passing=asked.invoices, past=asked.invoices)
+        count = asked.invoices
+        scale = replace(scale, batch=count, passing=count, past=count, moved=count)
     return replace(scale, rounds=asked.rounds or scale.rounds)
 
 

@@ -39,7 +39,7 @@ def memory_table(folder: Path, *, size: int, invoices: int) -> str:
     """
     folder.mkdir()
     with running_hub(size=size) as hub:
-        gateway = _gateway(hub, folder, acknowledge="stored")
+        gateway = gateway_at(hub, folder, acknowledge="stored")
         process = gateway.start()
         try:
             with _software(gateway.mailbox):
@@ -147,7 +147,7 @@ def recovery_figures(folder: Path, *, size: int, deliveries: int, rounds: int) -
 def _site(hub: HubProcess, folder: Path) -> _Site:
     """Install a gateway that has had one batch, collected and acknowledged."""
     folder.mkdir()
-    site = _Site(hub, _gateway(hub, folder, acknowledge="collected"))
+    site = _Site(hub, gateway_at(hub, folder, acknowledge="collected"))
     hub.add(BATCH)
     with site.gateway.serving() as process:
         _wait(process, lambda: site.uncollected() == BATCH)
@@ -219,5 +219,6 @@ def _ensure_alive(process: "Popen[str]") -> None:
         raise UnevenError("`serve` has ended by itself: see serve.log")
 
 
-def _gateway(hub: HubProcess, folder: Path, *, acknowledge: str) -> Gateway:
+def gateway_at(hub: HubProcess, folder: Path, *, acknowledge: str = "collected") -> Gateway:
+    """Install the bridge on a folder, in front of a hub."""
     return install(folder, hub, account=f'acknowledge = "{acknowledge}"')
