@@ -58,6 +58,7 @@ from bridge.model import (
     InvoiceFacts,
     PendingAttachment,
 )
+from bridge.nameless import Nameless, find_nameless
 from bridge.naming import Folder, NameParts, Profile, extension_of
 from bridge.placing import (
     DELIVERED_KINDS,
@@ -105,6 +106,7 @@ class Inbound:
         own = account.own
         self.account = account
         self.feed = RestFeed(account.hub, nifs=own.nifs, offices=own.oficines_comptables)
+        self._nameless: Nameless | None = None
 
     def round(self, *, only_due: bool) -> Round:
         """Do one round; `only_due` leaves out what waits for a later try.
@@ -217,6 +219,7 @@ class Inbound:
         left_out = {delivery.id for delivery in [*had, *lying]}
         waiting = [delivery for delivery in listed if delivery.id not in left_out]
         numbers = dict(zip(waiting, message_ids(account, len(waiting)), strict=True))
+        self._nameless = find_nameless(account) if waiting else None
         problems = work(
             waiting,
             lambda delivery: self._bring(delivery, message_id=numbers[delivery], codes=codes),
@@ -233,6 +236,8 @@ class Inbound:
         with account.ledger.read() as connection:
             known = attachments.of_invoice(connection, account.name, FEED, delivery.hub_id)
         fetched = self._fetch(delivery, known)
+        if self._came_nameless(delivery, fetched):
+            return
         parts = name_parts(
             account.mailbox.profile,
             fetched.invoice,
@@ -242,6 +247,16 @@ class Inbound:
         )
         self._place(delivery, fetched, replace(parts, message_id=message_id))
         log.info("invoice placed", account=account.name, hub_id=delivery.hub_id)
+
+    def _came_nameless(self, delivery: Delivery, fetched: Fetched) -> bool:
+        """Leave out what came through the old mailbox when nobody could tell which it is."""
+        found, account = self._nameless, self.account
+        if found is None or not found.belongs_to(delivery.hub_id, fetched.digest, fetched.facts):
+            return False
+        with account.ledger.read() as connection:
+            had = deliveries.collected_before(connection, account.name, delivery.hub_id)
+        self._leave_out([delivery] if had else [])  # else it lies in the mailbox
+        return True
 
     def _leave_out(self, had: Sequence[Delivery]) -> None:
         """Never offer again what the software has."""

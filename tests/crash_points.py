@@ -150,6 +150,7 @@ POINTS: dict[str, str] = {
 UNREACHED: dict[str, str] = {
     "bridge.inbound.Inbound._note_enclosed": "needs an attachment newer than the list",
     "bridge.inbound.Inbound._had_through_other": "needs an attachment from before a move",
+    "bridge.nameless.Nameless._write_down": "needs a move after a file without a hub id",
     "bridge.legacy_gone.take_back_collected": "says that a folder is empty: nothing is done",
     "bridge.placing._follow_settings": "needs settings that were changed; each start does it again",
     "bridge.legacy_gone._note_restored": "needs a restored backup; as `recall`",

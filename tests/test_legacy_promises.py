@@ -10,7 +10,7 @@ import pytest
 from bridge.feeds.legacy import Entry, OldMailboxReader
 from bridge.legacy_inbound import legacy_recall
 from bridge.mailbox import CONFIRMATION, PLACE_AGAIN, MailboxGoneError
-from bridge.model import DeliveryState, FeedName
+from bridge.model import DeliveryState, FeedName, HubId
 from bridge.recording import FeedRecorder
 from bridge.repair import put_right
 from bridge.status import look
@@ -55,21 +55,25 @@ def said(office: Office) -> str:
 # -- no invoice twice ------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def nameless(beside: Office, folder: Path) -> str:
+def come_nameless(office: Office, folder: Path, *, end: bytes = b"") -> HubId:
     """Let an invoice stand in ours of which nobody knows the hub id; return the one it has."""
-    book = beside.sandbox.book
+    book = office.sandbox.book
     hub_id = book.add_invoice(attachments=False)
-    put(folder / "out", "factura.XML", book.held(hub_id).facturae())
-    pull(beside)
-    beside.clock.pass_by(minutes=11)
-    pull(beside)
-    assert list(ours(beside)) == ["out/factura.XML"]
+    put(folder / "out", "factura.XML", book.held(hub_id).facturae() + end)
+    pull(office)
+    office.clock.pass_by(minutes=11)
+    pull(office)
+    assert list(ours(office)) == ["out/factura.XML"]
     return hub_id
 
 
+@pytest.fixture
+def nameless(beside: Office, folder: Path) -> HubId:
+    return come_nameless(beside, folder)
+
+
 def test_an_invoice_that_was_collected_without_a_hub_id_is_not_offered_again_under_it(
-    beside: Office, folder: Path, nameless: str
+    beside: Office, folder: Path, nameless: HubId
 ) -> None:
     collect_all(beside)
     push(beside)
@@ -83,7 +87,7 @@ def test_an_invoice_that_was_collected_without_a_hub_id_is_not_offered_again_und
 
 
 def test_an_invoice_that_stands_in_ours_without_a_hub_id_is_not_placed_beside_it(
-    beside: Office, folder: Path, nameless: str
+    beside: Office, folder: Path, nameless: HubId
 ) -> None:
     put(folder / "statout", "a@b@c@1.XML", message("factura.XML", nameless))
     pull(beside)
@@ -94,6 +98,32 @@ def test_an_invoice_that_stands_in_ours_without_a_hub_id_is_not_placed_beside_it
     (beside.account.mailbox.root / "out" / "factura.XML").unlink()
     pull(beside)
     assert row_of(beside, FeedName.REST, nameless).state is DeliveryState.ACKNOWLEDGED
+    assert faults(beside) == []
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_an_invoice_of_which_no_message_ever_told_is_recognised_when_rest_brings_it(
+    beside: Office, folder: Path, end: bytes
+) -> None:
+    hub_id = come_nameless(beside, folder, end=end)
+    collect_all(beside)
+    push(beside)
+    move(beside, REST)
+    pull(beside)
+    pull(beside)
+    assert named(beside, hub_id) == []
+    assert row_of(beside, FeedName.REST, hub_id).state is DeliveryState.ACKNOWLEDGED
+    assert faults(beside) == []
+
+
+def test_an_invoice_without_a_hub_id_that_lies_in_ours_is_recognised_when_rest_brings_it(
+    beside: Office, nameless: HubId
+) -> None:
+    move(beside, REST)
+    pull(beside)
+    pull(beside)
+    assert list(ours(beside)) == ["out/factura.XML"]
+    assert row_of(beside, FeedName.LEGACY, nameless).state is DeliveryState.PLACED
     assert faults(beside) == []
 
 

@@ -212,6 +212,23 @@ def attribute(
             step(connection, account, FEED, hub_id, at=at)
 
 
+def nameless(connection: Connection, account: str) -> list[RecordedFile]:
+    """Return what came into `out` of ours and of which nobody could tell the hub id so far."""
+    placed = select(placed_file.c.source).where(
+        placed_file.c.account == account,
+        placed_file.c.folder == Folder.OUT,
+        placed_file.c.kind == Kind.FILE,
+        placed_file.c.digest == recorded_file.c.digest,
+    )
+    rows = select(recorded_file).where(
+        recorded_file.c.account == account,
+        recorded_file.c.kind == FileKind.UNKNOWN,
+        recorded_file.c.folder == Folder.OUT,
+        recorded_file.c.path.in_(placed),
+    )
+    return list(recorded_files.rows_of(connection, rows.order_by(recorded_file.c.id)))
+
+
 def to_remove(connection: Connection, account: str, *, stored: bool) -> list[PlacedFile]:
     """Return what can go from the old mailbox: what was collected, or all that is safe here."""
     states = ["placed", "collected"] if stored else ["collected"]
