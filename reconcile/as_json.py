@@ -48,6 +48,8 @@ def document(report: Report, say: Say) -> dict[str, Any]:
         "reason_kinds": [_reason(reason) for reason in report.reasons],
         "grace_seconds": report.grace_seconds,
         "legacy_source": report.legacy_source,
+        "rest_source": report.rest_source,
+        "version": report.version,
         "evidence": _evidence(report.evidence),
         "states": [_state(row) for row in report.states],
         "name_differences": report.name_differences,

@@ -3,11 +3,12 @@
 An invoice that the hub knows, in a state beyond the pending ones, was delivered by REST: somebody
 has taken it there. One in a pending state counts only where the pending list shows it: else it is
 known and not delivered, which is just what a report has to find. So is one to an entity or office
-that the settings leave out.
+that the settings leave out. Where the list was cut off, it would come when there is room: it is
+compared, and the cut is what the report tells.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,15 @@ from uuid import uuid4
 
 from bridge.errors import InvoiceError
 from bridge.facturae import FacturaeError, read_facts
+from bridge.feeds.slices import Slice
 from bridge.hub import HubReader
 from bridge.hub.download import Download
 from bridge.identity import plain_nif
 from bridge.model import PENDING_STATES, FeedName, HubId, Invoice, StateRecord
 from bridge.recorded import Recorded, RecordedAttachment
 from reconcile.shelf import Shelf
+
+CUT_OFF = "the list that should show it is cut off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,8 @@ class HubById:
     listed: frozenset[HubId] | None
     """What the pending list shows; None: not known."""
     now: datetime
+    capped: Collection[Slice] = ()
+    """The lists that the hub cut off."""
     nifs: Collection[str] = ()
     offices: Collection[str] = ()
     """The entities and accounting offices that the account asks for; none: all."""
@@ -58,10 +64,12 @@ class HubById:
             return Answer(note=f"rest: {error}")
         if left_out := self._left_out(invoice):
             return Answer(note=f"rest: the hub knows it, and the settings leave out {left_out}")
-        if self._is_not_delivered(invoice):
-            state = invoice.state_text
-            return Answer(note=f"rest: the hub knows it ({state}) and does not list it as pending")
-        return self._with_file(invoice)
+        if not self._is_unlisted(invoice):
+            return self._with_file(invoice)
+        if self._is_cut_off(invoice):
+            return replace(self._with_file(invoice), note=f"rest: {CUT_OFF}")
+        state = invoice.state_text
+        return Answer(note=f"rest: the hub knows it ({state}) and does not list it as pending")
 
     def history(self, hub_id: HubId) -> Sequence[StateRecord]:
         """Return an invoice's states; none where the hub has no history of it."""
@@ -85,7 +93,15 @@ class HubById:
             return nif
         return office if office and self.offices and office not in self.offices else None
 
-    def _is_not_delivered(self, invoice: Invoice) -> bool:
+    def _is_cut_off(self, invoice: Invoice) -> bool:
+        """Tell whether the list that should show an invoice ends before all of it was shown."""
+        return any(
+            part.nif in (None, invoice.receiver_nif)
+            and part.accounting_office in (None, invoice.accounting_office)
+            for part in self.capped
+        )
+
+    def _is_unlisted(self, invoice: Invoice) -> bool:
         pending = invoice.state in PENDING_STATES
         return pending and self.listed is not None and invoice.hub_id not in self.listed
 

@@ -244,6 +244,7 @@ def _with_hub(found: Look) -> Look:
                 found.shelf,
                 listed,
                 found.now,
+                capped=listing.capped,
                 nifs=own.nifs,
                 offices=own.oficines_comptables,
             ),

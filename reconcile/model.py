@@ -249,6 +249,10 @@ class Report:
     legacy_source: str
     """Where the legacy side was read: `ledger`, a folder or an address without secrets."""
     evidence: Evidence
+    rest_source: str = ""
+    """The address of the hub."""
+    version: str = ""
+    """Of the program that made it."""
     states: tuple[StateRow, ...] = ()
     """State updates that do not agree; how many were compared is in the evidence."""
     name_differences: int = 0

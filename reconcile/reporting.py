@@ -12,6 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
+from bridge import __version__
 from bridge.account import Account
 from bridge.model import FeedName, HubId
 from bridge.recorded import in_order
@@ -211,6 +212,8 @@ class _Making:
             ),
             grace_seconds=asked.grace.total_seconds(),
             legacy_source=seen.source,
+            rest_source=self.account.settings.hub.base_url,
+            version=__version__,
             evidence=evidence,
             states=tuple(row for row in states if row.parity in MISMATCHES),
             name_differences=tally.name_differences,

@@ -75,6 +75,8 @@ def report(
         rows=rows,
         grace_seconds=86400,
         legacy_source="ledger",
+        rest_source="https://efact-pre.aoc.cat/rcf",
+        version="1.0.0",
         evidence=Evidence(
             invoices=identical + counts[Outcome.EQUIVALENT] + counts[Outcome.DIFFERENT],
             days=28.4,
@@ -155,6 +157,8 @@ def empty() -> Report:
         rows=(),
         grace_seconds=86400,
         legacy_source="ledger",
+        rest_source="https://efact-pre.aoc.cat/rcf",
+        version="1.0.0",
         evidence=Evidence(
             invoices=0,
             days=0,

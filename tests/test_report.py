@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bridge import commands
+from bridge import __version__, commands
 from bridge.model import State, StateUpdate
 from bridge.sandbox.alterations import CONTENTS
 from bridge.sandbox.scenarios import Kind, Scene
 from bridge.sandbox.server import Sandbox
+from reconcile.by_id import CUT_OFF
 from reconcile.cli import app
 from tests.accounts import annotated, paid, state_file
 from tests.gateway import Gateway, Result, install
@@ -185,6 +186,17 @@ def test_an_invoice_that_the_hub_knows_and_does_not_list_is_only_legacy(tmp_path
         assert outcomes(report) == {hub_id: "only-legacy"}
 
 
+def test_what_a_list_that_is_cut_off_hides_is_compared_and_the_cut_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.sandbox.book.CAP", 1)
+    with town(tmp_path, "identical:8") as it:
+        report = it.of_folder("--all", code=1)
+        assert [reason["kind"] for reason in report["reason_kinds"]] == ["capped-slice"]
+        assert report["counts"]["identical"] == 8
+        assert {row.get("note") for row in report["invoices"]} == {None, f"rest: {CUT_OFF}"}
+
+
 def test_what_the_settings_leave_out_is_not_delivered_whatever_its_state(tmp_path: Path) -> None:
     with Sandbox(invoices=6, old_mailbox=True) as sandbox:
         held = [sandbox.book.held(hub_id).invoice for hub_id in sandbox.book.hub_ids]
@@ -346,6 +358,14 @@ def test_grace_runs_from_the_first_report_where_nothing_else_saw_an_invoice(tmp_
 def test_a_csv_of_what_only_reports_have_seen_stays_the_same(agreeing: Town) -> None:
     made = ("report", "--legacy", str(agreeing.saved), "--format", "csv", "--all")
     assert agreeing.run(*made).out == agreeing.run(*made).out
+
+
+def test_a_report_says_which_hub_it_read_and_by_what_it_was_made(agreeing: Town) -> None:
+    report = agreeing.of_folder()
+    made = (report["rest_source"], report["version"])
+    assert made == (agreeing.sandbox.base_url, __version__)
+    page = agreeing.run("report", "--legacy", str(agreeing.saved), "--format", "html").out
+    assert all(part in page for part in (*made, "Europe/Madrid"))
 
 
 def test_the_trend_shows_every_report(agreeing: Town) -> None:

@@ -23,7 +23,12 @@ class Listing:
     """What waits at the hub, and where more may wait than could be listed."""
 
     invoices: tuple[PendingInvoice, ...]
-    capped_slices: tuple[str, ...]
+    capped: tuple[Slice, ...]
+
+    @property
+    def capped_slices(self) -> tuple[str, ...]:
+        """The lists that hold more than could be listed, in words."""
+        return tuple(map(str, self.capped))
 
 
 class RestFeed:
@@ -40,7 +45,7 @@ class RestFeed:
     def pending(self) -> Listing:
         """Return all that the pending list holds; raises the hub's errors."""
         sliced = list_all(self._ask, self._first_slices(), parts_of=self._parts_of)
-        return Listing(sliced.rows, tuple(map(str, sliced.capped_slices)))
+        return Listing(sliced.rows, sliced.capped_slices)
 
     def pending_attachments(self) -> Sliced[PendingAttachment]:
         """Return all attachments that the hub still lists; raises the hub's errors."""

@@ -110,12 +110,18 @@ REASONS: Mapping[ReasonKind, Cause] = {
         Message("Set serve or shadow to rest in the settings and run efact-bridge serve."),
     ),
     ReasonKind.OUT_OF_REACH_LEGACY: Cause(
-        Message("The old mailbox could not be reached."),
-        Message("Run efact-bridge check, put right what it says, and make the report again."),
+        Message("The old mailbox could not be reached, or let nobody in."),
+        Message(
+            "Run efact-bridge check, put right what it says, and make the report again: what is on "
+            "one side only could not be looked up there."
+        ),
     ),
     ReasonKind.OUT_OF_REACH_REST: Cause(
-        Message("The hub could not be reached."),
-        Message("Run efact-bridge check, put right what it says, and make the report again."),
+        Message("The hub could not be reached, or let nobody in."),
+        Message(
+            "Run efact-bridge check, put right what it says, and make the report again: what is on "
+            "one side only could not be looked up there."
+        ),
     ),
     ReasonKind.TOO_FEW_INVOICES: Cause(
         Message(

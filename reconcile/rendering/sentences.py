@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reconcile.language import Language, Message
+from reconcile.language import ZONE, Language, Message
 from reconcile.model import FINDINGS, Difference, Evidence, Gap, Outcome, Reason, Report, Row
 from reconcile.rendering.inert import visible
 from reconcile.rendering.reasons import PLACES, REASONS
@@ -62,9 +62,10 @@ def facts(language: Language, report: Report) -> Iterator[Fact]:
     """Yield what the report is about: account, period, when and from what it was made."""
     say = language.say
     yield Fact(label=say("Account"), value=visible(report.account))
-    yield Fact(label=say("Made at"), value=language.moment(report.generated_at))
+    yield Fact(label=say("Made at"), value=_made_at(language, report))
     yield Fact(label=say("Period"), value=_period(language, report))
     yield Fact(label=say("Old mailbox read from"), value=_source(language, report))
+    yield Fact(label=say("REST API read from"), value=visible(report.rest_source))
     yield Fact(label=say("Grace time"), value=language.duration(report.grace_seconds))
 
 
@@ -181,6 +182,16 @@ def _period(language: Language, report: Report) -> str:
     if until:
         return language.say("until {day}", day=language.long_day(until))
     return language.say("everything recorded")
+
+
+def _made_at(language: Language, report: Report) -> str:
+    moment = language.moment(report.generated_at)
+    return language.say(
+        "{moment} ({zone}), by efact-bridge {version}",
+        moment=moment,
+        zone=ZONE.key,
+        version=visible(report.version),
+    )
 
 
 def _source(language: Language, report: Report) -> str:

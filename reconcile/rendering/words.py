@@ -159,6 +159,7 @@ NOTES: Mapping[str, Message] = {
     for note in (
         Message("the last report had it on one side, and now neither feed shows it"),
         Message("it is listed, and its file has not been fetched"),
+        Message("the list that should show it is cut off"),
     )
 }
 """What a row's note may be, but for what an error said."""
