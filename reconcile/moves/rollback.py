@@ -261,7 +261,7 @@ class _Rollback:
                 self.account.mailbox.bring_back(file.folder, file.name)
         self._call_off([*taken, *fetched], files)
         handed = [hub_id for hub_id in kept if hub_id not in fetched]
-        target.write(file for hub_id in handed for file in self._all_files(hub_id, files))
+        target.write(self._all_files(handed, files))
         self._note(handing.HANDED, handed)
         for hub_id in handed:
             for file in files[hub_id]:
@@ -272,12 +272,12 @@ class _Rollback:
             return handing.standing_files(connection, self.account.name, hub_ids)
 
     def _all_files(
-        self, hub_id: HubId, files: dict[HubId, list[PlacedFile]]
+        self, hub_ids: Sequence[HubId], files: dict[HubId, list[PlacedFile]]
     ) -> Sequence[PlacedFile]:
         """Return what stood there, and what the software had taken of it alone: the whole."""
         with self.account.ledger.read() as connection:
-            taken = handing.collected_parts(connection, self.account.name, hub_id)
-        return [*taken, *files[hub_id]]
+            taken = handing.collected_parts(connection, self.account.name, hub_ids)
+        return [*taken, *(file for hub_id in hub_ids for file in files[hub_id])]
 
     def _set_aside(self, files: Sequence[PlacedFile]) -> bool:
         """Take an invoice out of the software's sight; False where the software has taken it."""
