@@ -196,7 +196,7 @@ def names(number: int, rows: list[bytes]) -> bytes:
 
 
 def _long_name(name: str, found: os.stat_result) -> str:
-    date = ls_date(found.st_mtime, now=time.time(), local=True)
+    date = ls_date(found.st_mtime, time.time(), True)
     return (
         f"{mode_text(found.st_mode)} {found.st_nlink:4d} {found.st_uid:<8d} "
         f"{found.st_gid:<8d} {found.st_size:8d} {date} {name}"
