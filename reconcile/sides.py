@@ -159,7 +159,7 @@ class FromOldFiles:
             days=apart / DAY,
             lags=(),
             legacy_days=self._days(pair.legacy for pair in pairs),
-            rest_days=self._days(pair.rest for pair in pairs),
+            rest_days=self._days(pair.rest and (pair.legacy or pair.rest) for pair in pairs),
             receivers=frozenset(
                 nif for it in both for nif in (_receiver(it.legacy), _receiver(it.rest)) if nif
             ),
@@ -183,6 +183,7 @@ class FromOldFiles:
         return replace(pair, tells_attachments=False)
 
     def _days(self, sides: Iterable[Recorded | None]) -> list[tuple[date, int]]:
+        """Count by day; what is on both sides counts on one day for both, the old file's."""
         days = Counter(day_of(since(side, now=self._now)) for side in sides if side)
         return sorted(days.items())
 

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -278,6 +279,7 @@ def test_without_ledger_and_hub_there_is_one_line(agreeing: Town) -> None:
         ("--format", "pdf"),
         ("--lang", "fr"),
         ("--account", "nobody"),
+        ("--legacy", ""),
         ("--legacy", "/there/is/no/such/folder"),
         ("--legacy", "sftp://rcf@127.0.0.1:1/"),
     ],
@@ -366,6 +368,26 @@ def test_a_report_says_which_hub_it_read_and_by_what_it_was_made(agreeing: Town)
     assert made == (agreeing.sandbox.base_url, __version__)
     page = agreeing.run("report", "--legacy", str(agreeing.saved), "--format", "html").out
     assert all(part in page for part in (*made, "Europe/Madrid"))
+
+
+def test_a_folder_and_rest_are_counted_on_the_same_days(agreeing: Town) -> None:
+    days = agreeing.of_folder()["days"]
+    assert [(day["legacy"], day["rest"]) for day in days] == [(3, 3)]
+
+
+def test_a_report_is_written_through_a_link_and_into_a_pipe(agreeing: Town) -> None:
+    agreeing.pull()
+    real, link, pipe = (agreeing.saved.parent / name for name in ("real", "link", "pipe"))
+    link.symlink_to(real)
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_bytes)
+        for path in (pipe, link):
+            agreeing.run("report", "--recorded", "-o", str(path))
+        assert read.result().startswith(b"Verified through")
+    assert link.is_symlink()
+    assert pipe.is_fifo()
+    assert real.read_text().startswith("Verified through")
 
 
 def test_the_trend_shows_every_report(agreeing: Town) -> None:
