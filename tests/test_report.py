@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -194,6 +195,7 @@ def test_what_a_list_that_is_cut_off_hides_is_compared_and_the_cut_is_told(
     with town(tmp_path, "identical:8") as it:
         report = it.of_folder("--all", code=1)
         assert [reason["kind"] for reason in report["reason_kinds"]] == ["capped-slice"]
+        assert report["verified_through"] is None
         assert report["counts"]["identical"] == 8
         assert {row.get("note") for row in report["invoices"]} == {None, f"rest: {CUT_OFF}"}
 
@@ -444,6 +446,8 @@ def test_the_software_s_state_files_are_compared_with_the_hub(agreeing: Town) ->
     assert report["evidence"]["states_seen"] == ["ANNOTATED"]
     assert [(row["hub_id"], row["parity"]) for row in report["states"]] == [(other, "missing")]
     assert [reason["kind"] for reason in report["reason_kinds"]] == ["state-mismatch"]
+    registered = agreeing.sandbox.book.invoice(other).registered_at
+    assert datetime.fromisoformat(report["verified_through"]) == registered
 
 
 # -- other ways to run both ----------------------------------------------------------------------
