@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from math import ceil, inf
+from typing import Protocol
 
 from bridge.feedback import MADRID
 from bridge.recorded import Recorded
@@ -44,22 +45,44 @@ def lag_of(pair: Pair) -> float | None:
     return None if legacy is None or rest is None else (rest - legacy).total_seconds()
 
 
-def lag(lags: Iterable[float], *, unit: float = 1) -> Lag | None:
+class Ordered(Protocol):
+    """Lags in their order, wherever they are."""
+
+    @property
+    def histogram(self) -> Sequence[int]:
+        """How many there are up to each of the bounds, beyond the one before."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __getitem__(self, place: int, /) -> float:
+        """Return the lag at a place."""
+
+
+class Sorted(list[float]):
+    """Lags in memory, in their order."""
+
+    @property
+    def histogram(self) -> Sequence[int]:
+        """How many there are up to each of the bounds, beyond the one before."""
+        up_to = [bisect_right(self, bound) for bound in BOUNDS]
+        return [after - before for before, after in zip([0, *up_to], up_to, strict=False)]
+
+
+def lag(ordered: Ordered, *, unit: float = 1) -> Lag | None:
     """Return the lag between the feeds, of so many seconds times `unit`; None where there is none.
 
     All values that it tells occur.
     """
-    ordered = sorted(lags)
-    if not ordered:
+    count = len(ordered)
+    if not count:
         return None
-    up_to = [bisect_right(ordered, bound / unit) for bound in BOUNDS]
-    counts = [after - before for before, after in zip([0, *up_to], up_to, strict=False)]
     return Lag(
-        count=len(ordered),
-        median=_seconds(_quantile(ordered, 0.5), unit),
-        p95=_seconds(_quantile(ordered, 0.95), unit),
+        count=count,
+        median=_seconds(ordered[_place(count, 0.5)], unit),
+        p95=_seconds(ordered[_place(count, 0.95)], unit),
         worst=_seconds(max(ordered[0], ordered[-1], key=abs), unit),
-        histogram=tuple(zip(BOUNDS, counts, strict=True)),
+        histogram=tuple(zip(BOUNDS, ordered.histogram, strict=True)),
     )
 
 
@@ -67,9 +90,9 @@ def _seconds(lag: float, unit: float) -> float:
     return round(lag * unit, 3)
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    """Return the nearest-rank quantile."""
-    return ordered[max(0, ceil(share * len(ordered)) - 1)]
+def _place(count: int, share: float) -> int:
+    """Return where the nearest-rank quantile stands."""
+    return max(0, ceil(share * count) - 1)
 
 
 def day_of(moment: datetime) -> date:

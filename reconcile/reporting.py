@@ -23,7 +23,7 @@ from reconcile.evidence import evidence_of
 from reconcile.keeping import Memory, keep, remember
 from reconcile.looking import Look, look
 from reconcile.model import FINDINGS, Gap, Outcome, ReasonKind, Report, Row
-from reconcile.moments import bounds, day_of, days, lag, since
+from reconcile.moments import bounds, day_of, days, since
 from reconcile.pairs import Pair, twins
 from reconcile.reach import Reach
 from reconcile.rendering import Step
@@ -31,8 +31,6 @@ from reconcile.second_look import ask_for_rejections, look_again_at_rest
 from reconcile.shelf import Shelf
 from reconcile.verdict import MISMATCHES, Found, Wanted, blocks, judge
 from reconcile.watermark import gaps, verified_through
-
-SECONDS_A_DAY = 86400
 
 _PERHAPS_IN_LEGACY = frozenset({Outcome.ONLY_REST, Outcome.IN_FLIGHT})
 
@@ -211,7 +209,7 @@ class _Making:
             name_differences=tally.name_differences,
             gaps=tuple(found.gaps),
             capped_slices=seen.capped_slices,
-            lag=lag(tally.lags, unit=SECONDS_A_DAY),
+            lag=tally.lag,
             days=days(tally.legacy_days, tally.rest_days, self._finding_days(rows, now=now)),
         )
         return report, len(blocking)

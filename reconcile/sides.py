@@ -15,6 +15,7 @@ from bridge.model import FeedName, HubId
 from bridge.recorded import Recorded, Span
 from reconcile.asked import Period
 from reconcile.ledger_side import LedgerSides
+from reconcile.model import Lag
 from reconcile.moments import both_since, day_of, since, starts
 from reconcile.old_files import OldSide
 from reconcile.pairs import Pair, names_of, pair_up
@@ -28,8 +29,8 @@ class Tally:
 
     days: float
     """From the first to the last invoice on both sides."""
-    lags: Sequence[float]
-    """How many days later REST showed each invoice."""
+    lag: Lag | None
+    """How much later REST showed the invoices."""
     legacy_days: Sequence[tuple[date, int]]
     rest_days: Sequence[tuple[date, int]]
     receivers: frozenset[str]
@@ -79,7 +80,7 @@ class FromLedger:
         chosen = self._sides.every_hub_id() if everything else suspects
         found = [it for it in self._sides.pairs(chosen) if is_within(self._period, it, self._now)]
         if not everything:
-            self.unseen = self._sides.walked.count - sum(it.legacy is not None for it in found)
+            self.unseen = self._sides.times.heard - sum(it.legacy is not None for it in found)
         return found
 
     def these(self, hub_ids: Iterable[HubId]) -> list[Pair]:
@@ -88,10 +89,10 @@ class FromLedger:
 
     def tally(self, pairs: Sequence[Pair]) -> Tally:
         """Count in the ledger, whatever `pairs` there are."""
-        sides, walked = self._sides, self._sides.walked
+        sides = self._sides
         return Tally(
-            days=max(0.0, walked.last - walked.first),
-            lags=walked.lags,
+            days=sides.times.days,
+            lag=sides.times.lag,
             legacy_days=self._days(FeedName.LEGACY),
             rest_days=self._days(FeedName.REST),
             receivers=frozenset(sides.receivers()),
@@ -157,7 +158,7 @@ class FromOldFiles:
         apart = max(moments) - min(moments) if moments else timedelta()
         return Tally(
             days=apart / DAY,
-            lags=(),
+            lag=None,
             legacy_days=self._days(pair.legacy for pair in pairs),
             rest_days=self._days(pair.rest and (pair.legacy or pair.rest) for pair in pairs),
             receivers=frozenset(
