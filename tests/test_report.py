@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from bridge.sandbox.scenarios import Kind, Scene
 from bridge.sandbox.server import Sandbox
 from reconcile.by_id import CUT_OFF
 from reconcile.cli import app
+from reconcile.compare import SEVERAL_FILES
 from tests.accounts import annotated, paid, state_file
 from tests.gateway import Gateway, Result, install
 
@@ -171,7 +173,12 @@ def test_a_second_file_without_a_hub_id_makes_a_duplicate_of_the_invoice(agreein
     content = CONTENTS["amount"].change(path.read_bytes())
     (agreeing.saved / "factura.xml").write_bytes(content)
     hub_id = path.stem.split("@")[3]
-    assert outcomes(agreeing.of_folder(code=1)) == {hub_id: "duplicate"}
+    report = agreeing.of_folder(code=1)
+    assert outcomes(report) == {hub_id: "duplicate"}
+    assert report["invoices"][0]["note"] == f"legacy: {SEVERAL_FILES}"
+    agreeing.run("accept", hub_id, "--reason", "known")
+    text = agreeing.run("report", "--legacy", str(agreeing.saved)).out
+    assert re.search(r"Findings accepted +1\n", text)
 
 
 def test_what_the_hub_lists_no_more_is_asked_for_by_id(agreeing: Town) -> None:
