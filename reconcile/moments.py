@@ -20,10 +20,13 @@ BOUNDS = (-3600.0, -60.0, 0.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 864
 def since(side: Recorded, *, now: datetime) -> datetime:
     """Return from when on an invoice counts as known.
 
-    When the bridge first saw it; for a folder, of which nobody knows that, the registration date,
-    else the file's time. A time that is still to come tells nothing.
+    When the bridge first saw it, which may be since this report began; for a folder, of which
+    nobody knows that, the registration date, else the file's time. Of these a time that is still to
+    come tells nothing.
     """
-    times = (side.first_seen_at, side.registered_at, side.last_seen_at)
+    if side.first_seen_at is not None:
+        return min(side.first_seen_at, now)
+    times = (side.registered_at, side.last_seen_at)
     return next((moment for moment in times if moment is not None and moment <= now), now)
 
 
