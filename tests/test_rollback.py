@@ -89,6 +89,22 @@ def test_what_was_collected_through_rest_leaves_the_old_mailbox(town: Office, ol
     assert faults(town) == []
 
 
+def test_what_the_old_hub_delivers_late_leaves_it_when_the_rollback_is_run_again(
+    town: Office, old: OldHub
+) -> None:
+    (had,) = old.rest(town)
+    pull(town)
+    collect(town)
+    back(town)
+    old.deliver(had)
+    pull(town)
+    assert out_of(town, had) == []
+    balance = back(town)
+    assert old.names() == []
+    assert balance.is_zero
+    assert faults(town) == []
+
+
 def test_it_is_deleted_there_where_that_is_asked_for(town: Office, old: OldHub) -> None:
     old.both(town)
     pull(town)

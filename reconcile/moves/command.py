@@ -68,7 +68,9 @@ def roll_back(account: Account, way: rollback.Way, wanted: Wanted) -> int:
         switching.refuse_another(account, MoveKind.ROLLBACK)
         decided(account, has=wanted.has, lacks=wanted.lacks, by=wanted.by, at=account.clock())
         if rollback.is_done(account):
-            return _was_done(account, MoveKind.ROLLBACK, wanted)
+            late = wanted.apply and switching.last_move(account, MoveKind.ROLLBACK) is not None
+            troubles = rollback.clear_up(account, way) if late else ()
+            return _was_done(account, MoveKind.ROLLBACK, wanted, remarks=troubles)
         seen, plan = rollback.plan(account, way)
         if not wanted.apply:
             return _show_plan(plan, wanted, _NOT_ASKED)
@@ -108,7 +110,9 @@ def _asked_before(account: Account) -> Readiness | None:
     return Readiness(ready=True, verdict=str(last.options.get("verdict", "")))
 
 
-def _was_done(account: Account, kind: MoveKind, wanted: Wanted) -> int:
+def _was_done(
+    account: Account, kind: MoveKind, wanted: Wanted, *, remarks: Sequence[str] = ()
+) -> int:
     last = switching.last_move(account, kind)
     say, feed = wanted.language.say, feed_of(account.feeds(), wanted.language)
     if last is None:
@@ -125,7 +129,7 @@ def _was_done(account: Account, kind: MoveKind, wanted: Wanted) -> int:
             moment=last.switched_at or last.begun_at,
         )
     typer.echo(said, err=wanted.as_json)
-    return _show_balance(look_at_balance(account, kind), kind, wanted)
+    return _show_balance(look_at_balance(account, kind, remarks=remarks), kind, wanted)
 
 
 def _refuse(plan: Plan, wanted: Wanted, ready: Readiness) -> None:

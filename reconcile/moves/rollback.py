@@ -143,6 +143,29 @@ def end(account: Account) -> None:
         moves.end(connection, account.name, at=account.clock(), result={})
 
 
+def clear_up(account: Account, way: Way) -> list[str]:
+    """Have what the old hub delivered only after a rollback, and the software has, leave it, too.
+
+    Returns what somebody must look at. What was collected since leaves it anyway.
+    """
+    legacy = account.own.legacy
+    if legacy is None or account.feeds().serve is not FeedName.LEGACY:
+        return []
+    seen = look(account)
+    with account.ledger.read() as connection:
+        late = [
+            it.hub_id
+            for it in seen.standings(connection)
+            if it.collected and it.in_old and not it.leaving
+        ]
+    if seen.old_said or not late:
+        return []
+    troubles: list[str] = []
+    with open_writer(legacy, account.mailbox.profile) as mailbox, switching.all_turns(account):
+        Changes(account, mailbox, way.mode, troubles).take_away(late)
+    return troubles
+
+
 def _is_open(account: Account) -> bool:
     last = switching.last_move(account)
     return last is not None and last.is_open
