@@ -240,6 +240,31 @@ def test_an_old_mailbox_that_cannot_be_written_to_asks_for_a_folder(
     assert town.account.feeds().serve is FeedName.REST
 
 
+def test_where_an_old_mailbox_could_not_be_written_to_the_same_rollback_takes_a_folder(
+    open_account: Offices, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        old = OldHub(sandbox.book, disk.root / "old")
+        town = old.open(open_account)
+        cut_over(town.account, APPLY)
+        had = old.both(town)
+        pull(town)
+        collect(town)
+        (waiting,) = old.rest(town)
+        pull(town)
+        with disk.read_only():
+            error = failing(lambda: roll_back(town.account, Way(), APPLY))
+            assert "--target" in str(error)
+            target = tmp_path / "target"
+            balance = back(town, target=target)
+        assert [
+            it["hub_id"] for it in manifest(target)["files"] if it["path"].startswith("out/")
+        ] == [waiting]
+        assert [it.hub_id for it in balance.twice] == [had]
+        assert back(town, target=target).is_zero
+        assert old.has(had) == []
+
+
 def test_there_and_back_and_there_again_nothing_is_offered_twice(town: Office, old: OldHub) -> None:
     imported: list[str] = []
     for _ in range(2):

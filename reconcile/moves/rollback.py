@@ -122,6 +122,8 @@ def apply(account: Account, seen: Look, way: Way, *, by: str) -> tuple[list[str]
 
     Raises what keeps it from it, and may be run again then.
     """
+    if _is_asked_otherwise(account, way):
+        end(account)
     if way.target is not None and not _is_open(account):
         Target(account, way.target).refuse_strange()
     switching.begin(account, MoveKind.ROLLBACK, way.options, by=by, note={})
@@ -162,8 +164,19 @@ def clear_up(account: Account, way: Way) -> list[str]:
         return []
     troubles: list[str] = []
     with open_writer(legacy, account.mailbox.profile) as mailbox, switching.all_turns(account):
-        Changes(account, mailbox, way.mode, troubles).take_away(late)
+        try:
+            Changes(account, mailbox, way.mode, troubles).take_away(late)
+        except OldMailboxUnwritableError as error:
+            troubles.append(str(error))
     return troubles
+
+
+def _is_asked_otherwise(account: Account, way: Way) -> bool:
+    """Tell whether a rollback that could not write to the old mailbox is now to go another way."""
+    last = switching.last_move(account, MoveKind.ROLLBACK)
+    if last is None or not last.is_open or last.switched_at is not None:
+        return False
+    return not last.options.get("target") and dict(last.options) != dict(way.options)
 
 
 def _is_open(account: Account) -> bool:
@@ -211,10 +224,13 @@ class _Rollback:
             return
         self.changes.finish()
         plan = self.plan()
-        self.changes.take_away(plan.of(Action.TAKE_AWAY))
         try:
+            self.changes.take_away(plan.of(Action.TAKE_AWAY))
             self.changes.put(plan.of(Action.PUT))
         except OldMailboxUnwritableError as error:
+            if self.way.target is not None:  # the balance says what is still offered there
+                self.troubles[:] = [*dict.fromkeys([*self.troubles, str(error)])]
+                return
             raise OldMailboxUnwritableError(
                 f"{error}. The serving feed was not changed; --target DIR puts what is still to be "
                 "imported into a folder instead"
