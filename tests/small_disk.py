@@ -44,8 +44,7 @@ class SmallDisk:
         if folder is None:
             _mount("-o", "remount,ro", str(self.root))
         else:
-            _mount("--bind", str(folder), str(folder))
-            _mount("-o", "remount,bind,ro", str(folder))
+            _mount("--bind", "-o", "ro", str(folder), str(folder))
         try:
             yield
         finally:
