@@ -1,8 +1,8 @@
 """Commands of the bridge, each in a process of its own that can be killed at any durable step.
 
-Run as `python -m tests.crashing`: it imports the bridge once, then forks for each job that it reads
-(a line of JSON) and answers how the fork ended. So a kill costs no start of an interpreter. What
-runs in the fork are the commands as they are installed; the bridge itself knows nothing of it.
+Run as `python -m tests.crashing`: it warms up once, then forks for each job that it reads (a line
+of JSON) and answers how the fork ended. So a kill costs no start of an interpreter. What runs in
+the fork are the commands as they are installed; the bridge itself knows nothing of it.
 """
 
 import json
@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -35,6 +34,7 @@ from bridge.retention import remove_outdated
 from bridge.settings import load_settings
 from bridge.taking import note_cut_off
 from tests.durable_steps import Steps
+from tests.warm import warm_up
 
 CONFIG = "efact-bridge.toml"
 
@@ -107,8 +107,7 @@ class Crasher:
 
 def serve() -> None:
     """Do the jobs that come on standard input."""
-    with TemporaryDirectory() as folder:
-        Ledger(Path(folder) / "ledger.db").close()  # so that every fork has Alembic
+    warm_up()
     for line in sys.stdin:
         job = json.loads(line)
         reader, writer = os.pipe()

@@ -18,6 +18,7 @@ from typing import Any
 from bridge.sandbox.server import Sandbox
 from tests.door_rig import PASSWORD_HASH, USER, host_keys, user_key
 from tests.ledgers import put_ledger
+from tests.warm import Result, warm
 
 COMMAND = Path(sys.executable).with_name("efact-bridge")
 
@@ -30,15 +31,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,18 +57,16 @@ class Gateway:
     def run(self, *arguments: str, config: bool = True, stdin: str = "") -> Result:
         """Run a command to its end; `-c FILE` is added unless it takes none."""
         options = ["-c", str(self.config)] if config else []
-        done = subprocess.run(
-            [str(COMMAND), arguments[0], *options, *arguments[1:]],
-            input=stdin,
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",  # a test may send bytes that are no text
-            timeout=PATIENCE,
-            env=_environment(),
-            check=False,
+        result = warm().run(
+            arguments[0],
+            *options,
+            *arguments[1:],
+            stdin=stdin,
+            environment=_environment(),
+            patience=PATIENCE,
         )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Result(done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in result.err, result.err
+        return result
 
     def status(self, *arguments: str) -> dict[str, Any]:
         """Return what `status --json` says."""
