@@ -22,7 +22,7 @@ demo: $(RUN)  ## watch invoices go round: pretend hub, bridge, old client
 	@$(BIN)/efact-bridge demo $(ARGS)
 
 test: $(DEVELOP)  ## run the tests
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto --durations=15 $(ARGS)
 
 check: $(DEVELOP)  ## lint, formatting, types, layers
 	$(BIN)/ruff check .
