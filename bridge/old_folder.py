@@ -20,6 +20,9 @@ from bridge.filename import readable
 from bridge.model import Digest
 from bridge.old_file import OldFile, what_it_is
 
+_AT_ONCE = 65536
+"""Bytes that are read of a file that grows meanwhile."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
@@ -109,19 +112,30 @@ def look(folder: Path, path: Path) -> OldFile | Unread:
     )
 
 
-def read_file(path: Path) -> tuple[bytes, datetime]:
+def read_file(path: Path | str) -> tuple[bytes, datetime]:
     """Return a file's bytes and its time; a pipe is not waited for.
 
     Raises OSError, with the number EFBIG for a file that is larger than what is read.
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        about = os.fstat(file.fileno())
+    file = os.open(path, flags)  # a file object takes longer to make than such a file to read
+    try:
+        about = os.fstat(file)
         if not stat.S_ISREG(about.st_mode):
             raise OSError(errno.EINVAL, "no regular file")
         if about.st_size > MAX_BYTES:
             raise OSError(errno.EFBIG, too_large(about.st_size))
-        return file.read(MAX_BYTES), datetime.fromtimestamp(about.st_mtime, UTC)
+        return _all_of(file, about.st_size), datetime.fromtimestamp(about.st_mtime, UTC)
+    finally:
+        os.close(file)
+
+
+def _all_of(file: int, size: int) -> bytes:
+    """Return what a file holds by now, at most as much as is read of any."""
+    found = os.read(file, size + 1)
+    while len(found) < MAX_BYTES and (more := os.read(file, _AT_ONCE)):
+        found += more
+    return found[:MAX_BYTES]
 
 
 def too_large(size: int) -> str:

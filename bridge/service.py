@@ -175,14 +175,14 @@ def _is_there(account: Account) -> bool:
     """Make or put right an account's mailbox; a fault in one leaves the others their doors."""
     try:
         put_right(account)
+        # A restored backup may offer what was collected: nobody is let in before the feed is asked.
+        if account.feeds().serve is FeedName.LEGACY:
+            legacy_recall(account)
+        else:
+            Inbound(account).recall()
     except LocalError as error:
         log.error("mailbox not served", account=account.name, reason=str(error))
         return False
-    # A restored backup may offer what was collected: nobody is let in before the hub was asked.
-    if account.feeds().serve is FeedName.LEGACY:
-        legacy_recall(account)
-    else:
-        Inbound(account).recall()
     return True
 
 

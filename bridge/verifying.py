@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from bridge.chain import FIRST, BrokenChainError, Link, check
-from bridge.ledger import Ledger, accounts, archive_removals, events, evidence, replay
+from bridge.ledger import Ledger, accounts, archive_removals, doubts, events, evidence, replay
 from bridge.ledger.journal import Journal
 from bridge.mailbox import Archive
 from bridge.model import Digest
@@ -147,6 +147,7 @@ def _rows(connection: Connection, retold: Connection, name: str, chain: _Chain) 
         count += 1
         if difference:
             wrong.append(difference)
+    wrong += doubts.wrong(connection, name)
     if wrong:
         return Checked(name, "ledger", False, _few(wrong))
     return Checked(name, "ledger", True, f"{count} rows say what the events say")

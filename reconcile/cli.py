@@ -153,6 +153,8 @@ def report(
     """
     if since and until and since > until:
         raise typer.BadParameter("it is after --until", param_hint="--since")
+    if legacy is not None and not legacy.strip():
+        raise typer.BadParameter("a folder or an address is wanted", param_hint="--legacy")
     if form is Format.XLSX and output is None and sys.stdout.isatty():
         raise typer.BadParameter("xlsx is no text: give -o FILE", param_hint="--format")
     with answering(), opened(config, account) as chosen:

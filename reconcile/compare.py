@@ -28,6 +28,8 @@ from reconcile.xml_facts import compare_files
 MOST_XML_DIFFERENCES = 200
 """Rows that show their XML difference: a report over a million invoices must stay small."""
 
+SEVERAL_FILES = "there are several files with this hub id, and they differ"
+
 Content = Callable[[Digest], bytes]
 """Gives a file's bytes; raises one of our errors where they are not to be had."""
 
@@ -199,6 +201,12 @@ def _given_twice(pair: Pair) -> bool:
     return any(side.others for side in (pair.legacy, pair.rest) if side)
 
 
+def _told_twice(pair: Pair) -> str:
+    """Return which feed gave several files, in words."""
+    feeds = (side.feed for side in (pair.legacy, pair.rest) if side and side.others)
+    return next((f"{feed}: {SEVERAL_FILES}" for feed in feeds), "")
+
+
 # -- what comes beside the file ------------------------------------------------------------------
 
 
@@ -331,7 +339,7 @@ def _row(case: Case, outcome: Outcome, *, was_in_flight: bool) -> Row:
         rest_digest=rest.digest if rest else None,
         legacy_first_seen=legacy.first_seen_at if legacy else None,
         rest_first_seen=rest.first_seen_at if rest else None,
-        note=case.problem or pair.note,
+        note=case.problem or pair.note or _told_twice(pair),
         was_in_flight=was_in_flight and outcome is not Outcome.IN_FLIGHT,
         xml_difference=case.xml,
     )

@@ -1,17 +1,14 @@
-"""Both feeds as the ledger recorded them, joined there: only what may be a finding comes up here.
+"""Both feeds as the ledger recorded them: only what may be a finding comes up here.
 
-Of a million invoices that both feeds gave alike nobody needs a row. The joins run along the indexes
-of `delivery` and need no look at the rows; what they let through is read whole and compared as
-everything else.
+Of a million invoices that both feeds gave alike nobody needs a row. The ledger marks the others as
+it writes them (see `bridge.ledger.doubts`); what is marked is read whole and compared as everything
+else.
 """
 
-from array import array
+import json
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import islice
-from math import inf
 
 from sqlalchemy import Connection, text
 
@@ -21,49 +18,27 @@ from bridge.model import FeedName, HubId
 from bridge.recorded import Recorded, in_order
 from reconcile.asked import Period
 from reconcile.compare import Detail
+from reconcile.ledger_times import Times, Values, times
 from reconcile.moments import starts
 from reconcile.pairs import Pair
 
 AT_ONCE = 5000
 """Hub ids that a statement is given."""
 
-_INDEX = "INDEXED BY delivery_by_invoice"
 _LEGACY = "a.account = :account AND a.feed = 'legacy' AND a.recorded_at IS NOT NULL"
 _REST = "b.account = :account AND b.feed = 'rest'"
 _PARTNER = f"{_REST} AND b.hub_id = a.hub_id"
-_UNLIKE = """
-(b.hub_id IS NULL OR a.digest IS NOT b.digest OR a.digest IS NULL
-OR (:registration AND a.registration_number <> b.registration_number))
-"""
-# For every invoice of the old mailbox: when both feeds showed it, and its hub id if they differ.
-_WALK = f"""
-SELECT julianday(a.recorded_at), julianday(b.seen_at),
-CASE WHEN {_UNLIKE} THEN a.hub_id END
-FROM delivery a {_INDEX} LEFT JOIN delivery b {_INDEX} ON {_PARTNER}
-WHERE {_LEGACY} AND a.recorded_at >= :since AND a.recorded_at < :until
-"""
-_ONE_SIDED = f"""
-SELECT hub_id FROM delivery {_INDEX}
-WHERE account = :account AND (feed = 'rest' OR recorded_at IS NOT NULL)
-GROUP BY hub_id HAVING count(*) <> 2
-"""
-_UNREADABLE = "SELECT hub_id FROM delivery WHERE account = :account AND unreadable IS NOT NULL"
-_GIVEN_TWICE = """
-SELECT hub_id FROM recorded_file WHERE account = :account AND kind = 'invoice'
-AND hub_id IS NOT NULL GROUP BY hub_id HAVING min(digest) <> max(digest)
-"""
-_TWINS = """
-SELECT group_concat(hub_id, char(10)) FROM delivery
-WHERE account = :account AND feed = 'rest' AND issue_date IS NOT NULL
-AND supplier_nif IS NOT NULL AND file_number IS NOT NULL
-GROUP BY issue_date, supplier_nif, file_number, file_series HAVING count(*) > 1
+_DOUBTS = """
+SELECT DISTINCT hub_id FROM doubt
+WHERE account = :account AND (:registration OR why <> 'registration')
 """
 # Twins of what is not the same on both sides: in the old mailbox they may be twins, too.
 _TWINS_OF = """
-SELECT b.hub_id FROM delivery a JOIN delivery b ON b.account = a.account AND b.feed = a.feed
+SELECT b.hub_id FROM json_each(:hub_ids) doubtful
+CROSS JOIN delivery a ON a.account = :account AND a.feed = 'legacy' AND a.hub_id = doubtful.value
+CROSS JOIN delivery b ON b.account = a.account AND b.feed = a.feed
 AND b.issue_date = a.issue_date AND b.supplier_nif = a.supplier_nif
 AND b.file_number = a.file_number AND b.file_series IS a.file_series
-WHERE a.account = :account AND a.feed = 'legacy' AND a.hub_id IN ({0})
 """
 _ATTACHED = """
 SELECT hub_id FROM attachment WHERE account = :account
@@ -86,7 +61,13 @@ SELECT (SELECT min({FIRST_SEEN}) FROM delivery {_OF_FEED}),
 _SEEN_BETWEEN = f"""
 SELECT count(*) FROM delivery {_OF_FEED} AND {FIRST_SEEN} >= :first AND {FIRST_SEEN} < :last
 """
-_RECEIVERS = f"SELECT DISTINCT receiver_nif FROM delivery {_OF_FEED} AND receiver_nif > ''"
+# From each to the next: a few look-ups, where DISTINCT would go along all entries.
+_NEXT = f"SELECT min(receiver_nif) FROM delivery {_OF_FEED} AND receiver_nif >"
+_RECEIVERS = f"""
+WITH RECURSIVE found(nif) AS ({_NEXT} '' UNION ALL
+  SELECT ({_NEXT} found.nif) FROM found WHERE found.nif IS NOT NULL)
+SELECT nif FROM found WHERE nif IS NOT NULL
+"""
 _ATTACHMENTS = f"SELECT count(*) FROM attachment {_OF_FEED}"
 _RECEIPTS = f"SELECT count(*) FROM delivery {_OF_FEED} AND receipt_digest IS NOT NULL"
 _NAMES = f"""
@@ -110,35 +91,6 @@ WHERE account = :account AND kind = 'taken' ORDER BY id
 _FOR_EVER = ("0001-01-01", "9999-12-31")
 
 
-@dataclass(slots=True, kw_only=True)
-class Walk:
-    """What a walk along all invoices of the old mailbox brings to light."""
-
-    suspects: set[HubId] = field(default_factory=set)
-    count: int = 0
-    lags: "array[float]" = field(default_factory=lambda: array("d"))
-    """In days, of what both feeds gave."""
-    first: float = inf
-    last: float = -inf
-    """When the first and the last invoice was there on both sides, as Julian days."""
-
-    def go(self, rows: Iterable[tuple[float, float | None, str | None]]) -> None:
-        """Go along; there may be a million, so everything stays at hand."""
-        count, first, last, add = 0, inf, -inf, self.lags.append
-        for legacy, rest, suspect in rows:
-            count += 1
-            if suspect is not None:
-                self.suspects.add(HubId(suspect))
-            if rest is not None:
-                add(rest - legacy)
-                both = legacy if legacy > rest else rest
-                if both < first:  # noqa: PLR1730  (a call for each would cost more)
-                    first = both
-                if both > last:  # noqa: PLR1730
-                    last = both
-        self.count, self.first, self.last = count, first, last
-
-
 class LedgerSides:
     """Both feeds of an account, as the ledger has them."""
 
@@ -148,7 +100,7 @@ class LedgerSides:
         self._ledger = ledger
         self._account = account
         since, until = period.since, period.until
-        self._values = {
+        self._values: Values = {
             "account": account,
             "since": _FOR_EVER[0] if since is None else _stored(starts(since)),
             "until": _FOR_EVER[1] if until is None else _stored(_after(until)),
@@ -157,22 +109,20 @@ class LedgerSides:
             "registered_at": Detail.REGISTRATION_DATE in counting,
         }
         self._counting = counting
-        self.walked = Walk()
+        self.times = Times()
+        """As they were when the suspects were looked up."""
 
     def suspects(self) -> set[HubId]:
         """Return the invoices that are not evidently the same on both sides.
 
         Those of REST alone are among them whatever the period.
         """
-        statements = [_TWINS, _GIVEN_TWICE, _ONE_SIDED, _UNREADABLE, *self._by_details()]
-        with ThreadPoolExecutor(1, thread_name_prefix="compare") as pool:
-            others = pool.map(self._ids, statements)
-            with self._ledger.read() as connection:
-                # A million tuples: with nothing in between.
-                rows = connection.connection.cursor().execute(_WALK, self._values)
-                self.walked.go(rows)
-            found = self.walked.suspects.union(*others)
-        return found | self._twins_of(found)
+        with self._ledger.read() as connection:
+            self.times = times(connection, self._values)
+            found = self._ids_in(connection, _DOUBTS)
+            for statement in self._by_details():
+                found |= self._ids_in(connection, statement)
+            return found | self._twins_of(connection, found)
 
     def pairs(self, hub_ids: Iterable[HubId]) -> Iterator[Pair]:
         """Yield invoices with what each feed gave of them, by hub id."""
@@ -243,23 +193,17 @@ class LedgerSides:
             found.append(_DETAILS)
         return found
 
-    def _twins_of(self, hub_ids: Iterable[HubId]) -> set[HubId]:
+    def _twins_of(self, connection: Connection, hub_ids: Iterable[HubId]) -> set[HubId]:
         """Return what the old mailbox gave under other hub ids, too, of these invoices."""
-        found: set[HubId] = set()
-        waiting = iter(hub_ids)
-        with self._ledger.read() as connection:
-            while some := list(islice(waiting, AT_ONCE)):
-                values = {"account": self._account}
-                values |= {f"id{number}": hub_id for number, hub_id in enumerate(some)}
-                marks = ", ".join(f":id{number}" for number in range(len(some)))
-                rows = connection.execute(text(_TWINS_OF.format(marks)), values)
-                found.update(map(HubId, rows.scalars()))
-        return found
+        return self._ids_in(connection, _TWINS_OF, hub_ids=json.dumps(list(hub_ids)))
 
     def _ids(self, statement: str, **values: str) -> set[HubId]:
         with self._ledger.read() as connection:
-            found = connection.execute(text(statement), {**self._values, **values}).scalars()
-            return {HubId(hub_id) for ids in found for hub_id in str(ids).split("\n")}
+            return self._ids_in(connection, statement, **values)
+
+    def _ids_in(self, connection: Connection, statement: str, **values: str) -> set[HubId]:
+        found = connection.execute(text(statement), {**self._values, **values}).scalars()
+        return set(map(HubId, found))
 
     def _number(self, statement: str, **values: str) -> int:
         with self._ledger.read() as connection:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from math import ceil, inf
+from typing import Protocol
 
 from bridge.feedback import MADRID
 from bridge.recorded import Recorded
@@ -19,10 +20,13 @@ BOUNDS = (-3600.0, -60.0, 0.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 864
 def since(side: Recorded, *, now: datetime) -> datetime:
     """Return from when on an invoice counts as known.
 
-    When the bridge first saw it; for a folder, of which nobody knows that, the registration date,
-    else the file's time. A time that is still to come tells nothing.
+    When the bridge first saw it, which may be since this report began; for a folder, of which
+    nobody knows that, the registration date, else the file's time. Of these a time that is still to
+    come tells nothing.
     """
-    times = (side.first_seen_at, side.registered_at, side.last_seen_at)
+    if side.first_seen_at is not None:
+        return min(side.first_seen_at, now)
+    times = (side.registered_at, side.last_seen_at)
     return next((moment for moment in times if moment is not None and moment <= now), now)
 
 
@@ -44,22 +48,44 @@ def lag_of(pair: Pair) -> float | None:
     return None if legacy is None or rest is None else (rest - legacy).total_seconds()
 
 
-def lag(lags: Iterable[float], *, unit: float = 1) -> Lag | None:
+class Ordered(Protocol):
+    """Lags in their order, wherever they are."""
+
+    @property
+    def histogram(self) -> Sequence[int]:
+        """How many there are up to each of the bounds, beyond the one before."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __getitem__(self, place: int, /) -> float:
+        """Return the lag at a place."""
+
+
+class Sorted(list[float]):
+    """Lags in memory, in their order."""
+
+    @property
+    def histogram(self) -> Sequence[int]:
+        """How many there are up to each of the bounds, beyond the one before."""
+        up_to = [bisect_right(self, bound) for bound in BOUNDS]
+        return [after - before for before, after in zip([0, *up_to], up_to, strict=False)]
+
+
+def lag(ordered: Ordered, *, unit: float = 1) -> Lag | None:
     """Return the lag between the feeds, of so many seconds times `unit`; None where there is none.
 
     All values that it tells occur.
     """
-    ordered = sorted(lags)
-    if not ordered:
+    count = len(ordered)
+    if not count:
         return None
-    up_to = [bisect_right(ordered, bound / unit) for bound in BOUNDS]
-    counts = [after - before for before, after in zip([0, *up_to], up_to, strict=False)]
     return Lag(
-        count=len(ordered),
-        median=_seconds(_quantile(ordered, 0.5), unit),
-        p95=_seconds(_quantile(ordered, 0.95), unit),
+        count=count,
+        median=_seconds(ordered[_place(count, 0.5)], unit),
+        p95=_seconds(ordered[_place(count, 0.95)], unit),
         worst=_seconds(max(ordered[0], ordered[-1], key=abs), unit),
-        histogram=tuple(zip(BOUNDS, counts, strict=True)),
+        histogram=tuple(zip(BOUNDS, ordered.histogram, strict=True)),
     )
 
 
@@ -67,9 +93,9 @@ def _seconds(lag: float, unit: float) -> float:
     return round(lag * unit, 3)
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    """Return the nearest-rank quantile."""
-    return ordered[max(0, ceil(share * len(ordered)) - 1)]
+def _place(count: int, share: float) -> int:
+    """Return where the nearest-rank quantile stands."""
+    return max(0, ceil(share * count) - 1)
 
 
 def day_of(moment: datetime) -> date:

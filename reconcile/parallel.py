@@ -64,20 +64,21 @@ def read_old_folder(folder: Path, known: Mapping[Digest, Recorded]) -> Iterator[
 
 def _in_parts(
     pool: ProcessPoolExecutor | None,
-    do: Callable[[Sequence[Path]], list[T]],
+    do: Callable[[Sequence[str]], list[T]],
     paths: Sequence[Path],
 ) -> Iterator[T]:
     """Yield what comes of paths, in their order; a pool works on several parts at once."""
-    parts = [paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE)]
+    names = list(map(str, paths))  # they go to another process in a fraction of a path's time
+    parts = [names[start : start + AT_ONCE] for start in range(0, len(names), AT_ONCE)]
     for part in map(do, parts) if pool is None else pool.map(do, parts):
         yield from part
 
 
-def _hash(folder: Path, paths: Sequence[Path]) -> list[Hashed]:
-    return [_hash_one(folder / path) for path in paths]
+def _hash(folder: Path, names: Sequence[str]) -> list[Hashed]:
+    return [_hash_one(f"{folder}/{name}") for name in names]
 
 
-def _hash_one(path: Path) -> Hashed:
+def _hash_one(path: str) -> Hashed:
     try:
         content, modified = read_file(path)
     except OSError:
@@ -85,8 +86,8 @@ def _hash_one(path: Path) -> Hashed:
     return modified, Digest(hashlib.sha256(content).hexdigest())
 
 
-def _parse(folder: Path, paths: Sequence[Path]) -> list[OldFile | Unread]:
-    return [look(folder, path) for path in paths]
+def _parse(folder: Path, names: Sequence[str]) -> list[OldFile | Unread]:
+    return [look(folder, Path(name)) for name in names]
 
 
 def _like(path: Path, seen: tuple[datetime, Digest], same: Recorded) -> OldFile:

@@ -159,6 +159,11 @@ def _put(content: bytes, output: Output) -> None:
         sys.stdout.buffer.flush()
         return
     path = output.path
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with storage(f"write {path}"):
+            path.write_bytes(content)  # a pipe or a device, such as /dev/stdout, stays what it is
+        return
+    path = path.resolve()  # a link stays one, too
     with (
         storage(f"write {path}"),
         NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file,

@@ -23,7 +23,7 @@ from reconcile.evidence import evidence_of
 from reconcile.keeping import Memory, keep, remember
 from reconcile.looking import Look, look
 from reconcile.model import FINDINGS, Gap, Outcome, ReasonKind, Report, Row
-from reconcile.moments import bounds, day_of, days, lag, since
+from reconcile.moments import bounds, day_of, days, since
 from reconcile.pairs import Pair, twins
 from reconcile.reach import Reach
 from reconcile.rendering import Step
@@ -31,8 +31,6 @@ from reconcile.second_look import ask_for_rejections, look_again_at_rest
 from reconcile.shelf import Shelf
 from reconcile.verdict import MISMATCHES, Found, Wanted, blocks, judge
 from reconcile.watermark import gaps, verified_through
-
-SECONDS_A_DAY = 86400
 
 _PERHAPS_IN_LEGACY = frozenset({Outcome.ONLY_REST, Outcome.IN_FLIGHT})
 
@@ -189,20 +187,12 @@ class _Making:
         )
         verdict, reasons, remarks = judge(found, wanted)
         blocking = [row for row in rows if blocks(row, wanted)]
-        moments = [self._since(row, now=now) for row in blocking]
         report = Report(
             account=self.account.name,
             generated_at=now,
             since=asked.period.since,
             until=asked.period.until,
-            verified_through=verified_through(
-                seen.sides.spans(FeedName.LEGACY),
-                seen.sides.spans(FeedName.REST),
-                moments,
-                now=now,
-                grace=asked.grace,
-                period=bounds(asked.period),
-            ),
+            verified_through=self._verified_through(seen, found, blocking, now=now),
             verdict=verdict,
             reasons=reasons,
             remarks=remarks,
@@ -219,10 +209,31 @@ class _Making:
             name_differences=tally.name_differences,
             gaps=tuple(found.gaps),
             capped_slices=seen.capped_slices,
-            lag=lag(tally.lags, unit=SECONDS_A_DAY),
+            lag=tally.lag,
             days=days(tally.legacy_days, tally.rest_days, self._finding_days(rows, now=now)),
         )
         return report, len(blocking)
+
+    def _verified_through(
+        self, seen: Look, found: Found, blocking: Iterable[Row], *, now: datetime
+    ) -> datetime | None:
+        """Return up to when all agrees; what a list cut off hides may be of any time."""
+        blockers = wanted_of(self.account).blockers
+        if found.capped_slices and ReasonKind.CAPPED_SLICE in blockers:
+            return None
+        wrong = {row.hub_id for row in found.states if row.parity in MISMATCHES and row.hub_id}
+        stated = seen.sides.these(wrong) if ReasonKind.STATE_MISMATCH in blockers else ()
+        return verified_through(
+            seen.sides.spans(FeedName.LEGACY),
+            seen.sides.spans(FeedName.REST),
+            [
+                *(self._since(row, now=now) for row in blocking),
+                *(_first_known(pair, now=now) for pair in stated),
+            ],
+            now=now,
+            grace=self.asked.grace,
+            period=bounds(self.asked.period),
+        )
 
     def _on_side(self, seen: Look) -> dict[FeedName, int]:
         pairs, unseen = self.pairs.values(), seen.sides.unseen
@@ -249,16 +260,14 @@ class _Making:
     def _since(self, row: Row, *, now: datetime) -> datetime:
         """Return from when on an invoice counts; one that is gone counts from now on."""
         pair = self.pairs.get(row.hub_id)
-        if pair is None:
-            return now
-        return min(since(side, now=now) for side in (pair.legacy, pair.rest) if side)
+        return now if pair is None else _first_known(pair, now=now)
 
     def _finding_days(self, rows: Iterable[Row], *, now: datetime) -> list[date]:
         return [day_of(self._since(row, now=now)) for row in rows if row.outcome in FINDINGS]
 
 
-def _is_listed(row: Row) -> bool:
-    return row.outcome is not Outcome.IDENTICAL
+def _first_known(pair: Pair, *, now: datetime) -> datetime:
+    return min(since(side, now=now) for side in (pair.legacy, pair.rest) if side)
 
 
 def _counts(rows: Iterable[Row], *, unseen: int) -> dict[Outcome, int]:

@@ -15,6 +15,7 @@ from bridge.model import FeedName, HubId
 from bridge.recorded import Recorded, Span
 from reconcile.asked import Period
 from reconcile.ledger_side import LedgerSides
+from reconcile.model import Lag
 from reconcile.moments import both_since, day_of, since, starts
 from reconcile.old_files import OldSide
 from reconcile.pairs import Pair, names_of, pair_up
@@ -28,8 +29,8 @@ class Tally:
 
     days: float
     """From the first to the last invoice on both sides."""
-    lags: Sequence[float]
-    """How many days later REST showed each invoice."""
+    lag: Lag | None
+    """How much later REST showed the invoices."""
     legacy_days: Sequence[tuple[date, int]]
     rest_days: Sequence[tuple[date, int]]
     receivers: frozenset[str]
@@ -79,7 +80,7 @@ class FromLedger:
         chosen = self._sides.every_hub_id() if everything else suspects
         found = [it for it in self._sides.pairs(chosen) if is_within(self._period, it, self._now)]
         if not everything:
-            self.unseen = self._sides.walked.count - sum(it.legacy is not None for it in found)
+            self.unseen = self._sides.times.heard - sum(it.legacy is not None for it in found)
         return found
 
     def these(self, hub_ids: Iterable[HubId]) -> list[Pair]:
@@ -88,10 +89,10 @@ class FromLedger:
 
     def tally(self, pairs: Sequence[Pair]) -> Tally:
         """Count in the ledger, whatever `pairs` there are."""
-        sides, walked = self._sides, self._sides.walked
+        sides = self._sides
         return Tally(
-            days=max(0.0, walked.last - walked.first),
-            lags=walked.lags,
+            days=sides.times.days,
+            lag=sides.times.lag,
             legacy_days=self._days(FeedName.LEGACY),
             rest_days=self._days(FeedName.REST),
             receivers=frozenset(sides.receivers()),
@@ -157,9 +158,9 @@ class FromOldFiles:
         apart = max(moments) - min(moments) if moments else timedelta()
         return Tally(
             days=apart / DAY,
-            lags=(),
+            lag=None,
             legacy_days=self._days(pair.legacy for pair in pairs),
-            rest_days=self._days(pair.rest for pair in pairs),
+            rest_days=self._days(pair.rest and (pair.legacy or pair.rest) for pair in pairs),
             receivers=frozenset(
                 nif for it in both for nif in (_receiver(it.legacy), _receiver(it.rest)) if nif
             ),
@@ -183,6 +184,7 @@ class FromOldFiles:
         return replace(pair, tells_attachments=False)
 
     def _days(self, sides: Iterable[Recorded | None]) -> list[tuple[date, int]]:
+        """Count by day; what is on both sides counts on one day for both, the old file's."""
         days = Counter(day_of(since(side, now=self._now)) for side in sides if side)
         return sorted(days.items())
 

@@ -1,7 +1,8 @@
 """How far both sides were seen to agree: the moment up to which nothing is open.
 
 It only moves over time that was recorded on both sides without a gap, that is older than the grace
-time, and in which nothing blocks. A gap, or an invoice that somebody must explain, stops it there.
+time, and in which nothing blocks. A gap, or an invoice or a state that somebody must explain, stops
+it there.
 """
 
 from collections.abc import Iterable, Sequence

@@ -109,7 +109,7 @@ def _node(element: etree._Element) -> tuple[object, ...]:
         len(element),
         (element.text or "").strip(),
         (element.tail or "").strip(),
-        sorted((str(name), str(value)) for name, value in element.attrib.items()),
+        sorted(_attributes_of(element)),
     )
 
 
@@ -154,23 +154,28 @@ def _texts(root: etree._Element) -> Iterator[tuple[str, str]]:
     lines = 0
     while waiting:
         above, element = waiting.pop()
-        if local_name(element) == "InvoiceLine":
+        name, children = local_name(element), list(element)
+        if name == "InvoiceLine":
             lines += 1
-        place = _place(above, element, line=lines)
-        text = "".join(filter(None, [element.text, *(child.tail for child in element)])).strip()
-        if text or not len(element):
+        place = _place(above, element, name, line=lines)
+        text = "".join(filter(None, [element.text, *(child.tail for child in children)])).strip()
+        if text or not children:
             yield FACTS.get(place, place), text
-        yield from _attributes(place, element)
-        waiting += [(place, child) for child in reversed(element)]
+        if element.keys():
+            yield from _attributes(place, element)
+        waiting += [(place, child) for child in reversed(children)]
 
 
 def _attributes(place: str, element: etree._Element) -> Iterator[tuple[str, str]]:
-    for name, value in sorted((str(name), str(value)) for name, value in element.attrib.items()):
+    for name, value in sorted(_attributes_of(element)):
         yield f"{place}/@{name.rpartition('}')[2]}", value
 
 
-def _place(above: str, element: etree._Element, *, line: int) -> str:
-    name = local_name(element)
+def _attributes_of(element: etree._Element) -> list[tuple[str, str]]:
+    return [(str(name), str(value)) for name, value in element.items()]
+
+
+def _place(above: str, element: etree._Element, name: str, *, line: int) -> str:
     if name == "InvoiceLine":
         return f"line {line}"
     if name == "AdministrativeCentre":
@@ -226,5 +231,5 @@ def _lines(root: etree._Element) -> Iterator[str]:
 
 
 def _written(element: etree._Element) -> Iterator[str]:
-    for name, value in sorted((str(name), str(value)) for name, value in element.attrib.items()):
+    for name, value in sorted(_attributes_of(element)):
         yield f' {name.rpartition("}")[2]}="{value}"'

@@ -3,6 +3,7 @@
 The old mailbox is a folder that the old hub fills; the software takes from our folders.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from bridge.sandbox.server import Sandbox
 from reconcile.moves import cutover
 from reconcile.moves.balance import Balance
 from reconcile.moves.command import Wanted, cut_over
+from reconcile.moves.readiness import readiness
 from reconcile.moves.rules import Place
 from tests.accounts import Office, Offices, annotated, failing, state_file
 from tests.moving import OldHub, balanced, collect, faults, moved, names, out_of
+from tests.small_disk import small_disk
 
 FORCED = cutover.Consent(by="test", forced=True)
 
@@ -197,3 +200,28 @@ def test_a_plan_holds_when_an_invoice_has_only_gone_on(
     old.both(town)
     wanted = Wanted(by="test", apply=True, force=True, plan_file=plan)
     assert cut_over(town.account, wanted) == 0
+
+
+def test_what_came_since_the_report_began_is_in_flight(town: Office, old: OldHub) -> None:
+    old.both(town)
+    pull(town)
+    pull_shadow(town)
+    long_ago = town.sandbox.book.now() - timedelta(days=30)
+    town.sandbox.book.add_invoice(registered_at=long_ago)
+    assert readiness(town.account).ready
+
+
+def test_an_old_mailbox_that_takes_nothing_does_not_keep_an_account_from_moving(
+    open_account: Offices, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        old = OldHub(sandbox.book, disk.root / "old")
+        town = old.open(open_account)
+        had = old.both(town)
+        pull(town)
+        pull_shadow(town)
+        collect(town)
+        with disk.read_only():
+            assert cut_over(town.account, Wanted(by="test", apply=True)) == 0
+    assert town.account.feeds().serve is FeedName.REST
+    assert out_of(town, had) == []

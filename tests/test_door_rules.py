@@ -14,6 +14,7 @@ import pytest
 from bridge.facade.events import LogEvents, Session
 from bridge.facade.folders import DoorError, DoorMailbox
 from bridge.facade.tree import Visit
+from bridge.facade.uploads import Start, Upload
 from tests.door_clients import FtplibClient, ParamikoClient
 from tests.door_rig import FOLDERS, XML, Rig, open_doors
 
@@ -271,15 +272,47 @@ def test_two_clients_work_at_once(rig: Rig) -> None:
             one.fetch("/statin/1")
 
 
-def test_a_name_with_a_nul_or_a_control_character_is_refused(tmp_path: Path) -> None:
+@pytest.fixture
+def visit(tmp_path: Path) -> Visit:
     mailbox = DoorMailbox(
         account="town", root=tmp_path / "m", folders=FOLDERS, staging=tmp_path / "s"
     )
     mailbox.prepare()
     session = Session(user="u", account="town", address="127.0.0.1", protocol="sftp")
-    visit = Visit(mailbox, session, LogEvents())
-    from bridge.facade.uploads import Start
+    return Visit(mailbox, session, LogEvents())
 
+
+def test_a_file_that_goes_while_it_is_listed_is_left_out(visit: Visit, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "m" / "out" / name).write_bytes(XML)
+    names = visit.names("/out")
+    (tmp_path / "m" / "out" / "a").unlink()
+    assert [entry.name for entry in visit.look_at("/out", names)] == ["b"]
+
+
+def test_uploads_one_after_the_other_share_a_folder_and_those_at_once_do_not(visit: Visit) -> None:
+    def begin(name: str) -> Upload:
+        return visit.write(f"/statin/{name}", start=Start.EMPTY, create=True)
+
+    first = begin("a")
+    visit.finish(first)
+    second, third = begin("a"), begin("a")
+    assert first.path == second.path != third.path
+    visit.cut_off(second)
+    visit.finish(third)
+    visit.end()
+    assert not third.path.parent.exists()
+    assert second.path.exists()
+
+
+def test_an_upload_begins_where_somebody_tidied_up_staging(visit: Visit) -> None:
+    for _ in range(2):
+        upload = visit.write("/statin/a", start=Start.EMPTY, create=True)
+        visit.finish(upload)
+        upload.path.parent.rmdir()
+
+
+def test_a_name_with_a_nul_or_a_control_character_is_refused(visit: Visit) -> None:
     for name in ("a\0b", "a\nb", "a\rb", "\x7f"):
         with pytest.raises(DoorError):
             visit.write(f"/statin/{name}", start=Start.EMPTY, create=True)

@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,6 +24,7 @@ from bridge.sandbox.scenarios import Kind, Scene
 from bridge.sandbox.server import Sandbox
 from reconcile.by_id import CUT_OFF
 from reconcile.cli import app
+from reconcile.compare import SEVERAL_FILES
 from tests.accounts import annotated, paid, state_file
 from tests.gateway import Gateway, Result, install
 
@@ -169,7 +173,12 @@ def test_a_second_file_without_a_hub_id_makes_a_duplicate_of_the_invoice(agreein
     content = CONTENTS["amount"].change(path.read_bytes())
     (agreeing.saved / "factura.xml").write_bytes(content)
     hub_id = path.stem.split("@")[3]
-    assert outcomes(agreeing.of_folder(code=1)) == {hub_id: "duplicate"}
+    report = agreeing.of_folder(code=1)
+    assert outcomes(report) == {hub_id: "duplicate"}
+    assert report["invoices"][0]["note"] == f"legacy: {SEVERAL_FILES}"
+    agreeing.run("accept", hub_id, "--reason", "known")
+    text = agreeing.run("report", "--legacy", str(agreeing.saved)).out
+    assert re.search(r"Findings accepted +1\n", text)
 
 
 def test_what_the_hub_lists_no_more_is_asked_for_by_id(agreeing: Town) -> None:
@@ -193,6 +202,7 @@ def test_what_a_list_that_is_cut_off_hides_is_compared_and_the_cut_is_told(
     with town(tmp_path, "identical:8") as it:
         report = it.of_folder("--all", code=1)
         assert [reason["kind"] for reason in report["reason_kinds"]] == ["capped-slice"]
+        assert report["verified_through"] is None
         assert report["counts"]["identical"] == 8
         assert {row.get("note") for row in report["invoices"]} == {None, f"rest: {CUT_OFF}"}
 
@@ -278,6 +288,7 @@ def test_without_ledger_and_hub_there_is_one_line(agreeing: Town) -> None:
         ("--format", "pdf"),
         ("--lang", "fr"),
         ("--account", "nobody"),
+        ("--legacy", ""),
         ("--legacy", "/there/is/no/such/folder"),
         ("--legacy", "sftp://rcf@127.0.0.1:1/"),
     ],
@@ -368,6 +379,26 @@ def test_a_report_says_which_hub_it_read_and_by_what_it_was_made(agreeing: Town)
     assert all(part in page for part in (*made, "Europe/Madrid"))
 
 
+def test_a_folder_and_rest_are_counted_on_the_same_days(agreeing: Town) -> None:
+    days = agreeing.of_folder()["days"]
+    assert [(day["legacy"], day["rest"]) for day in days] == [(3, 3)]
+
+
+def test_a_report_is_written_through_a_link_and_into_a_pipe(agreeing: Town) -> None:
+    agreeing.pull()
+    real, link, pipe = (agreeing.saved.parent / name for name in ("real", "link", "pipe"))
+    link.symlink_to(real)
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_bytes)
+        for path in (pipe, link):
+            agreeing.run("report", "--recorded", "-o", str(path))
+        assert read.result().startswith(b"Verified through")
+    assert link.is_symlink()
+    assert pipe.is_fifo()
+    assert real.read_text().startswith("Verified through")
+
+
 def test_the_trend_shows_every_report(agreeing: Town) -> None:
     agreeing.of_folder()
     agreeing.of_folder()
@@ -422,6 +453,8 @@ def test_the_software_s_state_files_are_compared_with_the_hub(agreeing: Town) ->
     assert report["evidence"]["states_seen"] == ["ANNOTATED"]
     assert [(row["hub_id"], row["parity"]) for row in report["states"]] == [(other, "missing")]
     assert [reason["kind"] for reason in report["reason_kinds"]] == ["state-mismatch"]
+    registered = agreeing.sandbox.book.invoice(other).registered_at
+    assert datetime.fromisoformat(report["verified_through"]) == registered
 
 
 # -- other ways to run both ----------------------------------------------------------------------

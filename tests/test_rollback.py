@@ -89,6 +89,22 @@ def test_what_was_collected_through_rest_leaves_the_old_mailbox(town: Office, ol
     assert faults(town) == []
 
 
+def test_what_the_old_hub_delivers_late_leaves_it_when_the_rollback_is_run_again(
+    town: Office, old: OldHub
+) -> None:
+    (had,) = old.rest(town)
+    pull(town)
+    collect(town)
+    back(town)
+    old.deliver(had)
+    pull(town)
+    assert out_of(town, had) == []
+    balance = back(town)
+    assert old.names() == []
+    assert balance.is_zero
+    assert faults(town) == []
+
+
 def test_it_is_deleted_there_where_that_is_asked_for(town: Office, old: OldHub) -> None:
     old.both(town)
     pull(town)
@@ -222,6 +238,31 @@ def test_an_old_mailbox_that_cannot_be_written_to_asks_for_a_folder(
         assert isinstance(error, OldMailboxUnwritableError)
     assert "--target" in str(error)
     assert town.account.feeds().serve is FeedName.REST
+
+
+def test_where_an_old_mailbox_could_not_be_written_to_the_same_rollback_takes_a_folder(
+    open_account: Offices, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        old = OldHub(sandbox.book, disk.root / "old")
+        town = old.open(open_account)
+        cut_over(town.account, APPLY)
+        had = old.both(town)
+        pull(town)
+        collect(town)
+        (waiting,) = old.rest(town)
+        pull(town)
+        with disk.read_only():
+            error = failing(lambda: roll_back(town.account, Way(), APPLY))
+            assert "--target" in str(error)
+            target = tmp_path / "target"
+            balance = back(town, target=target)
+        assert [
+            it["hub_id"] for it in manifest(target)["files"] if it["path"].startswith("out/")
+        ] == [waiting]
+        assert [it.hub_id for it in balance.twice] == [had]
+        assert back(town, target=target).is_zero
+        assert old.has(had) == []
 
 
 def test_there_and_back_and_there_again_nothing_is_offered_twice(town: Office, old: OldHub) -> None:

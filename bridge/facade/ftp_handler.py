@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 import structlog
 from pyftpdlib.exceptions import AuthenticationFailed, FilesystemError
@@ -67,18 +67,8 @@ def _refusing(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-class Listed(str):
-    """A name in a listing that knows the rest of its row: pyftpdlib hands on names only."""
-
-    __slots__ = ("entry",)
-
-    entry: Entry
-
-    def __new__(cls, entry: Entry) -> Self:
-        """Make a name of a row."""
-        name = super().__new__(cls, entry.name)
-        name.entry = entry
-        return name
+class Listed(list[str]):
+    """Names that are in a folder, as they stand there."""
 
 
 class MailboxFiles(AbstractedFS):  # type: ignore[misc]
@@ -127,8 +117,8 @@ class MailboxFiles(AbstractedFS):  # type: ignore[misc]
         """Return the names in a folder, or those that a pattern in place of a name fits."""
         folder, pattern = posixpath.split(path)
         if glob.has_magic(pattern) and not self._visit.is_folder(path):
-            return fnmatch.filter(map(Listed, self._visit.list(folder)), pattern)
-        return list(map(Listed, self._visit.list(path)))
+            return Listed(fnmatch.filter(self._visit.names(folder), pattern))
+        return Listed(self._visit.names(path))
 
     @_refusing
     def lstat(self, path: str) -> os.stat_result:
@@ -228,12 +218,12 @@ class MailboxFiles(AbstractedFS):  # type: ignore[misc]
         return (piece.encode(channel.encoding, channel.unicode_errors) for piece in pieces)
 
     def _rows(self, basedir: str, names: list[str], *, ignore_err: bool) -> Iterator[Entry]:
-        """Return the rows of names: those of a listing know theirs already."""
+        """Return the rows of names, found as they are sent."""
         base = basedir if self._visit.is_folder(basedir) else posixpath.dirname(basedir)
+        if isinstance(names, Listed):
+            yield from self._visit.look_at(base, names)
+            return
         for name in names:
-            if isinstance(name, Listed):
-                yield name.entry
-                continue
             try:
                 yield Entry(name, self.lstat(posixpath.join(base, name)))
             except (OSError, FilesystemError):

@@ -9,11 +9,12 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 _HALF_A_YEAR = 15_552_000
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_ROWS_AT_ONCE = 500
+ROWS_AT_ONCE = 500
 
 mode_text = lru_cache(maxsize=64)(stat.filemode)
 """Return a mode as `ls` shows it."""
@@ -31,14 +32,14 @@ def seconds(moment: float) -> int:
     return min(max(int(moment), 0), 0xFFFFFFFF)
 
 
-def ls_date(moment: float, *, now: float, local: bool) -> str:
+def ls_date(moment: float, now: float, local: bool) -> str:  # keywords would cost time
     """Return a time as `ls -l` shows it: with the year where it is half a year away."""
-    return _ls_date(seconds(moment) // 60, abs(now - moment) < _HALF_A_YEAR, local)
+    return _ls_date(int(moment) // 60, abs(now - moment) < _HALF_A_YEAR, local)
 
 
 @lru_cache(maxsize=4096)
 def _ls_date(minute: int, recent: bool, local: bool) -> str:
-    date = (time.localtime if local else time.gmtime)(minute * 60)
+    date = (time.localtime if local else time.gmtime)(seconds(minute * 60))
     last = f"{date.tm_hour:02d}:{date.tm_min:02d}" if recent else f" {date.tm_year:04d}"
     return f"{_MONTHS[date.tm_mon - 1]} {date.tm_mday:02d} {last}"
 
@@ -50,17 +51,11 @@ def _mlsd_date(second: int) -> str:
 
 def ftp_list(rows: Iterable[Entry], *, owner: str, now: float) -> Iterator[str]:
     """Return the lines of LIST, many at a time; times are UTC."""
-    form = f"%s %3d {owner:<8} {owner:<8} %8d %s %s\r\n"
+    who = f"{owner:<8} {owner:<8}"
     return _in_pieces(
-        form
-        % (
-            mode_text(row.stat.st_mode),
-            row.stat.st_nlink,
-            row.stat.st_size,
-            ls_date(row.stat.st_mtime, now=now, local=False),
-            row.name,
-        )
-        for row in rows
+        f"{mode_text(found.st_mode)} {found.st_nlink:3d} {who} {found.st_size:8d} "
+        f"{ls_date(found.st_mtime, now, False)} {name}\r\n"
+        for name, found in rows
     )
 
 
@@ -97,11 +92,5 @@ _FACTS = {
 
 def _in_pieces(lines: Iterator[str]) -> Iterator[str]:
     """Join lines: a few large pieces are sent faster than many small ones."""
-    piece: list[str] = []
-    for line in lines:
-        piece.append(line)
-        if len(piece) == _ROWS_AT_ONCE:
-            yield "".join(piece)
-            piece = []
-    if piece:
-        yield "".join(piece)
+    while piece := "".join(islice(lines, ROWS_AT_ONCE)):
+        yield piece

@@ -158,9 +158,16 @@ def string(data: bytes | str) -> bytes:
 
 def status(number: int, code: Status, text: str = "") -> bytes:
     """Return the answer to a request that has no other."""
-    text = text or code.name.replace("_", " ").capitalize()
+    body = _said(code, text) if text else _SAID[code]
+    return packet(Reply.STATUS, struct.pack(">I", number) + body)
+
+
+def _said(code: Status, text: str) -> bytes:
     message = string(text.encode("utf-8", "backslashreplace"))
-    return packet(Reply.STATUS, struct.pack(">II", number, code) + message + string(b""))
+    return struct.pack(">I", code) + message + string(b"")
+
+
+_SAID = {code: _said(code, code.name.replace("_", " ").capitalize()) for code in Status}
 
 
 def version(extensions: dict[str, str]) -> bytes:
@@ -196,7 +203,7 @@ def names(number: int, rows: list[bytes]) -> bytes:
 
 
 def _long_name(name: str, found: os.stat_result) -> str:
-    date = ls_date(found.st_mtime, now=time.time(), local=True)
+    date = ls_date(found.st_mtime, time.time(), True)
     return (
         f"{mode_text(found.st_mode)} {found.st_nlink:4d} {found.st_uid:<8d} "
         f"{found.st_gid:<8d} {found.st_size:8d} {date} {name}"

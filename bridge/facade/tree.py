@@ -10,7 +10,7 @@ import contextlib
 import os
 import resource
 import stat as modes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bridge.facade.clients import Habits
@@ -24,7 +24,7 @@ from bridge.facade.folders import (
     Place,
     must_be_good,
 )
-from bridge.facade.listings import Entry
+from bridge.facade.listings import ROWS_AT_ONCE, Entry
 from bridge.facade.room import Claim
 from bridge.facade.uploads import Staging, Start, Upload
 
@@ -65,6 +65,30 @@ class Visit:
             raise DoorError(No.MISSING, f"{printable(path)}: not a folder")
         with self._folder(place.role) as folder, os.scandir(folder) as rows:
             return list(_entries(rows, hidden=place.role in UPLOAD_ROLES))
+
+    def names(self, path: str) -> Sequence[str]:
+        """Return the names in a folder, in no order: much less work than `list`."""
+        place = self._mailbox.place(path)
+        if place.role is None or place.name is not None:
+            return [entry.name for entry in self.list(path)]
+        hidden = place.role in UPLOAD_ROLES
+        with self._folder(place.role) as folder, os.scandir(folder) as rows:
+            return [
+                row.name
+                for row in rows
+                if (hidden or row.name[0] != ".") and row.is_file(follow_symlinks=False)
+            ]
+
+    def look_at(self, path: str, names: Sequence[str]) -> Iterator[Entry]:
+        """Look at files by their `names`, a few at a time; those that have gone are left out."""
+        place = self._mailbox.place(path)
+        if place.role is None:
+            yield from (Entry(name, self.stat(name)) for name in names)
+            return
+        for start in range(0, len(names), ROWS_AT_ONCE):
+            with self._folder(place.role) as folder:
+                found = list(_stats(folder, names[start : start + ROWS_AT_ONCE]))
+            yield from found
 
     def walk(self, path: str) -> "Listing":
         """Open a folder to be listed row by row, in no order."""
@@ -349,6 +373,16 @@ def _is_one_too_many(fd: int) -> bool:
     """
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return most != resource.RLIM_INFINITY and fd >= most - SPARE_DESCRIPTORS
+
+
+def _stats(folder: int, names: Sequence[str]) -> Iterator[Entry]:
+    for name in names:
+        try:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        if modes.S_ISREG(found.st_mode):
+            yield Entry(name, found)
 
 
 def _entries(rows: Iterator[os.DirEntry[str]], *, hidden: bool) -> Iterator[Entry]:

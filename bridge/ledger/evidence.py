@@ -70,7 +70,7 @@ _KINDS = (
         noun="invoice",
         table=delivery,
         key=("feed", "hub_id"),
-        untold=_ID | _TRIES | {"unreadable", "last_seen_at"},
+        untold=_ID | _TRIES | {"unreadable", "last_seen_at", "lag"},
     ),
     _Kind(
         noun="attachment",

@@ -117,14 +117,19 @@ def standing_invoices(connection: Connection, account: str) -> list[PlacedFile]:
     return [placed_files.of_row(row) for row in connection.execute(rows.order_by(placed_file.c.id))]
 
 
-def collected_parts(connection: Connection, account: str, hub_id: HubId) -> list[PlacedFile]:
-    """Return the files that the software has taken of an invoice: its attachments, its message."""
-    rows = select(placed_file).where(
-        _these(placed_file, account, [hub_id]),
-        placed_file.c.kind.in_(_DELIVERED),
-        placed_file.c.state == "collected",
-    )
-    return [placed_files.of_row(row) for row in connection.execute(rows.order_by(placed_file.c.id))]
+def collected_parts(
+    connection: Connection, account: str, hub_ids: Iterable[HubId]
+) -> list[PlacedFile]:
+    """Return the files that the software has taken of invoices that stand: all but the invoice."""
+    found: list[PlacedFile] = []
+    for some in deliveries.batched(list(hub_ids)):
+        rows = select(placed_file).where(
+            _these(placed_file, account, some),
+            placed_file.c.kind.in_(_DELIVERED),
+            placed_file.c.state == "collected",
+        )
+        found += map(placed_files.of_row, connection.execute(rows.order_by(placed_file.c.id)))
+    return found
 
 
 def tied_to(connection: Connection, account: str, paths: Sequence[str]) -> dict[str, PlacedFile]:

@@ -118,6 +118,7 @@ delivery = Table(
     Column("gone_at", UtcDateTime),  # when a second listing in a row did not show it
     Column("held_at", UtcDateTime),  # since when a person must say whether the software has it
     Column("handed_at", UtcDateTime),  # when a rollback put it into a folder, to be imported
+    Column("lag", Float),  # of the old mailbox's: days until REST showed it (see `doubts`)
     UniqueConstraint("account", "feed", "hub_id"),
     Index("delivery_by_state", "account", "state"),
     # Both sides of a comparison are joined along this one, without a look at the rows.
@@ -158,6 +159,13 @@ delivery = Table(
     ),
     Index("delivery_by_date", "account", "issue_date"),
     Index("delivery_in_order", "account", "feed", text(IN_ORDER), "hub_id"),
+    Index(
+        "delivery_by_lag",
+        "account",
+        "lag",
+        "recorded_at",
+        sqlite_where=text("feed = 'legacy' AND recorded_at IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -252,7 +260,17 @@ recorded_file = Table(
     ),
     Index("recorded_file_by_invoice", "account", "hub_id"),
     Index("recorded_file_by_kind", "account", "kind", "hub_id", "digest"),
+    Index("recorded_file_given", "account", "id", sqlite_where=text("folder = 'statin'")),
     sqlite_autoincrement=True,
+)
+
+doubt = Table(  # what both feeds may not have given alike; triggers keep it (see `doubts`)
+    "doubt",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("hub_id", Text, primary_key=True),
+    Column("why", Text, primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 recorded_span = Table(

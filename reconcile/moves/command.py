@@ -20,8 +20,9 @@ from reconcile.moves.page import balance_as_html
 from reconcile.moves.plan import Plan, as_json, moved_away, read_plan
 from reconcile.moves.readiness import Readiness, readiness
 from reconcile.moves.rehearsal import rehearse
-from reconcile.moves.text import balance_as_text, plan_as_text
+from reconcile.moves.text import balance_as_text, feed_of, plan_as_text
 from reconcile.moves.verifying import finish_folder, look_at_balance
+from reconcile.moves.words import MOVES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,9 @@ def roll_back(account: Account, way: rollback.Way, wanted: Wanted) -> int:
         switching.refuse_another(account, MoveKind.ROLLBACK)
         decided(account, has=wanted.has, lacks=wanted.lacks, by=wanted.by, at=account.clock())
         if rollback.is_done(account):
-            return _was_done(account, MoveKind.ROLLBACK, wanted)
+            late = wanted.apply and switching.last_move(account, MoveKind.ROLLBACK) is not None
+            troubles = rollback.clear_up(account, way) if late else ()
+            return _was_done(account, MoveKind.ROLLBACK, wanted, remarks=troubles)
         seen, plan = rollback.plan(account, way)
         if not wanted.apply:
             return _show_plan(plan, wanted, _NOT_ASKED)
@@ -86,7 +89,9 @@ def rehearse_both(account: Account, wanted: Wanted) -> int:
     worst = 0
     for done in rehearse(account):
         if not wanted.as_json:
-            typer.echo(f"Rehearsal, {done.kind} (on a copy; nothing was changed)")
+            say = wanted.language.say
+            kind = say(MOVES[done.kind])
+            typer.echo(say("Rehearsal on a copy, nothing was changed: {move}", move=kind))
         worst = max(worst, _show_balance(done.balance, done.kind, wanted))
         if not wanted.as_json:
             typer.echo("")
@@ -105,23 +110,34 @@ def _asked_before(account: Account) -> Readiness | None:
     return Readiness(ready=True, verdict=str(last.options.get("verdict", "")))
 
 
-def _was_done(account: Account, kind: MoveKind, wanted: Wanted) -> int:
+def _was_done(
+    account: Account, kind: MoveKind, wanted: Wanted, *, remarks: Sequence[str] = ()
+) -> int:
     last = switching.last_move(account, kind)
-    when = f" since {last.switched_at or last.begun_at:%Y-%m-%d %H:%M} UTC" if last else ""
-    serve = account.feeds().serve or "no feed"
-    typer.echo(
-        f"{account.name}: {serve} serves already{when}: nothing is left to be done",
-        err=wanted.as_json,
-    )
-    return _show_balance(look_at_balance(account, kind), kind, wanted)
+    say, feed = wanted.language.say, feed_of(account.feeds(), wanted.language)
+    if last is None:
+        said = say(
+            "{account}: {feed} serves already: nothing is left to be done.",
+            account=account.name,
+            feed=feed,
+        )
+    else:
+        said = say(
+            "{account}: {feed} serves already, since {moment}: nothing is left to be done.",
+            account=account.name,
+            feed=feed,
+            moment=last.switched_at or last.begun_at,
+        )
+    typer.echo(said, err=wanted.as_json)
+    return _show_balance(look_at_balance(account, kind, remarks=remarks), kind, wanted)
 
 
 def _refuse(plan: Plan, wanted: Wanted, ready: Readiness) -> None:
     if not ready.ready and not wanted.force:
-        said = "".join(f"\n- {reason}" for reason in ready.reasons)
         raise LocalError(
-            f"account {plan.account}: the report is {ready.verdict}, nothing was moved. See "
-            f"`efact-reconcile report`; --force moves all the same, and is recorded{said}"
+            f"account {plan.account}: the report is {ready.verdict}, nothing was moved: "
+            f"{' '.join(ready.reasons)} See `efact-reconcile report`; --force moves all the same, "
+            "and is recorded"
         )
     if wanted.plan_file is None:
         return
@@ -129,10 +145,9 @@ def _refuse(plan: Plan, wanted: Wanted, ready: Readiness) -> None:
         text = wanted.plan_file.read_text(encoding="utf-8")
     differences = moved_away(read_plan(text, where=str(wanted.plan_file)), plan)
     if differences:
-        said = "".join(f"\n- {difference}" for difference in differences)
         raise LocalError(
             f"account {plan.account}: things are no longer as {wanted.plan_file} says, nothing was "
-            f"moved; read a new plan first{said}"
+            f"moved: {'; '.join(differences)}. Make a new plan and read it first"
         )
 
 
@@ -143,10 +158,10 @@ def _show_plan(plan: Plan, wanted: Wanted, ready: Readiness) -> int:
             wanted.plan_file.write_text(text, encoding="utf-8")
     sys.stdout.write(text if wanted.as_json else plan_as_text(plan, wanted.language))
     if not ready.ready:
-        said = "".join(f"\n- {reason}" for reason in ready.reasons)
-        typer.echo(f"The report is {ready.verdict}: --apply needs --force{said}", err=True)
+        said = " ".join(ready.reasons)
+        typer.echo(f"The report is {ready.verdict}, --apply needs --force: {said}", err=True)
     elif not wanted.as_json:
-        typer.echo("\nTo do it: the same command with --apply")
+        typer.echo("\n" + wanted.language.say("To do it: the same command with --apply"))
     return 0 if ready.ready and not plan.needing_a_person else 1
 
 

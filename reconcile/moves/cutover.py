@@ -18,7 +18,12 @@ from sqlalchemy import Connection
 
 from bridge.account import Account
 from bridge.collecting import look_for_collected
-from bridge.errors import BridgeError, HubAwayError, OldMailboxAwayError
+from bridge.errors import (
+    BridgeError,
+    HubAwayError,
+    OldMailboxAwayError,
+    OldMailboxUnwritableError,
+)
 from bridge.inbound import Inbound
 from bridge.ledger import deliveries, events, handing, moves, serving
 from bridge.ledger.moves import MoveKind
@@ -92,6 +97,8 @@ def _last_round(account: Account, *, forced: bool) -> None:
     try:
         pull_round(Inbound(account), only_due=False)
         push_round(account, only_due=False)
+    except OldMailboxUnwritableError as error:  # what is due to it goes to the hub
+        log.warning("the old mailbox takes nothing", reason=str(error))
     except BridgeError as error:
         if not forced:
             raise

@@ -122,6 +122,8 @@ def apply(account: Account, seen: Look, way: Way, *, by: str) -> tuple[list[str]
 
     Raises what keeps it from it, and may be run again then.
     """
+    if _is_asked_otherwise(account, way):
+        end(account)
     if way.target is not None and not _is_open(account):
         Target(account, way.target).refuse_strange()
     switching.begin(account, MoveKind.ROLLBACK, way.options, by=by, note={})
@@ -141,6 +143,40 @@ def end(account: Account) -> None:
     """Nothing of the rollback is left to be done."""
     with account.ledger.write() as connection:
         moves.end(connection, account.name, at=account.clock(), result={})
+
+
+def clear_up(account: Account, way: Way) -> list[str]:
+    """Have what the old hub delivered only after a rollback, and the software has, leave it, too.
+
+    Returns what somebody must look at. What was collected since leaves it anyway.
+    """
+    legacy = account.own.legacy
+    if legacy is None or account.feeds().serve is not FeedName.LEGACY:
+        return []
+    seen = look(account)
+    with account.ledger.read() as connection:
+        late = [
+            it.hub_id
+            for it in seen.standings(connection)
+            if it.collected and it.in_old and not it.leaving
+        ]
+    if seen.old_said or not late:
+        return []
+    troubles: list[str] = []
+    with open_writer(legacy, account.mailbox.profile) as mailbox, switching.all_turns(account):
+        try:
+            Changes(account, mailbox, way.mode, troubles).take_away(late)
+        except OldMailboxUnwritableError as error:
+            troubles.append(str(error))
+    return troubles
+
+
+def _is_asked_otherwise(account: Account, way: Way) -> bool:
+    """Tell whether a rollback that could not write to the old mailbox is now to go another way."""
+    last = switching.last_move(account, MoveKind.ROLLBACK)
+    if last is None or not last.is_open or last.switched_at is not None:
+        return False
+    return not last.options.get("target") and dict(last.options) != dict(way.options)
 
 
 def _is_open(account: Account) -> bool:
@@ -188,10 +224,13 @@ class _Rollback:
             return
         self.changes.finish()
         plan = self.plan()
-        self.changes.take_away(plan.of(Action.TAKE_AWAY))
         try:
+            self.changes.take_away(plan.of(Action.TAKE_AWAY))
             self.changes.put(plan.of(Action.PUT))
         except OldMailboxUnwritableError as error:
+            if self.way.target is not None:  # the balance says what is still offered there
+                self.troubles[:] = [*dict.fromkeys([*self.troubles, str(error)])]
+                return
             raise OldMailboxUnwritableError(
                 f"{error}. The serving feed was not changed; --target DIR puts what is still to be "
                 "imported into a folder instead"
@@ -261,7 +300,7 @@ class _Rollback:
                 self.account.mailbox.bring_back(file.folder, file.name)
         self._call_off([*taken, *fetched], files)
         handed = [hub_id for hub_id in kept if hub_id not in fetched]
-        target.write(file for hub_id in handed for file in self._all_files(hub_id, files))
+        target.write(self._all_files(handed, files))
         self._note(handing.HANDED, handed)
         for hub_id in handed:
             for file in files[hub_id]:
@@ -272,12 +311,12 @@ class _Rollback:
             return handing.standing_files(connection, self.account.name, hub_ids)
 
     def _all_files(
-        self, hub_id: HubId, files: dict[HubId, list[PlacedFile]]
+        self, hub_ids: Sequence[HubId], files: dict[HubId, list[PlacedFile]]
     ) -> Sequence[PlacedFile]:
         """Return what stood there, and what the software had taken of it alone: the whole."""
         with self.account.ledger.read() as connection:
-            taken = handing.collected_parts(connection, self.account.name, hub_id)
-        return [*taken, *files[hub_id]]
+            taken = handing.collected_parts(connection, self.account.name, hub_ids)
+        return [*taken, *(file for hub_id in hub_ids for file in files[hub_id])]
 
     def _set_aside(self, files: Sequence[PlacedFile]) -> bool:
         """Take an invoice out of the software's sight; False where the software has taken it."""

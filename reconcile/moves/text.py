@@ -9,7 +9,7 @@ from reconcile.language import Language, Message
 from reconcile.moves.balance import Balance, Problem
 from reconcile.moves.plan import Plan, WaitingUpdates
 from reconcile.moves.rules import Action, Place
-from reconcile.moves.words import ACTIONS, MOVES, PLACES
+from reconcile.moves.words import ACTIONS, MOVES, PLACES, SETTLED
 from reconcile.rendering.inert import visible
 
 LISTED = 20
@@ -70,8 +70,8 @@ def _actions(plan: Plan, language: Language) -> Iterator[str]:
         known = reasons.setdefault(item.action, [])
         if item.reason not in known:
             known.append(item.reason)
-    if settled := sum(plan.settled.values()):
-        yield f"{language.number(settled):>9}  {language.say(ACTIONS[Action.NOTHING])}"
+    for place, settled in plan.settled.items():
+        yield f"{language.number(settled):>9}  {language.say(SETTLED[place])}"
     for action in Action:
         if counted[action]:
             yield f"{language.number(counted[action]):>9}  {language.say(ACTIONS[action])}"

@@ -21,16 +21,21 @@ PLACES: Mapping[Place, Message] = {
 }
 
 ACTIONS: Mapping[Action, Message] = {
-    Action.NOTHING: Message("nothing"),
-    Action.STAY: Message("stays"),
-    Action.COUNT: Message("counts as collected"),
-    Action.BRING: Message("REST brings it"),
-    Action.FETCH: Message("REST asks for it"),
-    Action.TAKE_AWAY: Message("leaves the old mailbox"),
-    Action.LIST: Message("is only listed"),
-    Action.LEAVE: Message("is left"),
-    Action.PUT: Message("is put into the old mailbox"),
-    Action.HAND_OVER: Message("goes into the folder"),
-    Action.WAIT: Message("is waited for"),
-    Action.HOLD: Message("is held back"),
+    Action.STAY: Message("to stay in the mailbox"),
+    Action.COUNT: Message("to count as collected"),
+    Action.BRING: Message("to be brought by REST"),
+    Action.FETCH: Message("to be asked for by REST"),
+    Action.TAKE_AWAY: Message("to leave the old mailbox"),
+    Action.LIST: Message("only to be listed"),
+    Action.LEAVE: Message("to be left in the old mailbox"),
+    Action.PUT: Message("to be put into the old mailbox"),
+    Action.HAND_OVER: Message("to go into the folder"),
+    Action.WAIT: Message("to be waited for"),
+    Action.HOLD: Message("to be held back"),
 }
+
+SETTLED: Mapping[Place, Message] = {
+    Place.SOFTWARE: Message("already with the software: nothing to do"),
+    Place.FOLDER: Message("already in a folder, to be imported from there: nothing to do"),
+}
+"""Of the invoices that nothing is to be done with."""

@@ -77,6 +77,8 @@ def evidence(language: Language, report: Report) -> Iterator[Fact]:
     yield Fact(label=say("Attachments compared"), value=language.number(seen.attachments))
     yield Fact(label=say("Receipts compared"), value=language.number(seen.receipts))
     yield Fact(label=say("States compared"), value=language.number(seen.state_updates))
+    accepted = sum(row.accepted is not None for row in report.rows)
+    yield Fact(label=say("Findings accepted"), value=language.number(accepted))
     yield Fact(label=say("Entities seen"), value=_listed(language, seen.entities_seen))
     yield Fact(label=say("States seen"), value=_listed(language, seen.states_seen))
 

@@ -160,6 +160,7 @@ NOTES: Mapping[str, Message] = {
         Message("the last report had it on one side, and now neither feed shows it"),
         Message("it is listed, and its file has not been fetched"),
         Message("the list that should show it is cut off"),
+        Message("there are several files with this hub id, and they differ"),
     )
 }
 """What a row's note may be, but for what an error said."""

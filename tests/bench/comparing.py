@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -20,6 +21,7 @@ from shutil import which
 from statistics import median
 from typing import Any
 
+from bridge.ledger import Ledger, doubts
 from bridge.mailbox import Archive
 from bridge.model import Digest, FeedName, HubId
 from bridge.recorded import Recorded
@@ -129,9 +131,11 @@ def fill(folder: Path, deliveries: int) -> None:
     database = sqlite3.connect(path)
     database.execute("PRAGMA synchronous = OFF")
     indexes = database.execute(_INDEXES).fetchall()
+    triggers = database.execute(_TRIGGERS).fetchall()
     with database:
-        for name, _ in indexes:
-            database.execute(f"DROP INDEX {name}")
+        for kind, found in (("TRIGGER", triggers), ("INDEX", indexes)):
+            for name, _ in found:
+                database.execute(f"DROP {kind} {name}")
         _insert(database, "delivery", rows.deliveries(deliveries))
         _insert(database, "recorded_file", rows.files(deliveries))
         ends = (_stored(0), _stored(deliveries))
@@ -139,10 +143,21 @@ def fill(folder: Path, deliveries: int) -> None:
         for _, statement in indexes:
             database.execute(statement)
     database.close()
+    _mark(path)
+
+
+def _mark(path: Path) -> None:
+    """Mark what differs, as the ledger does when it writes a row: all of it in one go."""
+    with closing(Ledger(path)) as ledger, ledger.write() as connection:
+        doubts.renew(connection)
 
 
 _INDEXES = """
 SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL
+AND tbl_name IN ('delivery', 'recorded_file')
+"""
+_TRIGGERS = """
+SELECT name, sql FROM sqlite_master WHERE type = 'trigger'
 AND tbl_name IN ('delivery', 'recorded_file')
 """
 
