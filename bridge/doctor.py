@@ -149,9 +149,14 @@ def _moved(path: Path, own: AccountSettings) -> Iterator[Finding]:
         return
     settings_say = of_settings(own)
     if feeds != settings_say:
+        advice = (
+            "write there what the move made"
+            if feeds.serve is not None
+            else "leave them, the next cutover makes a feed serve again"
+        )
         said = (
             f"the last move made {in_words(feeds)}, and it counts; the settings say "
-            f"{in_words(settings_say)}: write there what the move made"
+            f"{in_words(settings_say)}: {advice}"
         )
         yield Finding(f"account {own.name}: feeds", Verdict.WARNING, said)
 

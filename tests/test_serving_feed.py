@@ -121,6 +121,15 @@ def test_status_says_that_the_settings_name_another_feed(office: Office) -> None
     assert 'serve = "rest", shadow = ""' in said
 
 
+def test_status_does_not_ask_for_a_setting_that_is_refused(office: Office) -> None:
+    office.pull()
+    move(office, Feeds(serve=None, shadow=FeedName.REST))
+    account = office.account
+    status = look(account.settings, account.ledger, now=office.clock())
+    (said,) = [found.advice for found in findings(status) if "settings say" in found.what]
+    assert "Leave the settings" in said
+
+
 def test_check_says_that_the_settings_name_another_feed(office: Office) -> None:
     move(office, LEGACY)
     said = [it for it in examine(office.account.settings) if it.what == "account town: feeds"]

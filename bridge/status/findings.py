@@ -330,7 +330,9 @@ def _moved(_: Status, account: AccountStatus) -> Finding | None:
         account=account.name,
         what=f"The last move made {in_words(account.feeds)}, and the settings say "
         f"{in_words(account.settings_feeds)}",
-        advice="The move counts. Write what it made into the settings file",
+        advice="The move counts. Write what it made into the settings file"
+        if account.feeds.serve is not None
+        else "The move counts. Leave the settings, the next cutover makes a feed serve again",
     )
 
 
