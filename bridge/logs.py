@@ -14,6 +14,10 @@ SECRETS = frozenset({"secret", "password", "password_hash", "token", "authorizat
 """Keys whose values never reach a log, whoever passes them."""
 
 
+_STEPS: list[Processor] = []
+"""What is done with an event: one list for good, so that a logger that was used before follows."""
+
+
 def configure(log_format: LogFormat | None = None) -> None:
     """Set up logging for this process; None chooses by whether standard error is a terminal."""
     text = log_format == "text" or (log_format is None and sys.stderr.isatty())
@@ -27,8 +31,9 @@ def configure(log_format: LogFormat | None = None) -> None:
         if text
         else structlog.processors.JSONRenderer()
     )
+    _STEPS[:] = [*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=_STEPS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

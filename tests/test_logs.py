@@ -22,6 +22,20 @@ logging.getLogger("paramiko").warning("a %s", "library")
 """
 
 
+SET_UP_TWICE = """
+import structlog
+from structlog.testing import capture_logs
+from bridge import logs
+log = structlog.get_logger()
+logs.configure("json")
+log.info("before")
+logs.configure("json")
+with capture_logs() as captured:
+    log.info("after")
+print([line["event"] for line in captured])
+"""
+
+
 def said(log_format: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", SAY, log_format], capture_output=True, text=True, check=True
@@ -35,6 +49,13 @@ def test_a_log_that_no_terminal_reads_is_json_lines(log_format: str) -> None:
     ours, theirs = (json.loads(line) for line in said(log_format))
     assert (ours["event"], ours["hub_id"], ours["level"]) == ("invoice placed", "7", "info")
     assert (theirs["event"], theirs["level"]) == ("a library", "warning")
+
+
+def test_a_logger_that_was_used_before_follows_a_new_set_up() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SET_UP_TWICE], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "['after']"
 
 
 def test_text_can_be_asked_for() -> None:

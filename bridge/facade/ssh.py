@@ -94,6 +94,7 @@ class Connection(SshTransport):
     def end(self) -> None:
         """Close it, wait shortly for its uploads to be cut off, count it out; safe to repeat."""
         self.close()
+        self.packetizer.close()  # not the socket: what is to be said yet goes first
         self.sock.close()
         if self.ident is not None:  # it was started
             self.join(timeout=5)
