@@ -18,9 +18,16 @@ SOON = LoginSettings(grace=0.5)
 LOGIN = f"USER {USER}\r\nPASS {PASSWORD}\r\n".encode()
 
 
-def visitor(rig: Rig) -> socket.socket:
-    """Return a connection that has read the greeting."""
-    sock = socket.create_connection(("127.0.0.1", rig.port("ftp")), timeout=30)
+def visitor(rig: Rig, *, receives: int | None = None) -> socket.socket:
+    """Return a connection that has read the greeting; `receives`: with so small a buffer.
+
+    Set before it connects: a window that shrinks afterwards has the kernel drop what is sent.
+    """
+    sock = socket.socket()
+    sock.settimeout(30)
+    if receives is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
+    sock.connect(("127.0.0.1", rig.port("ftp")))
     answer(sock)
     return sock
 
@@ -113,10 +120,9 @@ def test_what_was_said_in_the_clear_behind_auth_is_not_heard(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("command", [b"HELP\r\n", b"STAT /out\r\n", b"NOOP\r\n"])
 def test_who_asks_on_and_on_and_reads_nothing_is_let_go(tmp_path: Path, command: bytes) -> None:
-    with open_doors(tmp_path) as rig, visitor(rig) as sock:
+    with open_doors(tmp_path) as rig, visitor(rig, receives=4096) as sock:
         for number in range(50):
             rig.place("out", f"{number}.xml", b"x")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.sendall(LOGIN)
         with suppress(ConnectionError):
             while True:
