@@ -110,8 +110,8 @@ class Psftp(Program):
         pipe = self.folder / "pipe"
         os.mkfifo(pipe)
         process = self.begin(*self.command(), stdin=f'put "{pipe}" "{path}"\n'.encode())
-        with pipe.open("wb") as half:
-            half.write(data[: len(data) // 2])
+        self.half = pipe.open("wb", buffering=0)  # kept open: its end would end the upload
+        self.half.write(data[: len(data) // 2])
         return process
 
     def version(self) -> str:
