@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from bridge.facade import handles
 from bridge.facade.access import MOST_STRANGERS
+from bridge.facade.handles import SPARE_DESCRIPTORS
 from bridge.facade.room import LOOK_AGAIN, Room
-from bridge.facade.tree import SPARE_DESCRIPTORS
 from bridge.settings import UploadSettings
 from tests.door_clients import FtplibClient, ParamikoClient
 from tests.door_rig import PASSWORD, USER, XML, Rig, open_doors
@@ -170,6 +171,49 @@ def test_too_many_open_files_leave_the_bridge_enough(
         with pytest.raises((OSError, ftplib.error_perm), match="too many files are open"):
             client.put("/in/b", b"x")
     assert rig.leftovers() == []
+
+
+def test_open_files_of_a_user_are_counted_over_doors_and_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handles, "MOST_OF_A_USER", 4)
+    with open_doors(tmp_path) as rig, ExitStack() as stack:
+        rig.place("out", "a", b"x" * 10 * MB)
+        first, second = (
+            stack.enter_context(ParamikoClient("sftp", rig.port("sftp")).session())
+            for _ in range(2)
+        )
+        opened = [first.open("/out/a"), first.open("/in/b", "w"), second.open("/out/a")]
+        ftp = stack.enter_context(FtplibClient("ftp", rig.port("ftp")).session())
+        half = stack.enter_context(ftp.transfercmd("STOR /in/c"))
+        for once_more in (
+            lambda: second.open("/out/a"),
+            lambda: second.open("/in/d", "w"),
+            lambda: second.listdir("/out"),
+        ):
+            with pytest.raises(OSError, match="too many files are open"):
+                once_more()
+        half.close()
+        for file in opened:
+            file.close()
+        ftp.voidresp()
+        assert {each.filename for each in second.listdir_attr("/in")} == {"b", "c"}
+
+
+def test_files_that_a_lost_connection_had_open_count_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handles, "MOST_OF_A_USER", 3)
+    with open_doors(tmp_path) as rig:
+        rig.place("out", "a")
+        client = ParamikoClient("sftp", rig.port("sftp"))
+        for count in (1, 2):
+            with client.session() as sftp:
+                kept = [sftp.open("/out/a"), sftp.open("/in/b", "w"), sftp.open("/out/a")]
+                sftp.get_channel().get_transport().sock.close()
+            rig.told.wait_for("logged out", USER, "sftp", count=count)
+            del kept
+        assert client.fetch("/out/a") == XML
 
 
 def test_one_address_cannot_keep_all_others_out_of_ftp(tmp_path: Path) -> None:

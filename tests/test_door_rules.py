@@ -12,7 +12,8 @@ import paramiko
 import pytest
 
 from bridge.facade.events import LogEvents, Session
-from bridge.facade.folders import DoorError, DoorMailbox
+from bridge.facade.folders import DoorMailbox
+from bridge.facade.refusals import DoorError
 from bridge.facade.tree import Visit
 from bridge.facade.uploads import Start, Upload
 from tests.door_clients import FtplibClient, ParamikoClient

@@ -7,6 +7,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,63 @@ def test_the_codes_are_those_of_vsftpd(rig: Rig, ftp: ftplib.FTP, tmp_path: Path
         }
     different = {word: both for word, both in found.items() if both[0] != both[1]}
     assert different == DIFFERENT
+
+
+# REST
+
+
+@pytest.fixture(params=["vsftpd", "ours"])
+def either(
+    request: pytest.FixtureRequest, rig: Rig, ftp: ftplib.FTP, tmp_path: Path
+) -> Iterator[tuple[ftplib.FTP, Path]]:
+    """Log in to vsftpd or to us; give the connection and the root of the folders."""
+    if request.param == "ours":
+        yield ftp, rig.root
+        return
+    (tmp_path / "vsftpd").mkdir()
+    with vsftpd(tmp_path / "vsftpd") as theirs:
+        yield theirs, tmp_path / "vsftpd" / "root"
+
+
+def test_a_file_fetched_from_beyond_its_end_is_nothing(either: tuple[ftplib.FTP, Path]) -> None:
+    ftp, root = either
+    (root / "out" / "a.XML").write_bytes(XML)
+    got = bytearray()
+    assert ftp.retrbinary("RETR /out/a.XML", got.extend, rest=len(XML) + 1).startswith("226")
+    assert got == b""
+
+
+def test_an_upload_that_goes_on_beyond_the_end_has_zeros_before_it(
+    either: tuple[ftplib.FTP, Path],
+) -> None:
+    ftp, root = either
+    path = root / "statin" / "a.XML"
+    path.write_bytes(b"<a/>")
+    path.chmod(0o666)
+    assert ftp.storbinary("STOR /statin/a.XML", BytesIO(b"<b/>"), rest=6).startswith("226")
+    assert path.read_bytes() == b"<a/>\0\0<b/>"
+
+
+def test_what_is_appended_goes_to_the_end_whatever_rest_said(
+    either: tuple[ftplib.FTP, Path],
+) -> None:
+    ftp, root = either
+    path = root / "statin" / "a.XML"
+    path.write_bytes(b"<a>")
+    path.chmod(0o666)
+    assert ftp.storbinary("APPE /statin/a.XML", BytesIO(b"</a>"), rest=1).startswith("226")
+    assert path.read_bytes() == b"<a></a>"
+
+
+def test_what_cannot_go_on_is_refused_and_is_no_upload_that_was_cut_off(
+    rig: Rig, ftp: ftplib.FTP
+) -> None:
+    rig.place("statin", "a.XML", b"<a/>")
+    for path, rest in (("/statin/none.XML", 5), ("/statin/a.XML", 1 << 50)):
+        with pytest.raises(ftplib.error_perm, match="550"):
+            ftp.storbinary(f"STOR {path}", BytesIO(b"x"), rest=rest)
+    assert "cut off" not in rig.told.kinds()
+    assert rig.names("statin") == ["a.XML"]
 
 
 # Forms

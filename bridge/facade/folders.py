@@ -7,13 +7,14 @@ else; folders hold files and no folders. A path is taken apart as text: `..` sto
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 import structlog
 
-from bridge.errors import BridgeError, SettingsError, StorageError
+from bridge.errors import SettingsError, StorageError
 from bridge.facade.events import DoorEvents, printable
+from bridge.facade.handles import Handles
+from bridge.facade.refusals import DoorError, No
 from bridge.facade.room import Room
 from bridge.facade.uploads import hand_over_leftovers
 from bridge.settings import UploadSettings
@@ -25,22 +26,6 @@ UPLOAD_ROLES = frozenset({"statin", "in", "adjin"})
 
 _LONGEST_NAME = 255
 """Bytes of a file name: what Linux file systems hold."""
-
-
-class No(StrEnum):
-    """Why something cannot be done; each door has its code for it."""
-
-    MISSING = "missing"
-    DENIED = "denied"
-    FAILED = "failed"
-
-
-class DoorError(BridgeError):
-    """A no to a client, with a text that it may read."""
-
-    def __init__(self, no: No, text: str) -> None:
-        super().__init__(text)
-        self.no = no
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +43,8 @@ class DoorMailbox:
     limits: UploadSettings = field(default_factory=UploadSettings)
     room: Room = field(init=False, repr=False, compare=False)
     """How much may still be uploaded, for all visits together."""
+    handles: Handles = field(default_factory=Handles, init=False, repr=False, compare=False)
+    """What each user has open."""
 
     def __post_init__(self) -> None:
         """Make the count of what is uploaded."""

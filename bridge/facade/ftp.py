@@ -17,7 +17,8 @@ from bridge.errors import SettingsError
 from bridge.facade.access import MOST_SESSIONS, Access
 from bridge.facade.events import DoorEvents
 from bridge.facade.folders import DoorMailbox
-from bridge.facade.ftp_handler import Commands, Keeper
+from bridge.facade.ftp_handler import Commands
+from bridge.facade.ftp_login import Keeper
 from bridge.facade.listening import listen
 from bridge.settings import FtpSettings
 

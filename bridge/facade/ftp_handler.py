@@ -1,294 +1,39 @@
-"""FTP's commands over a visit to a mailbox.
+"""FTP's control connection: who is there, and what each command does to a visit.
 
-pyftpdlib asks a file system of "real" paths; ours are the client's own, in their one form, and
-`Visit` decides about each. TYPE is answered and changes nothing: files are signed, and a changed
-line end breaks the signature.
+TYPE is answered and changes nothing: files are signed, and a changed line end breaks the
+signature.
 """
 
-import fnmatch
-import glob
-import os
-import posixpath
-import re
-import time
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import structlog
-from pyftpdlib.exceptions import AuthenticationFailed, FilesystemError
-from pyftpdlib.filesystems import AbstractedFS
+from pyftpdlib.exceptions import FilesystemError
 from pyftpdlib.handlers import FTPHandler
 
-from bridge.facade import ftp_names
-from bridge.facade.access import MOST_STRANGERS, Access, Reason, Refused, origin_of, plain_address
+from bridge.facade import ftp_names, ftp_verbs
+from bridge.facade.access import MOST_STRANGERS, Access, Reason, origin_of, plain_address
 from bridge.facade.clients import Program
 from bridge.facade.events import DoorEvents, Session, tell
-from bridge.facade.folders import DoorError, DoorMailbox
+from bridge.facade.folders import DoorMailbox
+from bridge.facade.ftp_files import MailboxFiles
 from bridge.facade.ftp_transfer import (
     DataChannel,
-    Incoming,
-    Outgoing,
     Passive,
     PassivePortsUsedUpError,
     has_hung_up,
 )
-from bridge.facade.listings import Entry, ftp_facts, ftp_list
 from bridge.facade.tree import Visit
-from bridge.facade.uploads import Start
 
 log = structlog.get_logger()
 
-_STARTS = {"wb": Start.EMPTY, "ab": Start.APPEND, "r+b": Start.COPY}
-_CODES = {"125 Data ": "150", "220 Other": "200"}
-"""The beginning of a transfer, and EPSV ALL."""
-_FIXED = "The folders of the mailbox are fixed"
 _ENCODINGS = {"ON": ftp_names.UTF_8, "OFF": ftp_names.OLD}
 _MOST_ANSWERS = 1000
 """Answers that may wait for a client that does not read, beyond what the system holds."""
 _MOST_LISTINGS = 4
 """Listings among them: each may be of many thousand files."""
-_TRANSFERS = frozenset({"RETR", "STOR", "APPE", "LIST", "NLST", "MLSD"})
-_CONNECTIONS = frozenset({"PASV", "EPSV", "PORT", "EPRT"})
-_TIME = re.compile(r"\d{12}(\d\d)?")
-_TIME_AND_PATH = re.compile(r"\d{14} .+")
-
-
-def _refusing(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn our refusals into pyftpdlib's: the one place where that is done."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        try:
-            return method(*args, **kwargs)
-        except DoorError as error:
-            raise FilesystemError(str(error)) from error
-
-    return call
-
-
-class Listed(list[str]):
-    """Names that are in a folder, as they stand there."""
-
-
-class MailboxFiles(AbstractedFS):  # type: ignore[misc]
-    """A mailbox in the form that pyftpdlib asks for."""
-
-    def __init__(self, root: str, cmd_channel: "Commands") -> None:
-        super().__init__(root, cmd_channel)
-        assert cmd_channel.visit is not None
-        self._visit = cmd_channel.visit
-
-    def ftp2fs(self, ftppath: str) -> str:
-        """Return the path in its one form."""
-        joined = posixpath.join(self.cwd, ftppath.replace("\0", "\ufffd"))
-        return self._visit.canonical(joined)
-
-    def fs2ftp(self, fspath: str) -> str:
-        """Return the path: it is the client's own."""
-        return fspath
-
-    def validpath(self, path: str) -> bool:
-        """Say yes: `Visit` decides."""
-        return True
-
-    def realpath(self, path: str) -> str:
-        """Return the path: there are no links."""
-        return path
-
-    @_refusing
-    def chdir(self, path: str) -> None:
-        """Change to a folder."""
-        if not self._visit.is_folder(path):
-            raise FilesystemError("No such folder")
-        self.cwd = path
-
-    @_refusing
-    def open(self, filename: str, mode: str) -> Outgoing | Incoming:
-        """Open a file to be sent or stored."""
-        if mode == "rb":
-            return Outgoing(self._visit, self._visit.read(filename), filename)
-        start = _STARTS[mode]
-        upload = self._visit.write(filename, start=start, create=start is not Start.COPY)
-        return Incoming(self._visit, upload, filename)
-
-    @_refusing
-    def listdir(self, path: str) -> list[str]:
-        """Return the names in a folder, or those that a pattern in place of a name fits."""
-        folder, pattern = posixpath.split(path)
-        if glob.has_magic(pattern) and not self._visit.is_folder(path):
-            return Listed(fnmatch.filter(self._visit.names(folder), pattern))
-        return Listed(self._visit.names(path))
-
-    @_refusing
-    def lstat(self, path: str) -> os.stat_result:
-        """Return size, times and kind."""
-        return self._visit.stat(path)
-
-    stat = lstat
-
-    @_refusing
-    def remove(self, path: str) -> None:
-        """Delete a file."""
-        self._visit.remove(path)
-
-    @_refusing
-    def rename(self, src: str, dst: str) -> None:
-        """Rename an upload; like other FTP servers this overwrites."""
-        self._visit.rename(src, dst, replace=True)
-
-    @_refusing
-    def utime(self, path: str, timeval: float) -> None:
-        """Store the time of an upload."""
-        self._visit.set_attributes(path, times=(timeval, timeval))
-
-    @_refusing
-    def chmod(self, path: str, mode: int) -> None:
-        """Take note and do nothing."""
-        self._visit.stat(path)
-
-    def mkdir(self, path: str) -> None:
-        """Refuse."""
-        raise FilesystemError(_FIXED)
-
-    rmdir = mkdir
-
-    def isdir(self, path: str) -> bool:
-        """Tell whether it is a folder, or a pattern that stands for files in one."""
-        folder, name = posixpath.split(path)
-        pattern = glob.has_magic(name) and self._visit.is_folder(folder) and not self.lexists(path)
-        return self._visit.is_folder(path) or pattern
-
-    def isfile(self, path: str) -> bool:
-        """Tell whether it is a file."""
-        return not self._visit.is_folder(path) and self.lexists(path)
-
-    def islink(self, path: str) -> bool:
-        """Say no: there are no links."""
-        return False
-
-    def lexists(self, path: str) -> bool:
-        """Tell whether it is there."""
-        try:
-            self._visit.stat(path)
-        except (DoorError, OSError):
-            return False
-        return True
-
-    def getsize(self, path: str) -> int:
-        """Return a file's size."""
-        return int(self.lstat(path).st_size)
-
-    def getmtime(self, path: str) -> float:
-        """Return when a file was changed."""
-        return float(self.lstat(path).st_mtime)
-
-    def get_user_by_uid(self, uid: int) -> str:
-        """Return a name that says nothing of this machine."""
-        return "efact"
-
-    get_group_by_gid = get_user_by_uid
-
-    def format_list(
-        self, basedir: str, listing: list[str], ignore_err: bool = True
-    ) -> Iterator[bytes]:
-        """Return the lines of LIST; a pattern lists the files of its folder."""
-        rows = self._rows(basedir, listing, ignore_err=ignore_err)
-        return self._encoded(ftp_list(rows, owner=self.get_user_by_uid(0), now=time.time()))
-
-    def format_mlsx(
-        self,
-        basedir: str,
-        listing: list[str],
-        perms: str,
-        facts: list[str],
-        ignore_err: bool = True,
-    ) -> Iterator[bytes]:
-        """Return the lines of MLSD; a pattern lists the files of its folder."""
-        lines = ftp_facts(
-            self._rows(basedir, listing, ignore_err=ignore_err),
-            facts=facts,
-            file_perm="".join(letter for letter in perms if letter not in "celmp"),
-            folder_perm="".join(letter for letter in perms if letter not in "arw") + "cp",
-        )
-        return self._encoded(lines)
-
-    def _encoded(self, pieces: Iterator[str]) -> Iterator[bytes]:
-        channel = self.cmd_channel
-        return (piece.encode(channel.encoding, channel.unicode_errors) for piece in pieces)
-
-    def _rows(self, basedir: str, names: list[str], *, ignore_err: bool) -> Iterator[Entry]:
-        """Return the rows of names, found as they are sent."""
-        base = basedir if self._visit.is_folder(basedir) else posixpath.dirname(basedir)
-        if isinstance(names, Listed):
-            yield from self._visit.look_at(base, names)
-            return
-        for name in names:
-            try:
-                yield Entry(name, self.lstat(posixpath.join(base, name)))
-            except (OSError, FilesystemError):
-                if not ignore_err:
-                    raise
-
-
-class Keeper:
-    """What pyftpdlib calls an authorizer: `Access` decides on logins, `Visit` on the rest."""
-
-    def __init__(self, access: Access) -> None:
-        self._access = access
-
-    def validate_authentication(self, username: str, password: str, handler: "Commands") -> None:
-        """Decide on a login; raises AuthenticationFailed, with a text that says nothing more."""
-        raw = password.encode("utf-8", "surrogateescape")
-        decision = self._access.with_password(
-            username, raw, address=handler.remote_ip, protocol="ftp"
-        )
-        if isinstance(decision, Session) and not self._access.enter(decision):
-            decision = Refused(Reason.SESSIONS)
-        if isinstance(decision, Refused):
-            handler.refused(username, decision.reason)
-            raise AuthenticationFailed("Authentication failed.")
-        handler.come_in(decision)
-
-    def get_home_dir(self, username: str) -> str:
-        """Return the root of the client's paths."""
-        return "/"
-
-    def get_msg_login(self, username: str) -> str:
-        """Return the greeting."""
-        return "Login successful."
-
-    def get_msg_quit(self, username: str) -> str:
-        """Return the farewell."""
-        return "Goodbye."
-
-    def has_perm(self, username: str, perm: str, path: str | None = None) -> bool:
-        """Say yes: `Visit` decides."""
-        return True
-
-    def get_perms(self, username: str) -> str:
-        """Return what the facts of MLSD say: clients look at it before they try."""
-        return "elradfw"
-
-    def impersonate_user(self, username: str, password: str) -> None:
-        """Do nothing."""
-
-    def terminate_impersonation(self, username: str) -> None:
-        """Do nothing."""
-
-
-_COMMANDS = {
-    name: row
-    for name, row in FTPHandler.proto_cmds.items()
-    if name != "STOU"  # a name that the client does not choose is of no use here
-} | {
-    "SITE UTIME": {
-        "perm": None,
-        "auth": True,
-        "arg": True,
-        "help": "Syntax: SITE UTIME <SP> time <SP> path (set the time of a file).",
-    }
-}
 
 
 class Commands(FTPHandler):  # type: ignore[misc]
@@ -301,7 +46,7 @@ class Commands(FTPHandler):  # type: ignore[misc]
     abstracted_fs = MailboxFiles
     dtp_handler = DataChannel
     passive_dtp = Passive
-    proto_cmds = _COMMANDS
+    proto_cmds = ftp_verbs.COMMANDS
     banner = "efact-bridge ready."
     timeout = 15 * 60
     auth_failed_timeout = 1
@@ -309,6 +54,8 @@ class Commands(FTPHandler):  # type: ignore[misc]
     unicode_errors = ftp_names.ERRORS
 
     visit: Visit | None = None
+    fs: MailboxFiles
+    _restart_position: int
     _in_dtp_queue: Any
     _out_dtp_queue: Any
     _dtp_acceptor: Any
@@ -420,19 +167,15 @@ class Commands(FTPHandler):  # type: ignore[misc]
         channel = self.data_channel
         if channel is not None and channel.waiting:
             channel.settle(counts=cmd[-4:] != "ABOR")
-        if cmd in _TRANSFERS | _CONNECTIONS:
+        if cmd in ftp_verbs.TRANSFERS | ftp_verbs.CONNECTIONS:
             self._forget_queued_transfer()
-        if cmd in _TRANSFERS and self.authenticated and not self._has_data_connection():
+        if cmd in ftp_verbs.TRANSFERS and self.authenticated and not self._has_data_connection():
             self.respond("425 Use PORT or PASV first.")
             return
         verb = f"SITE {arg.partition(' ')[0].upper()}" if cmd == "SITE" else cmd
         if self.visit is not None and verb in self.proto_cmds:
             self.visit.habits.command(verb)
-        if cmd in ("LIST", "NLST", "STAT"):
-            arg = _without_options(arg)
-        if cmd == "MDTM" and _TIME_AND_PATH.fullmatch(arg):  # how old clients set a time
-            cmd = "MFMT"
-        super().pre_process_command(line, cmd, arg)
+        super().pre_process_command(line, *ftp_verbs.in_todays_words(cmd, arg))
 
     def _reads_nothing(self) -> bool:
         """Tell whether too many answers wait for the client."""
@@ -452,6 +195,30 @@ class Commands(FTPHandler):  # type: ignore[misc]
             if file is not None:
                 file.close()
 
+    # REST beyond the end of a file, or before APPE: answered as vsftpd does
+
+    def ftp_RETR(self, file: str) -> str | None:  # noqa: N802
+        """Send a file; from beyond its end there is nothing to send."""
+        if self._restart_position:
+            with contextlib.suppress(OSError, FilesystemError):  # told by what opens it
+                self._restart_position = min(self._restart_position, self.fs.getsize(file))
+        sent: str | None = super().ftp_RETR(file)
+        return sent
+
+    def ftp_STOR(self, file: str, mode: str = "w") -> str | None:  # noqa: N802
+        """Store a file; what it lacks before the place where it goes on is zeros."""
+        self.fs.begin_at = self._restart_position
+        stored: str | None = super().ftp_STOR(file, mode)
+        return stored
+
+    def ftp_APPE(self, file: str) -> str | None:  # noqa: N802
+        """Append to a file, wherever REST said that a transfer goes on."""
+        self._restart_position = 0
+        stored: str | None = super().ftp_APPE(file)
+        return stored
+
+    # Other commands
+
     def ftp_TYPE(self, line: str) -> None:  # noqa: N802
         """Answer TYPE, also with the format that RFC 959 allows behind it (`A N`)."""
         super().ftp_TYPE(line.upper().removesuffix(" N"))
@@ -466,18 +233,13 @@ class Commands(FTPHandler):  # type: ignore[misc]
             super().ftp_OPTS(line)
 
     def ftp_SITE_UTIME(self, line: str) -> None:  # noqa: N802
-        """Set a file's time: `YYYYMMDDhhmm[ss] path`, or `path atime mtime ctime UTC`."""
-        words = line.split(" ")
-        if _TIME.fullmatch(words[0]):
-            moment, path = words[0], " ".join(words[1:])
-        elif words[-1].upper() == "UTC" and len(words) >= 5:  # noqa: PLR2004
-            moment, path = words[-3], " ".join(words[:-4])
-        else:
-            moment, path = "", ""
-        if not path or not _TIME.fullmatch(moment):
+        """Set a file's time, in either of the forms that there are."""
+        found = ftp_verbs.time_and_path(line)
+        if found is None:
             self.respond("501 SITE UTIME wants YYYYMMDDhhmm[ss] and a path.")
             return
-        self.ftp_MFMT(self.fs.ftp2fs(path), moment.ljust(14, "0"))
+        moment, path = found
+        self.ftp_MFMT(self.fs.ftp2fs(path), moment)
 
     def _make_epasv(self, extmode: bool = False) -> None:
         try:
@@ -488,8 +250,7 @@ class Commands(FTPHandler):  # type: ignore[misc]
 
     def respond(self, resp: str, logfun: object = None) -> None:
         """Answer with vsftpd's codes where ours are others: clients were written against them."""
-        code = _CODES.get(resp[:9], resp[:3])
-        super().respond(code + resp[3:], logfun)
+        super().respond(ftp_verbs.answered(resp), logfun)
 
     def push(self, data: str | bytes) -> None:
         """Send text with the very bytes of the names in it."""
@@ -513,11 +274,3 @@ class Commands(FTPHandler):  # type: ignore[misc]
     def log_exception(self, instance: object) -> None:
         """Log a fault of ours."""
         log.exception("an FTP command failed", address=self.remote_ip)
-
-
-def _without_options(arg: str) -> str:
-    """Return the path behind the `-la` or `-1` that many clients put before it."""
-    words = arg.split(" ")
-    while words and re.fullmatch(r"-[A-Za-z0-9]*", words[0]):
-        words.pop(0)
-    return " ".join(words)

@@ -20,8 +20,9 @@ from pyftpdlib.handlers import DTPHandler
 from pyftpdlib.handlers.ftp.dispatchers import PassiveDTP
 from pyftpdlib.ioloop import _ERRNOS_DISCONNECTED, _ERRNOS_RETRY, AsyncChat
 
-from bridge.facade.folders import DoorError
-from bridge.facade.tree import Download, Visit
+from bridge.facade.on_disk import Download
+from bridge.facade.refusals import DoorError
+from bridge.facade.tree import Visit
 from bridge.facade.uploads import Upload
 
 _MOMENT = 0.5
@@ -35,10 +36,15 @@ class Outgoing(io.FileIO):
     """A file being fetched, as pyftpdlib wants it."""
 
     def __init__(self, visit: Visit, download: Download, path: str) -> None:
-        super().__init__(download.fd, "rb")
+        super().__init__(download.fd, "rb", closefd=False)
         self.name = path
         self.download = download
         self._visit = visit
+
+    def close(self) -> None:
+        """Close it; safe to repeat."""
+        super().close()
+        self.download.close()
 
     def sent(self) -> None:
         """Tell that it was sent to its end."""

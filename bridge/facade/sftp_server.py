@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import structlog
 
 from bridge.facade import sftp_wire as wire
-from bridge.facade.folders import DoorError, No
+from bridge.facade.on_disk import Download, Listing
+from bridge.facade.refusals import DoorError, No
 from bridge.facade.sftp_wire import BadMessage, Open, Reader, Reply, Request, Status
-from bridge.facade.tree import Download, Listing, Visit, change
+from bridge.facade.tree import Visit, change
 from bridge.facade.uploads import Start, Upload
 
 log = structlog.get_logger()
@@ -287,7 +288,7 @@ class SftpServer:
             handle.listing.close()
 
     def _end_fetch(self, handle: _Fetch) -> None:
-        os.close(handle.download.fd)
+        handle.download.close()
         if handle.sent >= handle.size:  # some clients go without a CLOSE
             self._visit.fetched(handle.download, size=handle.size)
 

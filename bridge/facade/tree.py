@@ -8,32 +8,20 @@ folders names with a leading dot do not exist either: something is being placed 
 
 import contextlib
 import os
-import resource
-import stat as modes
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from bridge.facade import on_disk
 from bridge.facade.clients import Habits
 from bridge.facade.events import DoorEvents, Session, printable, tell
-from bridge.facade.folders import (
-    UPLOAD_ROLES,
-    DoorError,
-    DoorMailbox,
-    FilePlace,
-    No,
-    Place,
-    must_be_good,
-)
+from bridge.facade.folders import UPLOAD_ROLES, DoorMailbox, FilePlace, Place, must_be_good
+from bridge.facade.handles import Handle, must_leave_enough
 from bridge.facade.listings import ROWS_AT_ONCE, Entry
+from bridge.facade.on_disk import Download, Listing
+from bridge.facade.refusals import DoorError, No
 from bridge.facade.room import Claim
 from bridge.facade.uploads import Staging, Start, Upload
 
 ROOT = Place()
-
-SPARE_DESCRIPTORS = 128
-"""Of the process, that clients' files leave to ledger, hub and new connections."""
-
-_TOO_MANY = "too many files are open here: close some, or try again later"
 
 
 class Visit:
@@ -64,20 +52,15 @@ class Visit:
         if place.name is not None:
             raise DoorError(No.MISSING, f"{printable(path)}: not a folder")
         with self._folder(place.role) as folder, os.scandir(folder) as rows:
-            return list(_entries(rows, hidden=place.role in UPLOAD_ROLES))
+            return list(on_disk.entries(rows, hidden=place.role in UPLOAD_ROLES))
 
     def names(self, path: str) -> Sequence[str]:
         """Return the names in a folder, in no order: much less work than `list`."""
         place = self._mailbox.place(path)
         if place.role is None or place.name is not None:
             return [entry.name for entry in self.list(path)]
-        hidden = place.role in UPLOAD_ROLES
-        with self._folder(place.role) as folder, os.scandir(folder) as rows:
-            return [
-                row.name
-                for row in rows
-                if (hidden or row.name[0] != ".") and row.is_file(follow_symlinks=False)
-            ]
+        with self._folder(place.role) as folder:
+            return on_disk.names(folder, hidden=place.role in UPLOAD_ROLES)
 
     def look_at(self, path: str, names: Sequence[str]) -> Iterator[Entry]:
         """Look at files by their `names`, a few at a time; those that have gone are left out."""
@@ -87,20 +70,21 @@ class Visit:
             return
         for start in range(0, len(names), ROWS_AT_ONCE):
             with self._folder(place.role) as folder:
-                found = list(_stats(folder, names[start : start + ROWS_AT_ONCE]))
+                found = list(on_disk.look_at(folder, names[start : start + ROWS_AT_ONCE]))
             yield from found
 
-    def walk(self, path: str) -> "Listing":
+    def walk(self, path: str) -> Listing:
         """Open a folder to be listed row by row, in no order."""
         place = self._mailbox.place(path)
         if place.role is None or place.name is not None:
             return Listing(iter(self.list(path)), contextlib.ExitStack())
         with contextlib.ExitStack() as held:
+            held.callback(self._handle().give_back)
             folder = held.enter_context(self._folder(place.role))
-            if _is_one_too_many(folder):
-                raise DoorError(No.FAILED, _TOO_MANY)
+            must_leave_enough(folder)
             rows = held.enter_context(os.scandir(folder))
-            return Listing(_entries(rows, hidden=place.role in UPLOAD_ROLES), held.pop_all())
+            entries = on_disk.entries(rows, hidden=place.role in UPLOAD_ROLES)
+            return Listing(entries, held.pop_all())
 
     def stat(self, path: str) -> os.stat_result:
         """Return size, times and kind of whatever the path means."""
@@ -112,7 +96,7 @@ class Visit:
         with self._folder(place.role) as folder:
             if place.name is None:
                 return os.fstat(folder)
-            return self._find(folder, place.role, place.name).stat
+            return _find(folder, FilePlace(place.role, place.name)).stat
 
     def is_folder(self, path: str) -> bool:
         """Tell whether the path means the root or a folder."""
@@ -127,22 +111,14 @@ class Visit:
 
     # Fetching
 
-    def read(self, path: str) -> "Download":
+    def read(self, path: str) -> Download:
         """Open a file to be fetched."""
         place = self._mailbox.file(path)
-        with self._folder(place.role) as folder:
-            name = self._find(folder, place.role, place.name).name
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            fd = os.open(name, flags, dir_fd=folder)
-        if _is_one_too_many(fd):
-            os.close(fd)
-            raise DoorError(No.FAILED, _TOO_MANY)
-        if not modes.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise DoorError(No.MISSING, f"{printable(path)}: no such file")
-        return Download(place.role, name, fd)
+        with self._handle() as handle, self._folder(place.role) as folder:
+            name = _find(folder, place).name
+            return Download(place.role, name, on_disk.open_file(folder, name), handle)
 
-    def fetched(self, download: "Download", *, size: int) -> None:
+    def fetched(self, download: Download, *, size: int) -> None:
         """Tell that a file was sent to its last byte."""
         tell(self._events.fetched, self.session, download.role, download.name, size=size)
 
@@ -156,42 +132,57 @@ class Visit:
             upload.discard()
             return
         with self._folder(place.role) as folder:
-            name = self._find(folder, place.role, place.name).name
+            name = _find(folder, place).name
             os.unlink(name, dir_fd=folder)
             os.fsync(folder)
         self._mailbox.room.deleted(place.role)
         tell(self._events.deleted, self.session, place.role, name)
 
-    def write(self, path: str, *, start: Start, create: bool, exclusive: bool = False) -> Upload:
+    def write(
+        self,
+        path: str,
+        *,
+        start: Start,
+        create: bool,
+        exclusive: bool = False,
+        begin_at: int | None = None,
+    ) -> Upload:
         """Open a file to be written; `finish` or `cut_off` must follow.
 
         Without `create` the file must exist. A name that exists is taken over only when the
-        upload is finished.
+        upload is finished. With `begin_at` the file has that size: what lies behind is cut off,
+        and what it lacks is zeros.
         """
         place = self._mailbox.file(path)
         self._must_be_upload_folder(place.role)
         must_be_good(place.name)
-        with self._folder(place.role) as folder:
-            there = self._is_there(folder, place.name)
+        with self._handle() as handle, self._folder(place.role) as folder:
+            there = on_disk.is_there(folder, place.name)
             if there and exclusive:
                 raise DoorError(No.FAILED, f"{printable(path)}: exists already")
             if there or not create:
-                self._find(folder, place.role, place.name, exactly=True)
-            claim = self._claim(place.role)
-            owned = os.dup(folder)
-        upload = Upload.begin(
-            self._staging,
-            owned,
-            name=place.name,
-            start=start,
-            exclusive=exclusive,
-            claim=claim,
-        )
-        if _is_one_too_many(upload.fd):
+                _find(folder, place, exactly=True)
+            upload = Upload.begin(
+                self._staging,
+                folder,
+                name=place.name,
+                start=start,
+                exclusive=exclusive,
+                claim=self._claim(place.role),
+                handle=handle,
+            )
+        try:
+            must_leave_enough(upload.fd)
+            if begin_at is not None:
+                upload.truncate(begin_at)
+        except (DoorError, OSError):
             upload.discard()
-            raise DoorError(No.FAILED, _TOO_MANY)
+            raise
         self._uploads.append(upload)
         return upload
+
+    def _handle(self) -> Handle:
+        return self._mailbox.handles.take(self.session.user)
 
     def _claim(self, role: str) -> Claim:
         try:
@@ -243,14 +234,14 @@ class Visit:
             raise DoorError(No.DENIED, "a file can only be renamed within its folder")
         must_be_good(target.name)
         with self._folder(source.role) as folder:
-            if not replace and self._is_there(folder, target.name):
+            if not replace and on_disk.is_there(folder, target.name):
                 raise DoorError(No.FAILED, f"{printable(to)}: exists already")
             if upload := self._under_way(source):
                 self.habits.renamed(upload.name, target.name)
                 upload.rename(target.name)
                 return
-            name = self._find(folder, source.role, source.name).name
-            _move(folder, name, target.name, replace=replace)
+            name = _find(folder, source).name
+            on_disk.move(folder, name, target.name, replace=replace)
             os.fsync(folder)
         self.habits.renamed(name, target.name)
         tell(self._events.renamed, self.session, source.role, name, to=target.name)
@@ -276,7 +267,7 @@ class Visit:
         try:
             os.utime(download.fd, times)
         finally:
-            os.close(download.fd)
+            download.close()
 
     def end(self) -> None:
         """End the visit; uploads still under way are cut off. Safe to repeat."""
@@ -294,66 +285,14 @@ class Visit:
             folder = self._mailbox.folders[role]
             raise DoorError(No.DENIED, f"{folder}: files here can be fetched and deleted only")
 
-    @contextlib.contextmanager
-    def _folder(self, role: str) -> Iterator[int]:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
-        folder = os.open(f"{self._mailbox.root}/{self._mailbox.folders[role]}", flags)
-        try:
-            yield folder
-        finally:
-            os.close(folder)
+    def _folder(self, role: str) -> contextlib.AbstractContextManager[int]:
+        return on_disk.opened(f"{self._mailbox.root}/{self._mailbox.folders[role]}")
 
     def _under_way(self, place: Place | FilePlace) -> Upload | None:
         for upload in reversed(self._uploads):
             if (upload.role, upload.name) == (place.role, place.name):
                 return upload
         return None
-
-    @staticmethod
-    def _is_there(folder: int, name: str) -> bool:
-        try:
-            os.stat(name, dir_fd=folder, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return True
-
-    @staticmethod
-    def _find(folder: int, role: str, name: str, *, exactly: bool = False) -> Entry:
-        """Return a regular file by its name, else by the one name that differs in case only."""
-        if role in UPLOAD_ROLES or not name.startswith("."):
-            with contextlib.suppress(FileNotFoundError):
-                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                if modes.S_ISREG(found.st_mode):
-                    return Entry(name, found)
-                exactly = True
-            if not exactly:
-                with os.scandir(folder) as rows:
-                    alike = [row for row in rows if row.name.casefold() == name.casefold()]
-                    entries = list(_entries(iter(alike), hidden=role in UPLOAD_ROLES))
-                if len(entries) == 1:
-                    return entries[0]
-        raise DoorError(No.MISSING, f"{printable(name)}: no such file")
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A folder opened to be listed; it is read as its rows are, so that it costs no memory."""
-
-    entries: Iterator[Entry]
-    held: contextlib.ExitStack
-
-    def close(self) -> None:
-        """Close the folder; safe to repeat."""
-        self.held.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """A file opened to be fetched; whoever opened it closes the descriptor."""
-
-    role: str
-    name: str
-    fd: int
 
 
 def change(
@@ -366,42 +305,5 @@ def change(
         os.utime(upload.fd, times)
 
 
-def _is_one_too_many(fd: int) -> bool:
-    """Tell whether so many descriptors are open that the rest of the bridge would lack some.
-
-    The system gives each the lowest number that is free.
-    """
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return most != resource.RLIM_INFINITY and fd >= most - SPARE_DESCRIPTORS
-
-
-def _stats(folder: int, names: Sequence[str]) -> Iterator[Entry]:
-    for name in names:
-        try:
-            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        except FileNotFoundError:
-            continue
-        if modes.S_ISREG(found.st_mode):
-            yield Entry(name, found)
-
-
-def _entries(rows: Iterator[os.DirEntry[str]], *, hidden: bool) -> Iterator[Entry]:
-    for row in rows:
-        name = row.name
-        if name[0] == "." and not hidden:
-            continue
-        try:
-            found = row.stat(follow_symlinks=False)
-        except FileNotFoundError:  # deleted since
-            continue
-        if modes.S_ISREG(found.st_mode):
-            yield Entry(name, found)
-
-
-def _move(folder: int, name: str, to: str, *, replace: bool) -> None:
-    if replace:
-        os.rename(name, to, src_dir_fd=folder, dst_dir_fd=folder)
-        return
-    # SFTP's RENAME must not overwrite; a link fails when the name is taken meanwhile.
-    os.link(name, to, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-    os.unlink(name, dir_fd=folder)
+def _find(folder: int, place: FilePlace, *, exactly: bool = False) -> Entry:
+    return on_disk.find(folder, place.name, hidden=place.role in UPLOAD_ROLES, exactly=exactly)

@@ -20,6 +20,7 @@ from enum import Enum
 from pathlib import Path
 
 from bridge.facade.events import DoorEvents, tell
+from bridge.facade.handles import Handle
 from bridge.facade.room import Claim
 
 _FILE_MODE = 0o660
@@ -80,13 +81,15 @@ class Upload:
     role: str
     name: str
     folder: int
-    """Descriptor of the mailbox folder; closed at the end."""
+    """Descriptor of the mailbox folder, the upload's own; closed at the end."""
     staging: Staging
     path: Path
     """Where the bytes are until then."""
     fd: int
     claim: Claim
     """The room that it may take."""
+    handle: Handle
+    """Its place among the files that its user has open."""
     append: bool = False
     exclusive: bool = False
     broken: bool = field(default=False, init=False)
@@ -103,26 +106,27 @@ class Upload:
         start: Start,
         exclusive: bool,
         claim: Claim,
+        handle: Handle,
     ) -> "Upload":
         """Open a file in staging, with the present content where `start` wants it.
 
-        `folder` is the descriptor of the mailbox folder; the upload owns it from now on. With
-        `exclusive`, `finish` fails when the name was taken meanwhile.
+        `folder` is a descriptor of the mailbox folder. With `exclusive`, `finish` fails when the
+        name was taken meanwhile. Claim and handle are the upload's, also where this fails.
         """
         try:
             path, fd = staging.create(claim.role, name)
         except BaseException:
-            os.close(folder)
             claim.end()
             raise
         upload = cls(
             role=claim.role,
             name=name,
-            folder=folder,
+            folder=os.dup(folder),
             staging=staging,
             path=path,
             fd=fd,
             claim=claim,
+            handle=handle,
             append=start is Start.APPEND,
             exclusive=exclusive,
         )
@@ -208,6 +212,7 @@ class Upload:
         self.claim.end()
         os.close(self.fd)
         os.close(self.folder)
+        self.handle.give_back()
         if not keep:
             self.staging.take_back(self.role, self.path.parent)
 

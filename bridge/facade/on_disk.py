@@ -1,0 +1,150 @@
+"""What lies in a folder of the mailbox: found and looked at, links never followed.
+
+Only regular files exist. `folder` is always a folder's descriptor: what is opened relative to it
+is in it, whatever happens to its path meanwhile.
+"""
+
+import contextlib
+import os
+import stat as modes
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bridge.facade.events import printable
+from bridge.facade.handles import Handle, must_leave_enough
+from bridge.facade.listings import Entry
+from bridge.facade.refusals import DoorError, No
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A folder opened to be listed; it is read as its rows are, so that it costs no memory."""
+
+    entries: Iterator[Entry]
+    held: contextlib.ExitStack
+
+    def close(self) -> None:
+        """Close the folder; safe to repeat."""
+        self.held.close()
+
+
+@dataclass(slots=True)
+class Download:
+    """A file opened to be fetched; whoever opened it closes it."""
+
+    role: str
+    name: str
+    fd: int
+    handle: Handle
+    closed: bool = False
+
+    def close(self) -> None:
+        """Close the file; safe to repeat."""
+        if not self.closed:
+            self.closed = True
+            os.close(self.fd)
+            self.handle.give_back()
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[int]:
+    """Open a folder while the block runs."""
+    folder = os.open(path, _FOLDER)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def open_file(folder: int, name: str) -> int:
+    """Open a file to be read; a pipe does not make us wait, and is none."""
+    fd = os.open(name, _FILE, dir_fd=folder)
+    try:
+        must_leave_enough(fd)
+        _must_be_file(fd, name)
+    except DoorError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _must_be_file(fd: int, name: str) -> None:
+    if not modes.S_ISREG(os.fstat(fd).st_mode):
+        raise DoorError(No.MISSING, f"{printable(name)}: no such file")
+
+
+def names(folder: int, *, hidden: bool) -> list[str]:
+    """Return the names of files, in no order; `hidden` also those with a leading dot."""
+    with os.scandir(folder) as rows:
+        return [
+            row.name
+            for row in rows
+            if (hidden or row.name[0] != ".") and row.is_file(follow_symlinks=False)
+        ]
+
+
+def entries(rows: Iterator[os.DirEntry[str]], *, hidden: bool) -> Iterator[Entry]:
+    """Return the files among the rows of a folder; `hidden` also those with a leading dot."""
+    for row in rows:
+        name = row.name
+        if name[0] == "." and not hidden:
+            continue
+        try:
+            found = row.stat(follow_symlinks=False)
+        except FileNotFoundError:  # deleted since
+            continue
+        if modes.S_ISREG(found.st_mode):
+            yield Entry(name, found)
+
+
+def look_at(folder: int, names: Sequence[str]) -> Iterator[Entry]:
+    """Look at files by their names; those that have gone are left out."""
+    for name in names:
+        try:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        if modes.S_ISREG(found.st_mode):
+            yield Entry(name, found)
+
+
+def is_there(folder: int, name: str) -> bool:
+    """Tell whether a name is taken, by whatever."""
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def find(folder: int, name: str, *, hidden: bool, exactly: bool = False) -> Entry:
+    """Return a file by its name, else by the one name that differs in case only.
+
+    Raises DoorError where there is none.
+    """
+    if hidden or not name.startswith("."):
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if modes.S_ISREG(found.st_mode):
+                return Entry(name, found)
+            exactly = True
+        if not exactly:
+            with os.scandir(folder) as rows:
+                alike = [row for row in rows if row.name.casefold() == name.casefold()]
+                fitting = list(entries(iter(alike), hidden=hidden))
+            if len(fitting) == 1:
+                return fitting[0]
+    raise DoorError(No.MISSING, f"{printable(name)}: no such file")
+
+
+def move(folder: int, name: str, to: str, *, replace: bool) -> None:
+    """Give a file another name; without `replace` FileExistsError where that is taken."""
+    if replace:
+        os.rename(name, to, src_dir_fd=folder, dst_dir_fd=folder)
+        return
+    # SFTP's RENAME must not overwrite; a link fails when the name is taken meanwhile.
+    os.link(name, to, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    os.unlink(name, dir_fd=folder)
