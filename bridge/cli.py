@@ -18,6 +18,7 @@ from bridge.command_line import Config, LogFormat
 from bridge.doctor import Verdict
 from bridge.status.lesson import lesson_lines
 from bridge.status.words import safe
+from bridge.unbanning import still_banned
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -154,6 +155,33 @@ def retry(
         typer.echo(f"efact-bridge: {problem}", err=True)
     typer.echo(f"{result.queued} queued again, {result.refused} refused again")
     raise typer.Exit(1 if result.problems or result.refused else 0)
+
+
+@app.command(short_help="Let banned users and addresses in again.")
+def unban(
+    config: Config,
+    who: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[USER|ADDRESS…]", help="As `status` shows them."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that are banned.")] = False,
+    log_format: LogFormat = None,
+) -> None:
+    """Let users and addresses in again that were banned after too many failed logins."""
+    if bool(who) == everything:
+        typer.echo("efact-bridge: give a user or an address, or --all", err=True)
+        raise typer.Exit(2)
+    with answering():
+        result = commands.unban(config, who or None)
+    for subject in result.lifted:
+        typer.echo(f"{safe(subject)}: may come in again")
+    for subject in result.unknown:
+        typer.echo(f"efact-bridge: {safe(subject)} is not banned: see `status`", err=True)
+    if left := still_banned(result.left):
+        typer.echo(f"still banned: {safe(left)}")
+    elif not result.lifted and not result.unknown:
+        typer.echo("nobody is banned")
+    raise typer.Exit(1 if result.unknown else 0)
 
 
 @app.command(short_help="Learn from old mailbox files.")

@@ -13,7 +13,7 @@ from pathlib import Path
 import argon2
 import structlog
 
-from bridge import learning, service, status, verifying
+from bridge import learning, service, status, unbanning, verifying
 from bridge.account import Account, open_account, utc_now
 from bridge.doctor import Finding, examine
 from bridge.durable import storage
@@ -34,6 +34,7 @@ from bridge.rounds import pull_round, push_round, wait_until_settled
 from bridge.settings import Settings, config_folder, load_settings
 from bridge.status import Life, Status
 from bridge.taking import retry as queue_again
+from bridge.unbanning import Lifted
 from bridge.verifying import Checked
 
 log = structlog.get_logger()
@@ -265,6 +266,15 @@ def learn(config: Path, folder: Path, name: str | None, *, collected: bool) -> L
     with _ledger(settings) as ledger:
         account = open_account(settings, chosen[0], ledger)
         return learning.learn(account, folder, collected=collected)
+
+
+def unban(config: Path, who: Sequence[str] | None) -> Lifted:
+    """Lift the bans of these users and addresses, or all; a `serve` that runs hears it soon."""
+    settings = load_settings(config)
+    users = {user.name: own.name for own in settings.account for user in own.user}
+    wanted = None if who is None else [unbanning.subject_of(each) for each in who]
+    with _ledger(settings) as ledger:
+        return unbanning.lift(ledger, users, wanted, now=utc_now())
 
 
 def hash_password() -> str:

@@ -32,6 +32,7 @@ from bridge.recorder import Recorder
 from bridge.repair import put_right
 from bridge.settings import Settings
 from bridge.supervisor import Component, Supervisor
+from bridge.unbanning import Unbanning
 from bridge.web import WebServer
 from bridge.worker import Worker
 
@@ -141,7 +142,9 @@ def _listeners(
     events: Doorkeeper,
 ) -> Iterator[Component]:
     """Open every door; what cannot listen now is an error now, not later."""
-    access = Access(settings.account, settings.login, bans=_bans(settings, ledger, events))
+    bans = _bans(settings, ledger, events)
+    access = Access(settings.account, settings.login, bans=bans)
+    yield Component("unbanning", Unbanning(ledger, bans).run)
     if settings.sftp.enabled:
         sftp = SftpDoor(
             settings.sftp,

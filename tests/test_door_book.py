@@ -245,17 +245,60 @@ def test_serve_tells_who_is_connected_and_keeps_what_they_did(gateway: Gateway) 
     assert {kind: kinds.count(kind) for kind in wanted} == wanted
 
 
+def log_in(gateway: Gateway, password: str) -> str:
+    """Try to log in; return the code of the answer."""
+    with ftplib.FTP() as ftp:
+        ftp.connect("127.0.0.1", gateway.ftp)
+        try:
+            return ftp.login(USER, password)[:3]
+        except ftplib.error_perm as error:
+            return str(error)[:3]
+
+
+def banned(gateway: Gateway) -> set[str]:
+    return {ban["subject"] for ban in gateway.status()["accounts"][0]["banned"]}
+
+
+def test_a_ban_is_lifted_while_serve_runs(gateway: Gateway) -> None:
+    with gateway.serving():
+        assert [log_in(gateway, "wrong") for _ in range(2)] == ["530", "530"]
+        wait_until(lambda: len(banned(gateway)) == 2, "user and address are banned")
+        assert log_in(gateway, PASSWORD) == "530"
+        lifted = gateway.run("unban", USER)
+        assert lifted.out.startswith(f"user {USER}: may come in again\nstill banned: address 127.")
+        assert gateway.run("unban", "127.0.0.1").code == 0
+        wait_until(lambda: log_in(gateway, PASSWORD) == "230", "the user may come in again")
+    with ledger_of(gateway) as ledger, ledger.read() as connection:
+        links = [link for link, _ in events.chain(connection, "ajuntament")]
+    details = [link.detail for link in links if link.kind == visitors.BAN_LIFTED]
+    assert details == [{"user": USER}, {"address": "127.0.0.1"}]
+
+
+def test_all_bans_are_lifted_while_nothing_runs(gateway: Gateway) -> None:
+    with gateway.serving():
+        assert [log_in(gateway, "wrong") for _ in range(2)] == ["530", "530"]
+    assert "still banned" not in gateway.run("unban", "--all").out
+    with gateway.serving():
+        assert log_in(gateway, PASSWORD) == "230"
+
+
+def test_who_is_not_banned_is_told_so(gateway: Gateway) -> None:
+    result = gateway.run("unban", "10.0.0.9", "2001:db8::/64", "nobody")
+    assert result.code == 1
+    assert [line.partition(" is not banned")[0] for line in result.err.splitlines()] == [
+        "efact-bridge: address 10.0.0.9",
+        "efact-bridge: address 2001:db8::/64",
+        "efact-bridge: user nobody",
+    ]
+    assert gateway.run("unban", "--all").out == "nobody is banned\n"
+    assert gateway.run("unban").code == 2
+
+
 def test_a_ban_survives_a_restart(gateway: Gateway) -> None:
     with gateway.serving():
-        for _ in range(2):
-            with ftplib.FTP() as ftp:
-                ftp.connect("127.0.0.1", gateway.ftp)
-                with pytest.raises(ftplib.error_perm, match="530"):
-                    ftp.login(USER, "wrong")
-    with gateway.serving(), ftplib.FTP() as ftp:
-        ftp.connect("127.0.0.1", gateway.ftp)
-        with pytest.raises(ftplib.error_perm, match="530"):
-            ftp.login(USER, PASSWORD)
+        assert [log_in(gateway, "wrong") for _ in range(2)] == ["530", "530"]
+    with gateway.serving():
+        assert log_in(gateway, PASSWORD) == "530"
     with ledger_of(gateway) as ledger, ledger.read() as connection:
         kinds = [link.kind for link, _ in events.chain(connection, "ajuntament")]
     assert kinds.count("banned for a while") == 2  # the user and the address

@@ -19,12 +19,13 @@ from bridge.ledger.visitors import VisitRow
 from bridge.model import FeedName, HubId, PendingInvoice
 from bridge.naming import Folder
 from bridge.rounds import pull_round
-from bridge.settings import Settings
+from bridge.settings import Settings, UserSettings
 from bridge.status import facts
 from bridge.status.page import MOST_ITEMS
 from bridge.status.words import safe, size, span
 from bridge.taking import note_cut_off
 from tests.accounts import Office, annotated, failing, paid, said, state_file
+from tests.door_rig import PASSWORD_HASH
 from tests.ledgers import open_ledger
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -279,6 +280,20 @@ def test_bans_are_listed_until_they_are_over(office: Office) -> None:
     assert [ban["subject"] for ban in in_json(office)["banned"]] == ["address 10.0.0.9"]
     office.clock.pass_by(minutes=20)
     assert in_json(office)["banned"] == []
+
+
+def test_a_user_that_is_banned_needs_a_look_and_says_how_to_let_it_in(office: Office) -> None:
+    office.served()
+    user = UserSettings(name="rcf", password_hash=PASSWORD_HASH)
+    own = office.account.own.model_copy(update={"user": (user,)})
+    settings = office.account.settings.model_copy(update={"account": (own,)})
+    office = replace(office, account=replace(office.account, settings=settings))
+    until = office.clock() + timedelta(minutes=29, seconds=59)
+    with office.account.ledger.write() as connection:
+        visitors.note_ban(connection, "user rcf", until=until, now=office.clock())
+    said = in_words(office)
+    assert "user rcf may not log in for 29 min more" in said
+    assert "efact-bridge unban -c FILE rcf" in said
 
 
 def test_the_programs_that_come_are_listed_for_a_month(office: Office) -> None:

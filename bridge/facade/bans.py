@@ -49,6 +49,17 @@ class Bans:
         with self._lock:
             return any(self._is_banned(subject) for subject in subjects)
 
+    def any(self) -> bool:
+        """Tell whether anybody may be banned."""
+        return bool(self._until)
+
+    def lift(self, *subjects: str) -> None:
+        """Let these in again, as if they had never failed."""
+        with self._lock:
+            for subject in subjects:
+                self._until.pop(subject, None)
+                self._failures.pop(subject, None)
+
     def failed(self, *subjects: str) -> None:
         """Count a failed login for each of these that is not banned already."""
         with self._lock:

@@ -125,6 +125,11 @@ def last(connection: Connection, account: str) -> tuple[int, str]:
     return (row.number, row.digest) if row else (0, FIRST)
 
 
+def newest(connection: Connection) -> int:
+    """Return the id of the newest event of all accounts; 0 where there is none."""
+    return connection.scalar(select(event.c.id).order_by(event.c.id.desc()).limit(1)) or 0
+
+
 def last_at(connection: Connection, account: str) -> datetime | None:
     """Return when an account's newest event happened; None where there is none."""
     mine = event.c.account == account

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite import insert
 from bridge.chain import Detail, Value
 from bridge.ledger import events
 from bridge.ledger.rows import answers
-from bridge.ledger.schema import ban, client, placed_file, state_file, visit
+from bridge.ledger.schema import ban, client, event, placed_file, state_file, visit
 from bridge.ledger.state_files import Kind
 
 MOST_PROGRAMS = 100
@@ -25,6 +25,7 @@ disk."""
 
 PROGRAM_SEEN = "client program seen"
 HABITS_SEEN = "client habits seen"
+BAN_LIFTED = "ban lifted"
 
 Habits = Mapping[str, Sequence[str]]
 Program = Mapping[str, Value]
@@ -210,6 +211,19 @@ def note_ban(connection: Connection, subject: str, *, until: datetime, now: date
     connection.execute(delete(ban).where(ban.c.until <= now))
     row = insert(ban).values(subject=subject, until=until)
     connection.execute(row.on_conflict_do_update(index_elements=["subject"], set_={"until": until}))
+
+
+def lift_bans(connection: Connection, subjects: Sequence[str]) -> None:
+    """These are not banned any more."""
+    connection.execute(delete(ban).where(ban.c.subject.in_(subjects)))
+
+
+def lifted_bans(connection: Connection, *, after: int, through: int) -> list[str]:
+    """Return whose ban was lifted by an event of these, by their ids."""
+    rows = select(event.c.detail).where(
+        event.c.id > after, event.c.id <= through, event.c.kind == BAN_LIFTED
+    )
+    return [f"{kind} {name}" for it in connection.scalars(rows) for kind, name in it.items()]
 
 
 def bans(connection: Connection, *, now: datetime) -> dict[str, datetime]:

@@ -298,6 +298,23 @@ def _silent(status: Status, account: AccountStatus) -> Finding | None:
     )
 
 
+def _locked_out(status: Status, account: AccountStatus) -> Finding | None:
+    banned = [row for row in account.banned if row.subject.startswith("user ")]
+    if not banned:
+        return None
+    row = banned[0]
+    left = span((row.until - status.at).total_seconds())
+    return Finding(
+        account=account.name,
+        what=f"{safe(row.subject)} may not log in for {left} more: too many logins failed from "
+        "addresses that it may come from (allow_from)",
+        advice="Look in the log for the address, and whether the software there has the right "
+        "password or key. The address may be banned as well, see below. To let the user in now, "
+        "run",
+        command=("unban", row.subject.removeprefix("user ")),
+    )
+
+
 def _unrecognised(_: Status, account: AccountStatus) -> Finding | None:
     names = account.unrecognised_files
     if not names:
@@ -356,6 +373,7 @@ ACCOUNT_RULES: tuple[Callable[[Status, AccountStatus], Finding | None], ...] = (
     _refused,
     _waiting,
     _uncollected,
+    _locked_out,
     _silent,
     _held_back_attachments,
     _not_acknowledged,

@@ -200,7 +200,11 @@ def _listings(status: Status, account: AccountStatus) -> Iterator[Listing]:
     yield _listing("Not recognised in statin", account.unrecognised_files, safe)
     yield _listing("Uploads cut off in the last day", account.cut_off, say.cut_off)
     yield _listing("Connected now", account.here, say.visit)
-    yield _listing("Banned after too many failed logins", account.banned, say.ban)
+    yield _listing(
+        "Banned after too many failed logins (`efact-bridge unban` lets them in again)",
+        account.banned,
+        say.ban,
+    )
     yield _listing("Programs that come", status.clients_lately(account), say.client)
     yield _listing("Placed without a receipt", account.without_receipt, say.without_receipt)
     yield _listing("The hub's answers differ from its contract", account.drift, say.drift)
