@@ -32,10 +32,11 @@ from bridge.errors import (
 )
 from bridge.feeds.legacy import open_writer
 from bridge.inbound import Inbound
-from bridge.ledger import handing, moves, serving, standings
+from bridge.ledger import handing, moves, serving
 from bridge.ledger.moves import MoveKind
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.serving import Feeds
+from bridge.ledger.standings import Fetches
 from bridge.listening import listen
 from bridge.model import FeedName, HubId
 from bridge.placing import note_collected
@@ -282,7 +283,8 @@ class _Rollback:
         target.prepare()
         with account.ledger.read() as connection:
             begun = handing.being_handed(connection, account.name)
-        planned = [it for it in self.plan().of(Action.HAND_OVER) if it not in set(begun)]
+        known = set(begun)
+        planned = [it for it in self.plan().of(Action.HAND_OVER) if it not in known]
         for some in _parts([*begun, *planned]):
             self._hand_over_some(target, some)
         self.troubles += target.troubles
@@ -340,7 +342,7 @@ class _Rollback:
         }
         time.sleep(DOORS_TELL_WITHIN)
         with self.account.ledger.read() as connection:
-            return list(standings.fetched_at(connection, self.account.name, names))
+            return list(Fetches(connection, self.account.name, names).fetched)
 
     def _call_off(self, hub_ids: Sequence[HubId], files: dict[HubId, list[PlacedFile]]) -> None:
         """What the software has taken is not handed over; the look after this notes it."""
