@@ -5,7 +5,6 @@ it still lies there. One that comes back after it was collected, out of a backup
 is taken away again: its invoice is imported already.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 
 import structlog
@@ -31,18 +30,14 @@ def look_for_collected(account: Account) -> int:
     # The ledger first: a file placed after this look must not be missed in the folder.
     with account.ledger.read() as connection:
         mark = accounts.mailbox_mark(connection, account.name)
-        visible = placed_files.visible(connection, account.name)
+        ours = placed_files.visible_names(connection, account.name)
     if mark is None:
         return 0
     mailbox.ensure_same(mark)
-    _recognise_folders(account, visible)
+    _recognise_folders(account)
     present = {role: mailbox.present(role) for role in INBOUND_FOLDERS}
-    others = _others(visible, present)
-    missing = [
-        file
-        for file in visible
-        if file.name not in present[file.folder] and mailbox.is_gone(file.folder, file.name)
-    ]
+    others = {role: names - ours[role] for role, names in present.items()}
+    missing = _missing(account, {role: ours[role] - present[role] for role in present})
     gone = _not_renamed(mailbox, missing, others)
     # Still the same: a disk that went away while we looked has collected nothing.
     mailbox.ensure_same(mark)
@@ -51,6 +46,20 @@ def look_for_collected(account: Account) -> int:
             note_collected(connection, account, gone)
     _take_away_reappeared(account, others)
     return len(gone)
+
+
+def _missing(account: Account, absent: Mapping[Folder, Set[str]]) -> list[PlacedFile]:
+    """Return the files of these names that really have gone from their folders."""
+    if not any(absent.values()):
+        return []
+    with account.ledger.read() as connection:
+        found = [
+            file
+            for role, names in absent.items()
+            for file in placed_files.visible_as(connection, account.name, role, sorted(names))
+        ]
+    gone = [file for file in found if account.mailbox.is_gone(file.folder, file.name)]
+    return sorted(gone, key=lambda file: file.id)
 
 
 def _not_renamed(
@@ -62,16 +71,6 @@ def _not_renamed(
     return [
         file for file in missing if mailbox.archive.identity(file.digest) not in there[file.folder]
     ]
-
-
-def _others(
-    visible: Sequence[PlacedFile], present: Mapping[Folder, Set[str]]
-) -> Mapping[Folder, Set[str]]:
-    """Return the names in each folder that are not those of our files."""
-    ours: dict[Folder, set[str]] = defaultdict(set)
-    for file in visible:
-        ours[file.folder].add(file.name)
-    return {role: names - ours[role] for role, names in present.items()}
 
 
 def _take_away_reappeared(account: Account, others: Mapping[Folder, Set[str]]) -> None:
@@ -113,7 +112,7 @@ def _place_again(account: Account, files: Sequence[PlacedFile]) -> None:
     log.warning("placed again", account=account.name, files=len(files))
 
 
-def _recognise_folders(account: Account, visible: Sequence[PlacedFile]) -> None:
+def _recognise_folders(account: Account) -> None:
     """See that missing files have gone out of their folders, and not together with them.
 
     A folder that was moved with all its files, as by a restored backup, is recognised. One that
@@ -124,6 +123,8 @@ def _recognise_folders(account: Account, visible: Sequence[PlacedFile]) -> None:
         known = accounts.mailbox_folders(connection, account.name)
     if found == known:
         return
+    with account.ledger.read() as connection:
+        visible = placed_files.visible(connection, account.name)
     others = {role for role in known if found[role] != known[role]}
     missing = [
         file

@@ -116,6 +116,24 @@ def visible(connection: Connection, account: str) -> list[PlacedFile]:
     return _select(connection, account, "placed")
 
 
+def visible_names(connection: Connection, account: str) -> dict[Folder, set[str]]:
+    """Return the names of the files that stand in the mailbox as far as the ledger knows."""
+    found: dict[Folder, set[str]] = {folder: set() for folder in Folder}
+    rows = select(placed_file.c.folder, placed_file.c.name).where(
+        placed_file.c.account == account, placed_file.c.state == "placed"
+    )
+    for folder, name in connection.execute(rows.execution_options(yield_per=1000)):
+        found[folder].add(name)  # a role is its own name
+    return found
+
+
+def visible_as(
+    connection: Connection, account: str, folder: Folder, names: Sequence[str]
+) -> list[PlacedFile]:
+    """Return the files that stand in the mailbox under these names as far as the ledger knows."""
+    return _named(connection, account, folder, names, state="placed")
+
+
 def offered(connection: Connection, account: str) -> list[PlacedFile]:
     """Return all files in the mailbox of invoices that stand there."""
     waiting = select(delivery.c.hub_id).where(
@@ -151,13 +169,19 @@ def collected_as(
     connection: Connection, account: str, folder: Folder, names: Sequence[str]
 ) -> list[PlacedFile]:
     """Return the files that were collected under these names."""
+    return _named(connection, account, folder, names, state="collected")
+
+
+def _named(
+    connection: Connection, account: str, folder: Folder, names: Sequence[str], *, state: str
+) -> list[PlacedFile]:
     found: list[PlacedFile] = []
     for start in range(0, len(names), _AT_ONCE):
         wanted = and_(
             placed_file.c.account == account,
             placed_file.c.folder == folder,
             placed_file.c.name.in_(names[start : start + _AT_ONCE]),
-            placed_file.c.state == "collected",
+            placed_file.c.state == state,
         )
         found += map(of_row, connection.execute(select(placed_file).where(wanted)))
     return found
