@@ -22,8 +22,8 @@ from bridge.repair import put_right
 from bridge.rounds import pull_round, push_round
 from bridge.sandbox.server import Sandbox
 from reconcile.moves.command import Wanted, cut_over, roll_back
-from reconcile.moves.rollback import Way
 from reconcile.moves.switching import last_move
+from reconcile.moves.way import Way
 from tests.accounts import Office, Offices, annotated, no_waiting, state_file
 from tests.breaking_off import broken_off_after
 from tests.moving import OldHub, balanced, faults

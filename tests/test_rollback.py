@@ -25,8 +25,8 @@ from reconcile.moves import rollback
 from reconcile.moves.balance import Balance
 from reconcile.moves.command import Wanted, cut_over, roll_back
 from reconcile.moves.readiness import Silent
-from reconcile.moves.rollback import Way
 from reconcile.moves.rules import OldMailboxMode, Place
+from reconcile.moves.way import Way
 from reconcile.reporting import make_report
 from tests.accounts import Office, Offices, annotated, failing, state_file
 from tests.moving import OldHub, balanced, collect, faults, moved, names, names_in, out_of

@@ -4,7 +4,7 @@ One look at all of an account; memory stays as large as what stands in a mailbox
 however long the past is.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -12,9 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, or_, select
 
-from bridge.chain import Detail
 from bridge.flood import Happening
-from bridge.ledger import events
 from bridge.ledger.handing import LACKING
 from bridge.ledger.placed_files import Kind
 from bridge.ledger.recorded_files import ASIDE
@@ -199,56 +197,28 @@ def unknown_files(connection: Connection, account: str) -> list[str]:
     return list(connection.scalars(rows.order_by(recorded_file.c.path)))
 
 
-_OF_SOME = select(event.c.number, event.c.hub_id, event.c.kind, event.c.detail).where(
+_FETCHES = select(event.c.number, event.c.hub_id, event.c.kind, event.c.detail).where(
     event.c.account == bindparam("account"),
     event.c.hub_id.in_(bindparam("hub_ids", expanding=True)),
     event.c.kind.in_([FETCHED, LACKING]),
-)
-_SINCE = (
-    select(event.c.number, event.c.hub_id, event.c.kind, event.c.detail)
-    .where(
-        event.c.account == bindparam("account"),
-        event.c.number > bindparam("after"),
-        event.c.kind.in_([FETCHED, LACKING]),
-    )
-    .order_by(event.c.number)
 )
 
 _AT_ONCE = 500
 """Invoices that one statement asks for."""
 
 
-class Fetches:
-    """What was fetched from `out` through a door, and what of it a person says came to nothing.
-
-    Looked up once for the files that stand there, then followed: each look reads what is new.
-    """
-
-    def __init__(self, connection: Connection, account: str, names: Mapping[HubId, str]) -> None:
-        """`names` are those of the invoices in `out`; others are not looked for."""
-        self._account = account
-        self._names = names
-        self._number = events.last(connection, account)[0]
-        self.fetched: set[HubId] = set()
-        """Invoices that were fetched under the name that they bear."""
-        hub_ids = list(names)
-        for start in range(0, len(hub_ids), _AT_ONCE):
-            some = {"account": account, "hub_ids": hub_ids[start : start + _AT_ONCE]}
-            # In order here: an ORDER BY would have all events of the account read.
-            self._note(sorted(connection.execute(_OF_SOME, some), key=lambda row: row.number))
-
-    def follow(self, connection: Connection) -> None:
-        """Take in what was fetched since the last look."""
-        until = events.last(connection, self._account)[0]
-        self._note(connection.execute(_SINCE, {"account": self._account, "after": self._number}))
-        self._number = until
-
-    def _note(self, rows: Iterable[Row[Any]]) -> None:
+def fetched(connection: Connection, account: str, names: Mapping[HubId, str]) -> set[HubId]:
+    """Return which of these invoices were fetched through a door, under these names in `out`."""
+    found: set[HubId] = set()
+    hub_ids = list(names)
+    for start in range(0, len(hub_ids), _AT_ONCE):
+        some = {"account": account, "hub_ids": hub_ids[start : start + _AT_ONCE]}
+        # Put in order here: ORDER BY would have SQLite go through all events of the account.
+        rows = sorted(connection.execute(_FETCHES, some), key=lambda row: row.number)
         for row in rows:
+            hub_id = HubId(row.hub_id)
             if row.kind == LACKING:
-                self.fetched.discard(HubId(row.hub_id))
-            elif row.hub_id in self._names and self._is_it(HubId(row.hub_id), row.detail):
-                self.fetched.add(HubId(row.hub_id))
-
-    def _is_it(self, hub_id: HubId, detail: Detail) -> bool:
-        return detail.get("folder") == Folder.OUT and detail.get("name") == self._names[hub_id]
+                found.discard(hub_id)  # a person says that it came to nothing
+            elif (row.detail.get("folder"), row.detail.get("name")) == (Folder.OUT, names[hub_id]):
+                found.add(hub_id)
+    return found

@@ -15,6 +15,7 @@ from reconcile.language import Language, language
 from reconcile.moves import cutover, rollback, switching
 from reconcile.moves.balance import Balance
 from reconcile.moves.documents import balance_as_json
+from reconcile.moves.late import clear_up
 from reconcile.moves.looking import decided
 from reconcile.moves.page import balance_as_html
 from reconcile.moves.plan import Plan, as_json, moved_away, read_plan
@@ -22,6 +23,7 @@ from reconcile.moves.readiness import Readiness, readiness
 from reconcile.moves.rehearsal import rehearse
 from reconcile.moves.text import balance_as_text, feed_of, plan_as_text
 from reconcile.moves.verifying import finish_folder, look_at_balance
+from reconcile.moves.way import Way
 from reconcile.moves.words import MOVES
 
 
@@ -62,14 +64,14 @@ def cut_over(account: Account, wanted: Wanted) -> int:
         return _show_balance(look_at_balance(account, MoveKind.CUTOVER), MoveKind.CUTOVER, wanted)
 
 
-def roll_back(account: Account, way: rollback.Way, wanted: Wanted) -> int:
+def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
     """Plan a rollback, or do it; return the exit code."""
     with switching.alone(account):
         switching.refuse_another(account, MoveKind.ROLLBACK)
         decided(account, has=wanted.has, lacks=wanted.lacks, by=wanted.by, at=account.clock())
         if rollback.is_done(account):
             late = wanted.apply and switching.last_move(account, MoveKind.ROLLBACK) is not None
-            troubles = rollback.clear_up(account, way) if late else ()
+            troubles = clear_up(account, way) if late else ()
             return _was_done(account, MoveKind.ROLLBACK, wanted, remarks=troubles)
         seen, plan = rollback.plan(account, way)
         if not wanted.apply:

@@ -5,53 +5,39 @@
     DIR/collected/out …               what the software has already, for an auditor
     DIR/manifest.json  SHA256SUMS  report.html
 
-What was written once is not written again: an importer may be taking it already. The manifest is
-written last; without one a folder is not finished.
+What was written once is not written again: an importer may be taking it already. On the file system
+of the archive its files are linked (one file with two names, as in the mailbox); elsewhere they are
+copied. The manifest is written last; without one a folder is not finished.
 """
 
+import errno
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from bridge.account import Account
 from bridge.durable import storage, sync_folder
-from bridge.errors import SettingsError, StorageError
+from bridge.errors import SettingsError
 from bridge.filename import raw_of
 from bridge.ledger import handed
-from bridge.ledger.placed_files import Kind, PlacedFile
-from bridge.model import Digest, HubId
+from bridge.ledger.placed_files import PlacedFile
 from bridge.naming import Folder
 from reconcile.moves.updates import OpenFile
 
 COLLECTED = "collected"
-MANIFEST = "manifest.json"
-SUMS = "SHA256SUMS"
-REPORT = "report.html"
 
-TO_IMPORT = "to-import"
-ALREADY = "already-collected"
+FILLED = (Folder.OUT, Folder.ADJOUT, Folder.STATOUT)
 
-_KINDS = {Kind.INVOICE: "invoice", Kind.ATTACHMENT: "attachment", Kind.STATE: "state"}
 _WORKERS = 8
+_AT_ONCE = 1000
+"""Files that are written before the folders are synced."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """A file of the folder."""
-
-    path: str
-    """Below the folder, with `/`."""
-    digest: Digest
-    size: int
-    hub_id: HubId | None
-    kind: str
-    outcome: str
+_NO_LINK = frozenset({errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP})
+"""Another file system, too many names, or a file system that has no links: it is copied."""
 
 
 @dataclass(slots=True)
@@ -75,116 +61,34 @@ class Target:
         """Make the folders."""
         with storage(f"folder {self.root}"):
             for base in (self.root, self.root / COLLECTED):
-                for role in (Folder.OUT, Folder.ADJOUT, Folder.STATOUT):
-                    (base / self._name(role)).mkdir(parents=True, exist_ok=True)
-            (self.root / self._name(Folder.STATIN)).mkdir(exist_ok=True)
+                for role in FILLED:
+                    (base / self.name_of(role)).mkdir(parents=True, exist_ok=True)
+            (self.root / self.name_of(Folder.STATIN)).mkdir(exist_ok=True)
 
     def write(self, files: Iterable[PlacedFile], *, below: str = "") -> None:
         """Write files from the archive, each whole or not at all; what is there stays."""
+        coming = iter(files)
         with ThreadPoolExecutor(_WORKERS, thread_name_prefix="target") as pool:
-            list(pool.map(lambda file: self._write(file, below), files))
-        for role in (Folder.OUT, Folder.ADJOUT, Folder.STATOUT):
-            sync_folder(self.root / below / self._name(role))
+            while some := list(islice(coming, _AT_ONCE)):
+                unlinked = [file for file in some if not self._link(file, below)]
+                list(pool.map(lambda file: self._copy(file, below), unlinked))
+                for role in {file.folder for file in some}:
+                    sync_folder(self.root / below / self.name_of(role))
 
     def write_collected(self) -> None:
         """Write what the software had taken already."""
         with self.account.ledger.read() as connection:
-            self.write(handed.collected_files(connection, self.account.name), below=COLLECTED)
+            for role in FILLED:
+                files = handed.collected_files(connection, self.account.name, folder=role)
+                self.write(files, below=COLLECTED)
 
     def write_state_files(self, files: Sequence[OpenFile]) -> None:
         """Write what is still to be told to the hub, in order."""
-        for file, path in self._state_paths(files):
-            self._put(path, self.account.mailbox.archive.read(file.digest))
+        for file, path in self.state_paths(files):
+            self._put(self.root / path, self.account.mailbox.archive.read(file.digest))
+        sync_folder(self.root / self.name_of(Folder.STATIN))
 
-    def finish(
-        self, open_ones: Sequence[OpenFile], report: bytes, *, since: datetime, now: datetime
-    ) -> None:
-        """Write report, manifest and sums."""
-        rows = list(self.files(open_ones, since=since))
-        self._put(self.root / REPORT, report, over=True)
-        document = {
-            "schema": 1,
-            "account": self.account.name,
-            "generated_at": now.isoformat(timespec="seconds"),
-            "files": [_as_row(row) for row in rows],
-        }
-        text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
-        sums = [(row.digest, row.path) for row in rows]
-        sums += [(_digest(report), REPORT), (_digest(text.encode()), MANIFEST)]
-        lines = "".join(f"{digest}  {path}\n" for digest, path in sorted(sums, key=_by_path))
-        self._put(self.root / SUMS, lines.encode(), over=True)
-        self._put(self.root / MANIFEST, text.encode(), over=True)
-
-    def files(self, open_ones: Sequence[OpenFile], *, since: datetime) -> Iterator[Written]:
-        """Yield all files that belong into the folder, by path."""
-        account = self.account
-        found: list[Written] = []
-        with account.ledger.read() as connection:
-            for file in handed.files(connection, account.name, since=since):
-                found += self._written(file, TO_IMPORT, "")
-            for file in handed.collected_files(connection, account.name):
-                found += self._written(file, ALREADY, f"{COLLECTED}/")
-        for it, path in self._state_paths(open_ones):
-            found.append(
-                Written(
-                    path=path.relative_to(self.root).as_posix(),
-                    digest=it.digest,
-                    size=account.mailbox.archive.path(it.digest).stat().st_size,
-                    hub_id=it.hub_id,
-                    kind="state",
-                    outcome=TO_IMPORT,
-                )
-            )
-        return iter(sorted(found, key=lambda row: row.path))
-
-    def missing(self, open_ones: Sequence[OpenFile], *, since: datetime) -> list[str]:
-        """Read the folder back: return what is not there as it should be."""
-        wrong = []
-        for row in self.files(open_ones, since=since):
-            path = self.root / row.path
-            try:
-                with path.open("rb") as file:
-                    whole = hashlib.file_digest(file, "sha256").hexdigest() == row.digest
-            except OSError:
-                whole = False
-            if not whole:
-                wrong.append(row.path)
-        return wrong
-
-    def _written(self, file: PlacedFile, outcome: str, below: str) -> Iterator[Written]:
-        kept = self.account.mailbox.archive.path(file.digest)
-        if not kept.exists():
-            return  # it left the archive on purpose, long ago
-        yield Written(
-            path=f"{below}{self._name(file.folder)}/{file.name}",
-            digest=file.digest,
-            size=kept.stat().st_size,
-            hub_id=file.hub_id,
-            kind=_KINDS[file.kind],
-            outcome=outcome,
-        )
-
-    def _write(self, file: PlacedFile, below: str) -> None:
-        path = self.root / below / self._name(file.folder) / os.fsdecode(raw_of(file.name))
-        try:
-            content = self.account.mailbox.archive.read(file.digest)
-        except StorageError as error:
-            self.troubles.append(str(error))
-            return
-        self._put(path, content)
-
-    def _put(self, path: Path, content: bytes, *, over: bool = False) -> None:
-        with storage(f"file {path}"):
-            if path.exists() and not over:
-                return
-            staged = path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.tmp")
-            with staged.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            staged.rename(path)
-
-    def _state_paths(self, files: Sequence[OpenFile]) -> Iterator[tuple[OpenFile, Path]]:
+    def state_paths(self, files: Sequence[OpenFile]) -> Iterator[tuple[OpenFile, str]]:
         """Yield where each state file is written; two of the same name get different ones."""
         used: set[str] = set()
         for file in files:
@@ -193,26 +97,47 @@ class Target:
                 stem, dot, ending = name.rpartition(".")
                 name = f"{stem}-{file.original.id}{dot}{ending}"
             used.add(name)
-            yield file, self.root / self._name(Folder.STATIN) / os.fsdecode(raw_of(name))
+            yield file, f"{self.name_of(Folder.STATIN)}/{name}"
 
-    def _name(self, role: Folder) -> str:
+    def name_of(self, role: Folder) -> str:
+        """Return how the folder of a role is called."""
         return self.account.mailbox.profile.folder(role)
 
+    def path(self, name: str) -> Path:
+        """Return the path of a file by what the manifest calls it."""
+        return self.root / os.fsdecode(raw_of(name))
 
-def _as_row(row: Written) -> dict[str, Any]:
-    return {
-        "path": row.path,
-        "sha256": row.digest,
-        "size": row.size,
-        "hub_id": row.hub_id or "",
-        "kind": row.kind,
-        "outcome": row.outcome,
-    }
+    def _link(self, file: PlacedFile, below: str) -> bool:
+        """Give an archived file its name in the folder; False where it must be copied."""
+        kept, path = self.account.mailbox.archive.path(file.digest), self._path(file, below)
+        with storage(f"file {path}"):
+            try:
+                os.link(kept, path)
+            except FileExistsError:
+                return True
+            except FileNotFoundError:
+                if kept.exists():
+                    raise
+                self.troubles.append(f"archive {kept}: it is not there any more")
+            except OSError as error:
+                if error.errno not in _NO_LINK:
+                    raise
+                return False
+            return True
 
+    def _copy(self, file: PlacedFile, below: str) -> None:
+        self._put(self._path(file, below), self.account.mailbox.archive.read(file.digest))
 
-def _digest(content: bytes) -> Digest:
-    return Digest(hashlib.sha256(content).hexdigest())
+    def _put(self, path: Path, content: bytes) -> None:
+        with storage(f"file {path}"):
+            if path.exists():
+                return
+            staged = path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.tmp")
+            with staged.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            staged.rename(path)
 
-
-def _by_path(row: tuple[str, str]) -> str:
-    return row[1]
+    def _path(self, file: PlacedFile, below: str) -> Path:
+        return self.root / below / self.name_of(file.folder) / os.fsdecode(raw_of(file.name))

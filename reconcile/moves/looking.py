@@ -21,7 +21,7 @@ from bridge.feeds import RestFeed
 from bridge.hub.errors import UnknownInvoiceError
 from bridge.ledger import deliveries, handing, standings, updates
 from bridge.ledger.serving import Feeds
-from bridge.ledger.standings import Fetches, Standing
+from bridge.ledger.standings import Standing
 from bridge.listening import listen
 from bridge.model import HubId, UpdateStatus
 from bridge.placing import note_collected
@@ -169,7 +169,7 @@ def _with_state(account: Account, standing: Standing) -> Standing:
 def _in_hands(connection: Connection, account: Account) -> frozenset[HubId]:
     """Return what stands in ours, was fetched through a door, and has not been deleted since."""
     names = standing_names(connection, account)
-    return frozenset(Fetches(connection, account.name, names).fetched)
+    return frozenset(standings.fetched(connection, account.name, names))
 
 
 def standing_names(connection: Connection, account: Account) -> dict[HubId, str]:

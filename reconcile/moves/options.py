@@ -11,8 +11,8 @@ from bridge import command_line
 from bridge.command_line import Config, LogFormat
 from reconcile.language import LANGUAGES
 from reconcile.moves.command import Wanted, cut_over, rehearse_both, roll_back
-from reconcile.moves.rollback import Way
 from reconcile.moves.rules import OldMailboxMode
+from reconcile.moves.way import Way
 from reconcile.opening import opened
 
 

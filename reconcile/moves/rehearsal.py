@@ -34,8 +34,8 @@ from bridge.settings import AccountSettings, Settings
 from reconcile.moves import cutover, rollback
 from reconcile.moves.balance import Balance
 from reconcile.moves.pretend_hub import PretendHub
-from reconcile.moves.rollback import Way
 from reconcile.moves.verifying import finish_folder, look_at_balance
+from reconcile.moves.way import Way
 
 WHO = "rehearsal"
 

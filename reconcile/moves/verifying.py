@@ -13,6 +13,7 @@ from reconcile.moves import switching
 from reconcile.moves.balance import MISSING_THERE, Balance, Problem, balance
 from reconcile.moves.folder import Target
 from reconcile.moves.looking import look, waiting_updates
+from reconcile.moves.manifest import Manifest
 from reconcile.moves.page import balance_as_html
 from reconcile.moves.updates import OpenFile
 
@@ -48,9 +49,9 @@ def finish_folder(
     target.prepare()
     target.write_state_files(open_files)
     target.write_collected()
-    missing = target.missing(open_files, since=last.begun_at)
-    lost = [Problem(hub_id=HubId(path), said=MISSING_THERE) for path in missing]
+    manifest = Manifest(target, open_files, since=last.begun_at)
+    lost = [Problem(hub_id=HubId(path), said=MISSING_THERE) for path in manifest.missing()]
     done = replace(done, lost=(*done.lost, *lost), remarks=(*done.remarks, *target.troubles))
     page = balance_as_html(done, MoveKind.ROLLBACK, language(lang))
-    target.finish(open_files, page, since=last.begun_at, now=account.clock())
+    manifest.write(page, now=account.clock())
     return done

@@ -43,9 +43,9 @@ def memory_table(folder: Path, *, size: int, invoices: int) -> str:
         process = gateway.start()
         try:
             with _software(gateway.mailbox):
-                samples = [("at the start", _memory(process.pid, "VmRSS"))]
+                samples = [("at the start", memory_of(process.pid, "VmRSS"))]
                 samples += _samples(hub, process, invoices=invoices)
-                peak = _memory(process.pid, "VmHWM")
+                peak = memory_of(process.pid, "VmHWM")
         finally:
             _kill(process)
     head = f"\nMemory of `serve` while {invoices:,} invoices pass, each collected and annotated:"
@@ -63,7 +63,7 @@ def _samples(hub: HubProcess, process: "Popen[str]", *, invoices: int) -> Iterat
                 added += len(hub.add(missing))
             time.sleep(0.2)
             patched += hub.tally().get("update requests", 0)
-        yield f"after {tenth * 10} %", _memory(process.pid, "VmRSS")
+        yield f"after {tenth * 10} %", memory_of(process.pid, "VmRSS")
 
 
 @contextmanager
@@ -90,10 +90,13 @@ def _software(mailbox: Path) -> Iterator[None]:
         thread.join()
 
 
-def _memory(pid: int, which: str) -> int:
-    """Return megabytes of a process: `VmRSS` for what it has now, `VmHWM` for its most."""
+def memory_of(pid: int, which: str) -> int:
+    """Return megabytes of a process: `VmRSS` for what it has now, `VmHWM` for its most.
+
+    One that has just ended has none.
+    """
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(which)) // 1024
+    return next((int(line.split()[1]) for line in lines if line.startswith(which)), 0) // 1024
 
 
 # -- recovery --------------------------------------------------------------------------------------

@@ -1,0 +1,40 @@
+"""What the old hub delivers only after a rollback: it leaves when the rollback is run again.
+
+Our mailbox never offers what the software has; the old mailbox does until then, to software that
+reads it directly.
+"""
+
+from bridge.account import Account
+from bridge.errors import OldMailboxUnwritableError
+from bridge.feeds.legacy import open_writer
+from bridge.model import FeedName
+from reconcile.moves import switching
+from reconcile.moves.looking import look
+from reconcile.moves.old_mailbox import Changes
+from reconcile.moves.way import Way
+
+
+def clear_up(account: Account, way: Way) -> list[str]:
+    """Have what the old mailbox offers of what the software has leave it, too.
+
+    Returns what somebody must look at. What was collected since leaves it anyway.
+    """
+    legacy = account.own.legacy
+    if legacy is None or account.feeds().serve is not FeedName.LEGACY:
+        return []
+    seen = look(account)
+    with account.ledger.read() as connection:
+        late = [
+            it.hub_id
+            for it in seen.standings(connection)
+            if it.collected and it.in_old and not it.leaving
+        ]
+    if seen.old_said or not late:
+        return []
+    troubles: list[str] = []
+    with open_writer(legacy, account.mailbox.profile) as mailbox, switching.all_turns(account):
+        try:
+            Changes(account, mailbox, way.mode, troubles).take_away(late)
+        except OldMailboxUnwritableError as error:
+            troubles.append(str(error))
+    return troubles
