@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from bridge.account import utc_now
 from bridge.chain import Detail
+from bridge.cut_offs import CutOff
 from bridge.facade.clients import Habits, short
 from bridge.facade.events import Ban, LogEvents, Session, printable
 from bridge.facade.folders import UPLOAD_ROLES
@@ -21,7 +22,7 @@ from bridge.naming import Folder
 from bridge.recorder import Note, Recorder
 from bridge.settings import AccountSettings
 from bridge.taking import Uploader
-from bridge.worker import CutOff, Worker
+from bridge.worker import Worker
 
 
 class Doorkeeper(LogEvents):

@@ -6,6 +6,8 @@ that is removed the next time, never one that looks as if it had been lost.
 """
 
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -16,6 +18,7 @@ from bridge.durable import BusyError
 from bridge.errors import LocalError
 from bridge.ledger import archive_removals, events
 from bridge.ledger.archive_removals import REMOVED, Outdated
+from bridge.model import Digest, HubId
 
 log = structlog.get_logger()
 
@@ -60,31 +63,38 @@ def remove_outdated(account: Account) -> int:
     keep, now = account.settings.keep_archive, account.clock()
     if keep is None or account.feeds().shadow is not None:
         return 0
-    turn = account.mailbox.turn
-    with (
-        turn("inbound", wait=PATIENCE),
-        turn("outbound", wait=PATIENCE),
-        turn("record", wait=PATIENCE),
-        turn("record-rest", wait=PATIENCE),
-    ):
+    with nobody_else_at_work(account):
         files = _next(account, before=now - timedelta(seconds=keep))
-        with account.ledger.write() as connection:
-            removed = archive_removals.removed_digests(connection, account.name)
-            for file in files:
-                if file.digest not in removed:
-                    events.record(
-                        connection,
-                        account.name,
-                        REMOVED,
-                        at=now,
-                        hub_id=file.hub_id,
-                        digest=file.digest,
-                    )
-        for file in files:
-            account.mailbox.archive.remove(file.digest)
-    if files:
-        log.info("archive files removed", account=account.name, files=len(files))
+        remove(account, {file.digest: file.hub_id for file in files}, at=now)
     return len(files)
+
+
+@contextmanager
+def nobody_else_at_work(account: Account) -> Iterator[None]:
+    """Keep the account's rounds and other commands out of the block; raises BusyError."""
+    with ExitStack() as held:
+        for round_ in ("inbound", "outbound", "record", "record-rest"):
+            held.enter_context(account.mailbox.turn(round_, wait=PATIENCE))
+        yield
+
+
+def remove(account: Account, files: Mapping[Digest, HubId | None], *, at: datetime) -> None:
+    """Remove files from the archive, each with an invoice that it belonged to, if any.
+
+    To be called while nobody else is at work on the account.
+    """
+    if not files:
+        return
+    with account.ledger.write() as connection:
+        removed = archive_removals.removed_digests(connection, account.name)
+        for digest, hub_id in files.items():
+            if digest not in removed:
+                events.record(
+                    connection, account.name, REMOVED, at=at, hub_id=hub_id, digest=digest
+                )
+    for digest in files:
+        account.mailbox.archive.remove(digest)
+    log.info("archive files removed", account=account.name, files=len(files))
 
 
 def _next(account: Account, *, before: datetime) -> list[Outdated]:

@@ -44,6 +44,9 @@ M_ARENA_MAX = -8
 MOST_DESCRIPTORS = 16_384
 """More than all clients together may use; what the system allows at least is often 1024."""
 
+ASKED = 0.5
+"""Seconds to wait for the lock of `serve`: `status` only asks whether somebody has it."""
+
 STOP_PATIENCE = 3
 """Seconds that components have to end, and once more after their calls were broken off; every
 step of theirs may be the last one anyway."""
@@ -58,7 +61,7 @@ def serve(settings: Settings, *, announce: str = "ready") -> None:
     _keep_memory_flat()
     _allow_many_files()
     stop = threading.Event()
-    with _signals(stop), lock(settings.data_dir / "locks" / "serve", wait=0):
+    with _signals(stop), lock(settings.data_dir / "locks" / "serve", wait=ASKED):
         ledger = Ledger(settings.data_dir / "ledger.db")
         try:
             _run(settings, ledger, stop, announce)
@@ -98,7 +101,8 @@ def _run(settings: Settings, ledger: Ledger, stop: threading.Event, announce: st
         for name, worker in workers.items()
         if _is_there(worker.account)
     }
-    for mailbox in mailboxes.values():
+    for name, mailbox in mailboxes.items():
+        workers[name].cut_offs.attend(mailbox.room)
         mailbox.hand_over_leftovers(events)
     supervisor = Supervisor(ledger, stop)
     listeners = _listeners(settings, ledger, mailboxes, events)
@@ -114,6 +118,8 @@ def _run(settings: Settings, ledger: Ledger, stop: threading.Event, announce: st
         worker.rouse()
     if not supervisor.join(patience=STOP_PATIENCE):
         _break_off(workers, supervisor, recorder)
+    for worker in workers.values():
+        worker.cut_offs.keep()  # what the doors cut off when they closed
     recorder.end(patience=STOP_PATIENCE)
     _nothing_runs(ledger)
 

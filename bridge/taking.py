@@ -22,7 +22,7 @@ from bridge import feedback
 from bridge.account import Account
 from bridge.chain import Detail
 from bridge.errors import RcfFileError, StorageError
-from bridge.ledger import deliveries, events, state_files, updates
+from bridge.ledger import cut_offs, deliveries, events, state_files, updates
 from bridge.ledger.state_files import StateFile
 from bridge.ledger.updates import Update
 from bridge.mailbox import Dropped, Mailbox
@@ -401,7 +401,7 @@ def _note_cut_off(
         events.record(
             connection,
             account.name,
-            "upload cut off",
+            cut_offs.CUT_OFF,
             at=now,
             actor=who.user if who else "rcf",
             folder=folder,

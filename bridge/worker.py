@@ -5,17 +5,15 @@ pause is over one call of one of them tries the hub. The mailbox is minded all t
 loop only looks whether another feed has begun to serve, and then none of them sits still.
 """
 
-import queue
 import threading
 import time
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import structlog
 
 from bridge.account import LONGEST_AWAY, Account
 from bridge.backoff import delay
+from bridge.cut_offs import CutOff, CutOffs
 from bridge.errors import (
     AccountError,
     BridgeError,
@@ -32,11 +30,10 @@ from bridge.inbound import Inbound
 from bridge.ledger import waits
 from bridge.ledger.serving import Feeds, as_detail
 from bridge.model import FeedName
-from bridge.naming import Folder
 from bridge.recording import FeedRecorder
 from bridge.retention import Retention
 from bridge.rounds import hub_round, pull_round, push_round
-from bridge.taking import Uploader, expects_files, note_cut_off
+from bridge.taking import expects_files
 from bridge.watcher import watch
 
 log = structlog.get_logger()
@@ -57,16 +54,6 @@ FOLLOW_INTERVAL = 0.5
 """Seconds between two looks at which feed serves: a move is followed within a second."""
 
 
-@dataclass(frozen=True, slots=True)
-class CutOff:
-    """An upload that ended without being closed; `partial` holds what came."""
-
-    folder: Folder
-    name: str
-    partial: Path
-    who: Uploader | None = None
-
-
 class Worker:
     """The three loops of one account, and what the doors tell it."""
 
@@ -78,11 +65,11 @@ class Worker:
         self._followed = account.feeds()  # before any loop looks
         self._clock_ahead: float | None = None
         self._secret = account.own.read_secret()
-        self._cut_off: queue.SimpleQueue[CutOff] = queue.SimpleQueue()
+        self.cut_offs = CutOffs(account)
 
     def note_cut_off(self, upload: CutOff) -> None:
         """Take note of a broken upload, quickly; the outbound loop keeps its bytes."""
-        self._cut_off.put(upload)
+        self.cut_offs.note(upload)
         self.wake.set()
 
     def rouse(self) -> None:
@@ -137,8 +124,9 @@ class Worker:
         """Take and answer whenever the mailbox changes, and at least now and then."""
         while not stop.is_set():
             self.wake.clear()  # what happens from now on is for the next round
-            self._keep_cut_off()
+            self.cut_offs.keep()
             try:
+                self.cut_offs.mind()
                 self._mind_the_clock()
                 push_round(self.account, only_due=True, talk=False)
             except LocalError as error:
@@ -196,18 +184,6 @@ class Worker:
             return expects_files(self.account)
         except StorageError:  # the round says what is wrong with the mailbox
             return False
-
-    def _keep_cut_off(self) -> None:
-        for _ in range(self._cut_off.qsize()):
-            upload = self._cut_off.get()
-            try:
-                note_cut_off(
-                    self.account, upload.folder, upload.name, upload.partial, who=upload.who
-                )
-            except LocalError as error:
-                log.error("broken upload not kept yet", name=upload.name, reason=str(error))
-                if upload.partial.exists():
-                    self._cut_off.put(upload)  # for the next round
 
     def _mind_the_clock(self) -> None:
         """See that nothing waits for ever when this machine's clock was set back.

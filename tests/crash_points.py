@@ -14,7 +14,7 @@ POINTS: dict[str, str] = {
     "commit in bridge.recovery._note": "it only tells of what was written down again",
     "commit in bridge.repair._tell": "nothing is left to repair; that it was is in the log",
     "commit in bridge.verifying.verify": "whoever gave the command gives it again",
-    "commit in bridge.retention.remove_outdated": "the file is still there, and still outdated",
+    "commit in bridge.retention.remove": "the file is still there, and still outdated",
     "remove in bridge.mailbox.Archive.remove": "the file is still there, and still outdated",
     "commit in bridge.recall.recall": "the hub is asked again, and tells the same",
     "commit in bridge.recall._take_back": "the invoice is as strange as before",
@@ -159,6 +159,8 @@ UNREACHED: dict[str, str] = {
     "bridge.recorder.Recorder._try": "says who came: the mailbox tells what they did",
     "bridge.rounds._listing_noted": "says why a listing failed: not a step of any promise",
     "bridge.worker.Worker._mind_the_clock": "says that a clock jumped: not a step of any promise",
+    "bridge.cut_offs.CutOffs._tell": "says that no upload is taken: not a step of any promise",
+    "bridge.unbanning.lift": "who is banned still is asked for again: not a step of any promise",
     "bridge.supervisor.Supervisor._note": "says which components run: not a step of any promise",
 }
 """Functions that write to the ledger and that no scenario calls, and why that must do."""

@@ -16,7 +16,7 @@ from bridge.facade.events import DoorEvents, printable
 from bridge.facade.handles import Handles
 from bridge.facade.refusals import DoorError, No
 from bridge.facade.room import Room
-from bridge.facade.uploads import hand_over_leftovers
+from bridge.facade.uploads import folder_of, hand_over_leftovers
 from bridge.settings import UploadSettings
 
 log = structlog.get_logger()
@@ -56,7 +56,7 @@ class DoorMailbox:
     @property
     def uploads(self) -> Path:
         """Where this mailbox's uploads are while they come in."""
-        return self.staging / "uploads" / self.account
+        return folder_of(self.staging, self.account)
 
     def prepare(self) -> None:
         """Make the folders that are missing; raises StorageError or SettingsError."""
@@ -78,7 +78,7 @@ class DoorMailbox:
 
     def hand_over_leftovers(self, events: DoorEvents) -> None:
         """Tell of uploads that an earlier run left behind (`upload_cut_off`); call it at start."""
-        hand_over_leftovers(self.uploads, account=self.account, events=events)
+        hand_over_leftovers(self.staging, account=self.account, events=events)
 
     def canonical(self, path: str) -> str:
         """Return the path in its one form; it need not exist."""

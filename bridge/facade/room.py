@@ -1,8 +1,9 @@
 """How much clients may still upload: quotas of the upload folders, and a guard for the disk.
 
 What lies in `statin`, `in` and `adjin`, and what is under way to them, is counted together, for
-both doors. The counts are estimates that are never too low: what the bridge takes away is noticed
-at the next look, and before anything is refused the folder is looked at again.
+both doors; what was cut off, and is kept elsewhere, is counted by itself. The counts are
+estimates that are never too low: what the bridge takes away is noticed at the next look, and
+before anything is refused the folder is looked at again.
 """
 
 import errno
@@ -21,6 +22,9 @@ LOOK_AGAIN = 60.0
 
 _SHORTEST = 1.0
 """Seconds between two looks however much is refused."""
+
+LEAST = 4096
+"""Bytes that what was cut off counts for at least: a block of the disk, and what is told of it."""
 
 _STEP = 1 << 20
 """Bytes by which an upload's claim grows: not every write is a question."""
@@ -71,13 +75,25 @@ class Room:
         self._folders = {role: _Folder(path) for role, path in folders.items()}
         self._clock = clock
         self._lock = threading.Lock()
+        self.cut_off = 0
+        """Bytes that are kept of uploads that were cut off, as far as is known here."""
+
+    @property
+    def cut_off_is_full(self) -> bool:
+        """Whether so much of what was cut off is kept that nothing is taken."""
+        return self.cut_off > self.limits.cut_off
+
+    def more_cut_off(self, size: int) -> None:
+        """Count bytes that were cut off; fewer than 0 where some went."""
+        with self._lock:
+            self.cut_off += size
 
     def begin(self, role: str) -> "Claim":
         """Make room for one file more; OSError when there is none."""
         folder = self._folders[role]
         claim = Claim(self, role)
         with self._lock:
-            problem = self._problem(role, folder, files=1, size=0)
+            problem = self._too_much_cut_off() or self._problem(role, folder, files=1, size=0)
             if problem:
                 raise OSError(errno.EDQUOT, problem)
             folder.claims[id(claim)] = 0
@@ -91,7 +107,9 @@ class Room:
         wanted = min(-(-size // _STEP) * _STEP, self.limits.max_size)
         with self._lock:
             more = wanted - folder.claims.get(id(claim), 0)
-            problem = self._problem(claim.role, folder, files=0, size=more)
+            problem = self._too_much_cut_off() or self._problem(
+                claim.role, folder, files=0, size=more
+            )
             if problem:
                 raise OSError(errno.EDQUOT, problem)
             folder.claims[id(claim)] = wanted
@@ -121,6 +139,14 @@ class Room:
             folder.look(now)
             problem = self._over(role, folder, files, size)
         return problem or self._disk(folder)
+
+    def _too_much_cut_off(self) -> str:
+        if not self.cut_off_is_full:
+            return ""
+        return (
+            f"nothing is taken: uploads that were cut off fill their {_size(self.limits.cut_off)}; "
+            "the oldest go when they are a day old"
+        )
 
     def _over(self, role: str, folder: _Folder, files: int, size: int) -> str:
         limits = self.limits
@@ -153,6 +179,11 @@ class Claim:
     def end(self, *, size: int | None = None) -> None:
         """Give the room back: the file lies in its folder now, or came to nothing."""
         self._room.end(self, size=size)
+
+    def cut_off(self, size: int) -> None:
+        """Give the room back; what came is kept elsewhere, and counts there."""
+        self._room.end(self, size=None)
+        self._room.more_cut_off(max(size, LEAST))
 
 
 def _size(count: int) -> str:

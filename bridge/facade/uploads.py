@@ -185,6 +185,8 @@ class Upload:
 
     def cut_off(self) -> Path:
         """End without success; return the file with what came, which stays in staging."""
+        if not self.over:
+            self.claim.cut_off(os.fstat(self.fd).st_size)
         self._close(keep=True)
         return self.path
 
@@ -217,9 +219,21 @@ class Upload:
             self.staging.take_back(self.role, self.path.parent)
 
 
+def folder_of(staging: Path, account: str) -> Path:
+    """Return where an account's uploads are while they come in."""
+    return staging / "uploads" / account
+
+
+def leftovers(staging: Path, account: str) -> Iterator[tuple[str, Path]]:
+    """Return the role and the file of each upload that lies in staging."""
+    for folder in _folders(folder_of(staging, account)):
+        for partial in sorted(folder.iterdir()):
+            yield folder.name.partition(".")[2], partial
+
+
 def hand_over_leftovers(staging: Path, *, account: str, events: DoorEvents) -> None:
     """Hand over what a killed process left in staging; uploads under way are left alone."""
-    for folder in _folders(staging):
+    for folder in _folders(folder_of(staging, account)):
         for partial in sorted(folder.iterdir()):
             if _is_under_way(partial):
                 continue

@@ -10,7 +10,7 @@ in the mailbox, a state file. It may go when all of them are done with it:
     state file               out of `statin`, each update settled, each refusal answered
     file of the old mailbox  its invoice collected and acknowledged, if it belongs to one
 
-An upload that was cut off is done with never.
+An upload that was cut off is done with never; what goes of those is another matter (`cut_offs`).
 """
 
 from dataclasses import dataclass

@@ -14,6 +14,7 @@ from bridge.chain import Link
 from bridge.ledger import (
     accounts,
     attachments,
+    cut_offs,
     deliveries,
     events,
     handing,
@@ -436,7 +437,7 @@ _STEPS: Mapping[str, Callable[[Connection, Link], None]] = {
     "attachment acknowledged": _attachment_acknowledged,
     f"state file {Kind.TAKEN}": _taken,
     f"state file {Kind.REPETITION}": _repeated,
-    "upload cut off": _cut_off,
+    cut_offs.CUT_OFF: _cut_off,
     "update queued": _queued,
     "update queued again": _queued_again,
     "update sent": _sent,

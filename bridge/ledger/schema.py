@@ -454,6 +454,7 @@ event = Table(
     Column("digest", Text, nullable=False),  # of its line, which bears the digest before it
     UniqueConstraint("account", "number"),
     Index("event_by_invoice", "account", "hub_id"),
+    Index("event_cut_off", "account", "id", sqlite_where=text("kind = 'upload cut off'")),
     sqlite_autoincrement=True,
 )
 

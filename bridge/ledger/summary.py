@@ -24,10 +24,8 @@ from bridge.ledger.schema import (
     attachment,
     component,
     delivery,
-    state_file,
     state_update,
 )
-from bridge.ledger.state_files import Kind
 from bridge.ledger.updates import Outcome
 from bridge.model import DeliveryState, FeedName, UpdateStatus
 
@@ -120,15 +118,6 @@ class Waiting:
     next_attempt_at: datetime | None
     waits_for: int | None = None
     """The update of the same invoice that goes first, where the status has looked for it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CutOff:
-    """An upload that broke off; `size` is how many bytes came."""
-
-    name: str
-    size: int
-    taken_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,16 +258,6 @@ def waiting(connection: Connection, name: str) -> list[Waiting]:
     open_ones = state_update.c.status.in_([UpdateStatus.QUEUED, UpdateStatus.SENDING])
     rows = select(state_update).where(state_update.c.account == name, open_ones)
     return answers(connection, Waiting, rows.order_by(state_update.c.id))
-
-
-def cut_off(connection: Connection, name: str, *, since: datetime) -> list[CutOff]:
-    """Return the uploads into `statin` that broke off since then, oldest first."""
-    rows = select(state_file).where(
-        state_file.c.account == name,
-        state_file.c.kind == Kind.CUT_OFF,
-        state_file.c.taken_at >= since,
-    )
-    return answers(connection, CutOff, rows.order_by(state_file.c.id))
 
 
 def components(connection: Connection) -> list[ComponentRow]:

@@ -138,6 +138,7 @@ class UploadSettings(Section):
     max_files: Annotated[int, Field(ge=1)] = 100_000
     quota: Bytes = 2_000_000_000
     min_free: BytesOrZero = 100_000_000
+    cut_off: Bytes = 500_000_000
 
 
 class WebSettings(Section):

@@ -88,6 +88,8 @@ def _account(status: Status, account: AccountStatus) -> Document:
         ],
         "drift": _plain(account.drift),
         "cut_off_files": [row.name for row in account.cut_off],
+        "cut_off_bytes": account.cut_off_bytes,
+        "cut_off_not_kept_yet": list(account.not_kept_yet),
         "connected": _plain(account.here),
         "banned": _plain(account.banned),
         "last_came": _plain(account.last_came),

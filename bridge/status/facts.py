@@ -14,15 +14,18 @@ from sqlalchemy import Connection
 
 from bridge.account import longest_gap
 from bridge.blame import Caller
+from bridge.cut_offs import KEPT_FOR, kept, weight
+from bridge.durable import is_locked
 from bridge.errors import StorageError
-from bridge.ledger import Ledger, drift, events, legacy_files, spans, summary, visitors
+from bridge.facade.uploads import leftovers
+from bridge.ledger import Ledger, cut_offs, drift, events, legacy_files, spans, summary, visitors
+from bridge.ledger.cut_offs import CutOff
 from bridge.ledger.drift import DriftRow
 from bridge.ledger.serving import NONE, Feeds, of_settings, serving
 from bridge.ledger.spans import FeedRow
 from bridge.ledger.summary import (
     AccountRow,
     ComponentRow,
-    CutOff,
     HeldBack,
     HeldBackAttachment,
     Refused,
@@ -31,16 +34,13 @@ from bridge.ledger.summary import (
     WithoutReceipt,
 )
 from bridge.ledger.visitors import BanRow, ClientRow, VisitRow
-from bridge.mailbox import Mailbox
+from bridge.mailbox import Archive, Mailbox
 from bridge.model import DeliveryState, FeedName, UpdateStatus
 from bridge.naming import Folder, parse_profile
 from bridge.settings import AccountSettings, Settings, read_profile
 from bridge.status.shadow import ShadowStatus, look_at
 from bridge.status.turns import in_line, still_to_come
 from bridge.taking import LeftLying, left_lying
-
-CUT_OFF_SHOWN = timedelta(days=1)
-"""How long an upload that was cut off is listed."""
 
 FULL = 1 << 20
 """Bytes; with less than this free no invoice has room."""
@@ -78,6 +78,11 @@ class AccountStatus:
     not_taken: tuple[str, ...]
     """State files that lie in `statin` for long."""
     cut_off: tuple[CutOff, ...]
+    cut_off_bytes: int
+    """What counts of all that was cut off and is kept; more than `cut_off_most` stops uploads."""
+    cut_off_most: int
+    not_kept_yet: tuple[str, ...]
+    """Uploads that a killed `serve` left: folder and name; its next start keeps them."""
     here: tuple[VisitRow, ...]
     """Who is connected at a door."""
     banned: tuple[BanRow, ...]
@@ -205,6 +210,7 @@ def _account(
     name = own.name
     row, feeds = summary.of_account(connection, name), serving(connection, own)
     lying, mailbox_trouble = _mailbox(settings, own, row.mailbox_mark, now)
+    archive = Archive(settings.data_dir / "archive" / name)
     return AccountStatus(
         name=name,
         caller=caller_of(settings, own),
@@ -226,7 +232,10 @@ def _account(
         drift=tuple(drift.of_account(connection, name)),
         unrecognised_files=lying.unrecognised,
         not_taken=lying.not_taken,
-        cut_off=tuple(summary.cut_off(connection, name, since=now - CUT_OFF_SHOWN)),
+        cut_off=tuple(cut_offs.of_account(connection, name, since=now - KEPT_FOR)),
+        cut_off_bytes=weight(kept(connection, archive, name)),
+        cut_off_most=settings.uploads.cut_off,
+        not_kept_yet=_not_kept_yet(settings.data_dir, name),
         here=tuple(visitors.here(connection, name)),
         banned=tuple(visitors.banned(connection, [user.name for user in own.user], now=now)),
         clients=tuple(visitors.of_account(connection, name)),
@@ -243,6 +252,15 @@ def _account(
             if feeds.serve is FeedName.LEGACY
             else ()
         ),
+    )
+
+
+def _not_kept_yet(data_dir: Path, account: str) -> tuple[str, ...]:
+    """Return what lies in staging; while `serve` runs that is under way."""
+    if is_locked(data_dir / "locks" / "serve"):
+        return ()
+    return tuple(
+        f"{role}/{partial.name}" for role, partial in leftovers(data_dir / "staging", account)
     )
 
 

@@ -315,6 +315,19 @@ def _locked_out(status: Status, account: AccountStatus) -> Finding | None:
     )
 
 
+def _uploads_refused(_: Status, account: AccountStatus) -> Finding | None:
+    if account.cut_off_bytes <= account.cut_off_most:
+        return None
+    return Finding(
+        account=account.name,
+        what=f"No upload is taken: those that were cut off fill {size(account.cut_off_bytes)}, and "
+        f"{size(account.cut_off_most)} are kept (uploads.cut_off)",
+        advice="Find out whose line breaks again and again: the uploads, and who sent them, stand "
+        "below. The oldest go by themselves when they are a day old; a larger uploads.cut_off in "
+        "the settings, and a restart, lets uploads in at once",
+    )
+
+
 def _unrecognised(_: Status, account: AccountStatus) -> Finding | None:
     names = account.unrecognised_files
     if not names:
@@ -373,6 +386,7 @@ ACCOUNT_RULES: tuple[Callable[[Status, AccountStatus], Finding | None], ...] = (
     _refused,
     _waiting,
     _uncollected,
+    _uploads_refused,
     _locked_out,
     _silent,
     _held_back_attachments,

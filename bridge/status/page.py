@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from bridge.blame import Blame
+from bridge.ledger.cut_offs import CutOff
 from bridge.ledger.drift import DriftRow
 from bridge.ledger.summary import (
     ComponentRow,
-    CutOff,
     HeldBack,
     HeldBackAttachment,
     Refused,
@@ -133,6 +133,9 @@ def _facts(status: Status, account: AccountStatus) -> Iterator[Fact]:
     feed = "Old mailbox read" if account.old_mailbox else "Hub last asked"
     yield Fact(label=feed, value=asked)
     yield Fact(label="Software last came", value=_last_came(status, account))
+    if account.cut_off_bytes:
+        told = f"{size(account.cut_off_bytes)} kept, of {size(account.cut_off_most)} at most"
+        yield Fact(label="Uploads cut off", value=told)
     yield Fact(label="Mailbox filled by", value=account.serve)
     if account.shadow_feed is not None:
         yield Fact(label="Shadow feed", value=_shadow(status, account.shadow_feed))
@@ -199,6 +202,11 @@ def _listings(status: Status, account: AccountStatus) -> Iterator[Listing]:
     yield _listing("Not acknowledged yet", account.not_acknowledged, say.held_back, blame=held_back)
     yield _listing("Not recognised in statin", account.unrecognised_files, safe)
     yield _listing("Uploads cut off in the last day", account.cut_off, say.cut_off)
+    yield _listing(
+        "Uploads cut off when `serve` was killed (kept at its next start)",
+        account.not_kept_yet,
+        safe,
+    )
     yield _listing("Connected now", account.here, say.visit)
     yield _listing(
         "Banned after too many failed logins (`efact-bridge unban` lets them in again)",
@@ -281,7 +289,8 @@ class _Sayer:
         return f"invoice {safe(row.hub_id)}: {safe(row.receipt_trouble)}"
 
     def cut_off(self, row: CutOff) -> str:
-        return f"{safe(row.name)}: {size(row.size)} came, {self._age(row.taken_at)} ago"
+        came = f"{size(row.size)} came, {self._age(row.taken_at)} ago"
+        return f"{safe(row.name)}: {came}, to {row.folder} by {safe(row.user)}"
 
     def visit(self, row: VisitRow) -> str:
         program = f", {safe(row.program)}" if row.program else ""
