@@ -68,9 +68,15 @@ def _not_renamed(
     """Return the files that lie in their folder under no other name either."""
     folders = {file.folder for file in missing}
     there = {role: mailbox.identities(role, others[role]) for role in folders}
-    return [
+    gone = [
         file for file in missing if mailbox.archive.identity(file.digest) not in there[file.folder]
     ]
+    # A mailbox that was copied has files of its own: their bytes must tell.
+    copies = {
+        role: mailbox.copies(role, others[role], {it.digest for it in gone if it.folder is role})
+        for role in folders
+    }
+    return [file for file in gone if file.digest not in copies[file.folder]]
 
 
 def _take_away_reappeared(account: Account, others: Mapping[Folder, Set[str]]) -> None:

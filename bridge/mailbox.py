@@ -14,9 +14,10 @@ import hashlib
 import os
 import stat
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -397,14 +398,17 @@ class Mailbox:
 
     def holds(self, role: Folder, name: str, digest: Digest) -> bool:
         """Tell whether a file in the mailbox has these bytes; False for what is no plain file."""
-        path = self.standing(role, name)
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return False
-        with os.fdopen(descriptor, "rb") as file:
-            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-            return regular and hashlib.file_digest(file, "sha256").hexdigest() == digest
+        return _digest(self.standing(role, name)) == digest
+
+    def copies(self, role: Folder, names: Iterable[str], digests: Set[Digest]) -> Set[Digest]:
+        """Return which archived bytes the plain files of these names in a folder hold."""
+        sizes = {found.st_size for it in digests if (found := _stat(self.archive.path(it)))}
+        alike = (
+            path
+            for path in map(partial(self.standing, role), names if sizes else ())
+            if (found := _stat(path)) and found.st_size in sizes
+        )
+        return digests & set(map(_digest, alike))
 
     def dropped(self) -> Iterator[Dropped]:
         """Look at what lies in `statin`, by arrival."""
@@ -497,12 +501,28 @@ def _stored(name: str) -> str:
     return name if name.isascii() else storable(os.fsencode(name))
 
 
-def _identity(path: Path) -> Identity | None:
+def _stat(path: Path) -> os.stat_result | None:
     try:
-        found = path.lstat()
+        return path.lstat()
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+
+
+def _identity(path: Path) -> Identity | None:
+    found = _stat(path)
+    return None if found is None else (found.st_dev, found.st_ino)
+
+
+def _digest(path: Path) -> Digest | None:
+    """Return the digest of a plain file; None for whatever else is there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        return Digest(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _look(path: Path) -> Dropped | None:

@@ -34,6 +34,31 @@ def test_a_renamed_file_is_collected_once_it_has_gone(office: Office) -> None:
     assert not office.out_of(hub_id)
 
 
+def test_in_a_mailbox_that_was_copied_a_renamed_file_is_not_collected_either(
+    office: Office,
+) -> None:
+    """`cp -r` makes files of their own: none is the archived one any more."""
+    (hub_id,) = office.served()
+    (path,) = office.out_of(hub_id)
+    renamed = path.with_suffix(".imported")
+    shutil.copy(path, renamed)
+    path.unlink()
+    office.push()
+    assert office.delivery(hub_id).state == "placed"
+    renamed.unlink()
+    office.push()
+    assert office.delivery(hub_id).state == "acknowledged"
+
+
+def test_a_file_of_the_same_size_is_not_taken_for_a_renamed_one(office: Office) -> None:
+    (hub_id,) = office.served()
+    (path,) = office.out_of(hub_id)
+    path.with_suffix(".note").write_bytes(b"x" * path.stat().st_size)
+    path.unlink()
+    office.push()
+    assert office.delivery(hub_id).state == "acknowledged"
+
+
 def test_a_file_with_the_bytes_of_another_is_not_taken_for_it(office: Office) -> None:
     """Two invoices enclose the same file: the archive holds it once."""
     one, two = office.add(2)
