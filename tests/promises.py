@@ -117,6 +117,8 @@ class Outside:
     """Invoices of which an update got another chance: they may be told in another order."""
     restored: int = 0
     """How often the ledger was put back: a mark may be dropped once more, to no effect."""
+    broken_off: int = 0
+    """How often a round broke off: the same, where it did right after the hub's clear answer."""
     taken: Counter[tuple[str, str]] = field(default_factory=Counter)
     """What the software collected."""
     told: set[tuple[str, str]] = field(default_factory=set)
@@ -254,10 +256,15 @@ class Outside:
     def _check_marks(self) -> None:
         book = self.office.sandbox.book
         clear: Counter[str | None] = Counter()
+        applied: Counter[str | None] = Counter()
         for request in book.requests(operation="acknowledge_attachment"):
             clear[request.attachment_id] += request.fault is None and request.status != 401
-        twice = [key for key, times in clear.items() if times > 1 + self.restored]
+            applied[request.attachment_id] += request.applied
+        most = 1 + self.restored + self.broken_off
+        twice = [key for key, times in clear.items() if times > most]
         assert not twice, f"marks dropped again after a clear answer: {twice}"
+        twice = [key for key, times in applied.items() if times > 1]
+        assert not twice, f"marks dropped twice: {twice}"
         reached = self.told if self.policy == "stored" else self.taken
         for hub_id in book.hub_ids:
             for held in book.held(hub_id).attachments:

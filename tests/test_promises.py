@@ -249,6 +249,7 @@ class Promises(RuleBasedStateMachine):
             else:
                 with broken_off_after(steps):
                     self.do_round(name)
+                self.known.broken_off += 1
                 self.known.check()
                 self.start_anew(serves=steps % 2 == 0)
             self.known.check()
