@@ -14,6 +14,7 @@ from bridge.ledger.serving import Feeds, serving
 from bridge.mailbox import Mailbox
 from bridge.model import FeedName
 from bridge.naming import parse_profile
+from bridge.pausing import PauseMemory
 from bridge.settings import AccountSettings, LegacySettings, Settings, read_profile
 
 LONGEST_AWAY = 5
@@ -112,7 +113,7 @@ def open_account(
 ) -> Account:
     """Bring an account's parts together; raises SettingsError for its secret or profile."""
     profile = parse_profile(read_profile(own.profile))
-    circuit = _circuit(settings)
+    circuit = _circuit(settings, PauseMemory(ledger, own.name, utc_now))
     return Account(
         settings=settings,
         own=own,
@@ -126,9 +127,10 @@ def open_account(
     )
 
 
-def _circuit(settings: Settings) -> Circuit:
+def _circuit(settings: Settings, memory: PauseMemory) -> Circuit:
     return Circuit(
         initial=settings.push.retry_initial,
         most=min(settings.push.retry_max, LONGEST_AWAY * settings.pull.interval),
         most_barred=settings.push.retry_max,
+        memory=memory,
     )

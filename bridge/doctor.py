@@ -5,10 +5,10 @@ import os
 import pwd
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from bridge.facade.algorithms import EXTRA, legacy_algorithms_available
 from bridge.facade.hostkeys import load_host_keys
 from bridge.feeds.legacy import open_reader
 from bridge.hub import HubReader
-from bridge.ledger import Ledger, visitors
+from bridge.ledger import Ledger, pauses, visitors
 from bridge.ledger.serving import in_words, of_settings, serving
 from bridge.losing import changes
 from bridge.naming import parse_profile
@@ -64,8 +64,10 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, one after the other; nothing is changed at the hub."""
     yield Finding("settings", Verdict.OK, _accounts(settings))
+    answered = []
     for own in settings.account:
-        yield from _account(settings, own)
+        if (yield from _account(settings, own)):
+            answered.append(own.name)
     yield from _doors(settings)
     if owner := _other_owner(settings.data_dir):
         yield Finding("user", Verdict.WARNING, owner)
@@ -76,6 +78,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _finding("ledger", lambda: _ledger(settings.data_dir))
     for own in settings.account:
         yield from _moved(settings.data_dir / "ledger.db", own)
+        yield from _paused(settings.data_dir / "ledger.db", own, answered=own.name in answered)
         yield from _clients(settings, own)
 
 
@@ -113,17 +116,18 @@ def _finding(what: str, look: Callable[[], str]) -> Finding:
         return Finding(what, Verdict.FAILED, str(error))
 
 
-def _account(settings: Settings, own: AccountSettings) -> Iterator[Finding]:
+def _account(settings: Settings, own: AccountSettings) -> Generator[Finding, None, bool]:
+    """Look at an account; returns whether the hub answered it."""
     name = f"account {own.name}"
     if settings.sftp.enabled or settings.ftp.enabled:
         yield _users(own)
     yield _finding(f"{name}: profile", lambda: _profile(own))
     secret = _finding(f"{name}: secret", lambda: _secret(own))
     yield secret
-    if secret.verdict is Verdict.OK:
-        yield from _hub(settings, own)
+    answered = secret.verdict is Verdict.OK and (yield from _hub(settings, own))
     if own.legacy is not None:
         yield from _old_mailbox(own, own.legacy)
+    return answered
 
 
 def _old_mailbox(own: AccountSettings, legacy: LegacySettings) -> Iterator[Finding]:
@@ -188,13 +192,30 @@ def _secret(own: AccountSettings) -> str:
     return "there, and nobody else can read it" if own.secret_file else "there"
 
 
-def _hub(settings: Settings, own: AccountSettings) -> Iterator[Finding]:
+def _hub(settings: Settings, own: AccountSettings) -> Generator[Finding, None, bool]:
     name = f"account {own.name}: hub"
     with HubReader(settings.hub, issuer=own.issuer, secret=own.read_secret()) as hub:
         answer = _finding(name, lambda: _entities(hub, settings.hub.base_url))
         yield answer
         if hub.clock_offset is not None:
             yield _clock(own, hub.clock_offset)
+    return answer.verdict is Verdict.OK
+
+
+def _paused(path: Path, own: AccountSettings, *, answered: bool) -> Iterator[Finding]:
+    """End the pause of a hub that answered us: whoever gave the command wants to go on."""
+    try:
+        with closing(Ledger(path)) as ledger, ledger.write() as connection:
+            pause = pauses.of_account(connection, own.name)
+            if pause is not None and answered:
+                pauses.strike_out(connection, own.name)
+    except LedgerError:  # said above
+        return
+    if pause is None or not pause.left(datetime.now(UTC)) or pause.until is None:
+        return
+    asked = f"the hub asked for a pause until {pause.until.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    advice = "it answers now: the pause is over" if answered else "nothing is sent to it till then"
+    yield Finding(f"account {own.name}: pause", Verdict.WARNING, f"{asked}; {advice}")
 
 
 def _entities(hub: HubReader, base_url: str) -> str:

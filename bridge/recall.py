@@ -16,6 +16,7 @@ import structlog
 from bridge.account import Account
 from bridge.errors import InvoiceError
 from bridge.ledger import accounts, events, placed_files
+from bridge.ledger.events import TAKEN_BACK
 from bridge.ledger.placed_files import PlacedFile
 from bridge.model import PENDING_STATES, HubId, State, StateRecord
 from bridge.placing import note_collected
@@ -92,7 +93,7 @@ def _take_back(account: Account, hub_id: HubId, files: list[PlacedFile]) -> None
         events.record(
             connection,
             account.name,
-            "invoice taken back: collected before a backup was restored",
+            TAKEN_BACK,
             at=account.clock(),
             hub_id=hub_id,
         )

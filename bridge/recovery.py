@@ -6,7 +6,9 @@ served once more, what the hub has taken is not sent once more.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import reduce
 from itertools import islice
 from typing import Any
 
@@ -17,7 +19,7 @@ from bridge.account import Account
 from bridge.chain import BrokenChainError, Link, digest_of, parse
 from bridge.durable import storage
 from bridge.errors import StorageError
-from bridge.ledger import accounts, events, placed_files, replay
+from bridge.ledger import accounts, events, journal, placed_files, replay, state_files
 from bridge.naming import Folder, Profile
 
 log = structlog.get_logger()
@@ -31,11 +33,11 @@ def remember(account: Account) -> int:
 
     Raises StorageError where the two tell different stories, or the journal cannot be read.
     """
-    journal = account.ledger.journal(account.name)
-    with storage(f"journal {journal.path}"):
+    kept = account.ledger.journal(account.name)
+    with storage(f"journal {kept.path}"):
         try:
             # The journal first: what is added to both in between looks like an older journal.
-            number, digest = journal.last()
+            number, digest = kept.last()
             with account.ledger.read() as connection:
                 known, _ = events.last(connection, account.name)
                 if number <= known and events.digest_at(connection, account.name, number) != digest:
@@ -44,7 +46,7 @@ def remember(account: Account) -> int:
                 return _write_down(account)
             account.ledger.complete_journal(account.name)
         except BrokenChainError as error:
-            raise StorageError(f"journal {journal.path}: {error}. {_ADVICE}") from error
+            raise StorageError(f"journal {kept.path}: {error}. {_ADVICE}") from error
     return 0
 
 
@@ -102,6 +104,27 @@ def _note(account: Account, forgotten: int) -> None:
             at=account.clock(),
             events=forgotten,
         )
+
+
+def reserve_numbers(account: Account) -> None:
+    """See that no state file and no update gets a number that some journal tells of.
+
+    They are counted over all accounts. One whose journal cannot be followed at present, or that is
+    not in the settings, finds its old numbers free once it can.
+    """
+    found = state_files.Numbers()
+    archive = account.ledger.path.parent / "archive"
+    with storage(f"archive {archive}"):
+        for path in archive.glob(f"*/{journal.NAME}"):
+            found = reduce(state_files.Numbers.over, _numbers(path.parent.name, account), found)
+    with account.ledger.write() as connection:
+        state_files.reserve(connection, found)
+
+
+def _numbers(name: str, account: Account) -> Iterator[state_files.Numbers]:
+    for line in account.ledger.journal(name).lines():
+        with suppress(BrokenChainError):  # what was put in tells of nothing that happened
+            yield state_files.numbers_in(parse(line).detail)
 
 
 def _number_on(connection: Connection, account: Account, link: Link) -> None:

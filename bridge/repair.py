@@ -10,11 +10,13 @@ import structlog
 
 from bridge.account import Account
 from bridge.durable import BusyError
+from bridge.errors import StorageError
 from bridge.ledger import events, placed_files, updates
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.mailbox import INBOUND_FOLDERS, MARK
 from bridge.model import UpdateStatus
 from bridge.placing import prepare, resume
+from bridge.recovery import reserve_numbers
 
 log = structlog.get_logger()
 
@@ -50,7 +52,13 @@ def put_right(account: Account) -> Repairs:
     Raises StorageError when the mailbox is not the one that the ledger knows, or its journal tells
     another story. Where another process is at work on the account, it has done this already.
     """
-    remembered = prepare(account)
+    try:
+        remembered = prepare(account)
+    except StorageError:  # the others go on
+        reserve_numbers(account)
+        raise
+    if remembered:
+        reserve_numbers(account)
     mailbox = account.mailbox
     try:
         with mailbox.turn("inbound", wait=0), mailbox.turn("outbound", wait=0):

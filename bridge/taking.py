@@ -20,9 +20,9 @@ from sqlalchemy import Connection
 
 from bridge import feedback
 from bridge.account import Account
-from bridge.chain import Detail
+from bridge.chain import Value
 from bridge.errors import RcfFileError, StorageError
-from bridge.ledger import cut_offs, deliveries, events, state_files, updates
+from bridge.ledger import accounts, cut_offs, deliveries, events, state_files, updates
 from bridge.ledger.state_files import StateFile
 from bridge.ledger.updates import Update
 from bridge.mailbox import Dropped, Mailbox
@@ -169,6 +169,7 @@ def _enter(
     kind = state_files.Kind.REPETITION if before else state_files.Kind.TAKEN
     now, name = account.clock(), file.stored if pass_on else file.name
     with account.ledger.write() as connection:
+        since = _perhaps_sent_since(connection, account, file)
         file_id = state_files.add(
             connection,
             account.name,
@@ -178,6 +179,7 @@ def _enter(
             kind=kind,
             at=now,
             pass_on=pass_on,
+            perhaps_sent_since=since,
         )
         earlier = {
             update.position: update
@@ -190,7 +192,7 @@ def _enter(
             f"state file {kind}",
             at=now,
             actor="rcf",
-            also=_passing(pass_on=pass_on),
+            also=_passing(pass_on=pass_on) | _perhaps_sent(since),
             file=file_id,
             name=name,
             digest=digest,
@@ -204,7 +206,22 @@ def _enter(
     return file_id
 
 
-def _passing(*, pass_on: bool) -> Detail:
+def _perhaps_sent_since(connection: Connection, account: Account, file: Dropped) -> datetime | None:
+    """Return since when a file may have been sent: a restored backup brought it.
+
+    When a file was last changed no program can set, so all that came later is new.
+    """
+    forgotten = accounts.forgotten(connection, account.name)
+    if forgotten is None or file.changed_at > forgotten.until.timestamp():
+        return None
+    return forgotten.since
+
+
+def _perhaps_sent(since: datetime | None) -> dict[str, Value]:
+    return {} if since is None else {"perhaps_sent_since": since.isoformat()}
+
+
+def _passing(*, pass_on: bool) -> dict[str, Value]:
     return {"pass_on": True} if pass_on else {}
 
 

@@ -309,6 +309,19 @@ def go_on_when_all_is_well(town: Town) -> None:
     assert not town.sandbox.book.pending_attachments
 
 
+# -- a hub that asks for a pause, a short one, and answers after it --------------------------------
+
+
+def a_busy_hub(town: Town) -> None:
+    town.invoice()
+    town.sandbox.book.faults.fail("busy", operation="pending_invoices", seconds=0)
+
+
+def go_on_answered(town: Town) -> None:
+    town.sandbox.book.faults.clear()
+    go_on_in(town)
+
+
 # -- a ledger that comes out of an old backup ------------------------------------------------------
 
 
@@ -554,6 +567,7 @@ SCENARIOS: dict[str, Scenario] = {
         commands=("pull", "push", "push", "push"),
         go_on=go_on_when_all_is_well,
     ),
+    "busy hub": Scenario(arrange=a_busy_hub, commands=("pull", "pull"), go_on=go_on_answered),
     "old ledger": Scenario(
         arrange=an_old_ledger, commands=("pull", "push"), go_on=go_on_remembering
     ),

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from bridge import status
 from bridge.errors import StorageError
 from bridge.ledger import schema, updates
 from bridge.model import State
+from bridge.placing import prepare
 from bridge.sandbox.server import Sandbox
 from bridge.taking import retry, take_in
 from tests.accounts import Office, annotated, failing, paid, said, state_file
@@ -46,6 +48,17 @@ def back_up(office: Office) -> Path:
     with sqlite3.connect(office.account.ledger.path) as source, sqlite3.connect(copy) as target:
         source.backup(target)
     return copy
+
+
+def status_of(office: Office) -> dict[str, Any]:
+    found = status.look(office.account.settings, office.account.ledger, now=office.clock())
+    (account,) = status.as_json(found)["accounts"]  # type: ignore[misc,attr-defined]
+    return dict(account)
+
+
+def in_words(office: Office) -> str:
+    found = status.look(office.account.settings, office.account.ledger, now=office.clock())
+    return status.as_text(found)
 
 
 def lose(office: Office) -> None:
@@ -350,6 +363,41 @@ def test_sending_again_remembers_first(tmp_path: Path, sandbox: Sandbox) -> None
     assert gateway.run("verify").code == 0
 
 
+def test_the_numbers_of_an_account_whose_journal_is_refused_stay_its_own(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """The others go on after the restore, and one count gives all of them their numbers."""
+    hub_id = sandbox.book.add_invoice()
+    other = (
+        f'[[account]]\nname = "z"\nissuer = "{sandbox.issuer}"\n'
+        'secret_file = "ajuntament.secret"\nacknowledge = "never"\n'
+    )
+    gateway = install(tmp_path, sandbox)
+    gateway.config.write_text(gateway.config.read_text() + other)
+    first, second = (gateway.mailbox.parent / name / "statin" for name in ("ajuntament", "z"))
+    gateway.run("pull")
+    data = gateway.folder / "data"
+    backup = shutil.copytree(data, tmp_path / "backup", ignore=shutil.ignore_patterns("locks"))
+    for number, folder in enumerate((first, second, second)):
+        (folder / "1.XML").write_bytes(state_file(annotated(hub_id, f"R-{number}")))
+        gateway.run("push")
+    for path in data.glob("ledger.db*"):
+        path.unlink()
+    for path in backup.glob("ledger.db*"):
+        shutil.copy(path, data)
+    journal = data / "archive" / "z" / "events.jsonl"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b"no event\n")
+    (first / "2.XML").write_bytes(state_file(said(hub_id, "RECEIVED")))
+    gateway.run("push")
+    assert list(first.iterdir()) == []
+    journal.write_bytes(whole)
+    assert "differ" not in gateway.run("push").err
+    verified = gateway.run("verify")
+    assert verified.code == 0, verified.out
+    assert gateway.status()["accounts"][1]["updates"]["accepted"] == 2
+
+
 def put_back_all(office: Office, backup: Path) -> None:
     office.account.ledger.close()
     shutil.rmtree(data_dir(office))
@@ -398,6 +446,102 @@ def test_an_update_that_was_sent_in_a_forgotten_time_is_not_sent_again(
     again.pull()
     assert again.patches(hub_id) == sent
     assert again.refusals() == []
+
+
+@pytest.mark.parametrize("later_state", ["RECOGNISED", "PAID"])
+def test_a_state_file_that_lay_in_the_backup_is_not_sent_again(
+    open_account: Open, tmp_path: Path, later_state: str
+) -> None:
+    """It was taken and sent in the forgotten time, and the hub has gone on since."""
+    office = open_account()
+    (hub_id,) = office.served()
+    office.push()
+    office.drop("1.XML", state_file(annotated(hub_id)))
+    office.account.ledger.close()
+    shutil.copytree(data_dir(office), tmp_path / "backup")
+    later = open_account()
+    later.push()
+    later.drop("2.XML", state_file(said(hub_id, later_state)))
+    later.push()
+    sent = later.patches(hub_id)
+    put_back_all(later, tmp_path / "backup")
+    again = open_account()
+    again.push()
+    assert again.names("statin") == []
+    assert again.patches(hub_id) == sent
+    assert again.refusals() == []
+    told = tables(again)
+    lose(again)
+    anew = open_account()
+    prepare(anew.account)
+    assert {**tables(anew), "event": []} == {**told, "event": []}
+
+
+def test_a_state_file_of_the_backup_that_was_never_sent_is_sent(
+    open_account: Open, tmp_path: Path
+) -> None:
+    office = open_account()
+    (hub_id,) = office.served()
+    office.push()
+    office.drop("1.XML", state_file(annotated(hub_id)))
+    office.account.ledger.close()
+    shutil.copytree(data_dir(office), tmp_path / "backup")
+    put_back_all(open_account(), tmp_path / "backup")
+    again = open_account()
+    again.push()
+    assert again.states(hub_id)[-1] == "ANNOTATED"
+
+
+@pytest.mark.parametrize(
+    ("acknowledge", "collected_first", "told"),
+    [
+        ("never", True, ["early", "forgotten"]),
+        ("stored", True, ["early"]),
+        ("collected", True, []),
+        ("never", False, ["early", "forgotten"]),
+    ],
+)
+def test_what_comes_once_more_after_a_backup_of_everything_is_told(
+    open_account: Open, tmp_path: Path, acknowledge: str, collected_first: bool, told: list[str]
+) -> None:
+    """Nobody told the hub that the software had it, so a person has to look."""
+    office = open_account(acknowledge=acknowledge)
+    names = dict(zip(office.served(), ["early"], strict=True))
+    office.push()
+    office.account.ledger.close()
+    shutil.copytree(data_dir(office), tmp_path / "backup")
+    later = open_account(acknowledge=acknowledge)
+    names |= dict(zip(later.served(), ["forgotten"], strict=True))
+    if collected_first:
+        later.collect(*names)
+        later.push()
+    put_back_all(later, tmp_path / "backup")
+    again = open_account(acknowledge=acknowledge)
+    again.pull()
+    registered_now = again.sandbox.book.now()
+    names |= dict(zip(again.served(registered_at=registered_now), ["new"], strict=True))
+    for hub_id in names:
+        for path in again.out_of(hub_id):
+            path.unlink()
+    again.push()
+    found = status_of(again)["restored"]
+    assert sorted(names[hub_id] for hub_id in found["offered_again"]) == told
+    assert ("may have been offered a second time" in in_words(again)) == bool(told)
+
+
+def test_invoices_that_a_restored_backup_may_have_lost_are_told(
+    open_account: Open, tmp_path: Path
+) -> None:
+    office = open_account(acknowledge="stored")
+    office.served()
+    office.account.ledger.close()
+    shutil.copytree(data_dir(office), tmp_path / "backup")
+    put_back_all(open_account(acknowledge="stored"), tmp_path / "backup")
+    again = open_account(acknowledge="stored")
+    again.pull()
+    assert "the hub does not list any more" in in_words(again)
+    again.clock.pass_by(days=31)
+    assert "the hub does not list any more" not in in_words(again)
 
 
 def test_a_full_archive_of_which_nobody_remembers_anything_stops_the_account(

@@ -1,12 +1,23 @@
 """What the ledger keeps of each account as a whole."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bridge.ledger.schema import account
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A time of which nothing is known here: everything was restored from a backup."""
+
+    since: datetime
+    """The last event that the backup has."""
+    until: datetime
+    """When it was noticed."""
 
 
 def _set(connection: Connection, name: str, **values: object) -> None:
@@ -108,8 +119,23 @@ def note_restored(
     connection: Connection, name: str, *, at: datetime, recall_since: datetime | None = None
 ) -> None:
     """A restored backup was noticed; `recall_since`: ask the hub what came after that time."""
-    values = {"restored_at": at} | ({"recall_since": recall_since} if recall_since else {})
+    values = {"restored_at": at}
+    if recall_since is not None:
+        values |= {
+            "recall_since": recall_since,
+            "forgotten_since": recall_since,
+            "forgotten_until": at,
+        }
     _set(connection, name, **values)
+
+
+def forgotten(connection: Connection, name: str) -> Forgotten | None:
+    """Return the time that the last backup of everything has forgotten; None: there was none."""
+    columns = (account.c.forgotten_since, account.c.forgotten_until)
+    row = connection.execute(select(*columns).where(account.c.name == name)).first()
+    if row is None or row.forgotten_since is None:
+        return None
+    return Forgotten(row.forgotten_since, row.forgotten_until)
 
 
 def recall_since(connection: Connection, name: str) -> datetime | None:

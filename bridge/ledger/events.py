@@ -20,6 +20,7 @@ BRIDGE = "bridge"
 
 MAILBOX_MADE = "mailbox made"
 FOLDERS_RECOGNISED = "mailbox folders recognised"
+TAKEN_BACK = "invoice taken back: collected before a backup was restored"
 """What tells a mailbox and its folders from others in their place: a lost ledger must know too."""
 
 LINKS = "links"

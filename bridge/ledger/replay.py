@@ -178,6 +178,7 @@ def _state_file(connection: Connection, link: Link, kind: Kind) -> None:
     detail = _detail(link)
     if detail["file"] is None:  # an upload into another folder was cut off
         return
+    since = detail.get("perhaps_sent_since")
     state_files.add(
         connection,
         link.account,
@@ -187,6 +188,7 @@ def _state_file(connection: Connection, link: Link, kind: Kind) -> None:
         kind=kind,
         at=link.at,
         pass_on=detail.get("pass_on", False),
+        perhaps_sent_since=datetime.fromisoformat(since) if since else None,
         file_id=detail["file"],
     )
 

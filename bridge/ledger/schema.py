@@ -66,6 +66,8 @@ account = Table(
     Column("mailbox_identity", Text),  # which file the mark was: a restored backup has another
     Column("recall_since", UtcDateTime),  # the hub must still be asked what came after this
     Column("restored_at", UtcDateTime),  # when a restored backup was noticed last
+    Column("forgotten_since", UtcDateTime),  # what happened between the two nobody here knows:
+    Column("forgotten_until", UtcDateTime),  # everything was restored, the journal as well
     Column("mailbox_folders", JSON),  # which folders they were that files were put into
     Column("last_poll", UtcDateTime),  # the last listing that succeeded
     Column("capped_slices", JSON, nullable=False, default=list),
@@ -79,6 +81,16 @@ account = Table(
     Column("found_applied", Integer, nullable=False, default=0),  # acknowledgements, after a doubt
     Column("verified_at", UtcDateTime),
     Column("verified_through", UtcDateTime),  # the last event that `verify` found in order
+)
+
+hub_pause = Table(  # of an account whose last call found the hub away
+    "hub_pause",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime),  # of a pause that the hub asked for
+    Column("pauses", Integer, nullable=False),  # in a row
+    Column("reason", Text, nullable=False),
 )
 
 delivery = Table(
@@ -387,6 +399,7 @@ state_file = Table(
     Column("kind", Text, nullable=False),  # taken, repetition or cut-off
     Column("taken_at", UtcDateTime, nullable=False),
     Column("left_at", UtcDateTime),  # when it left `statin`
+    Column("perhaps_sent_since", UtcDateTime),  # of one that a restored backup brought
     Column(
         "passing", Text
     ),  # to the old `statin`: waiting, ready or passed; null: not meant for it

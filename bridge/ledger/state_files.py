@@ -1,11 +1,12 @@
 """The state files that the RCF dropped, by name and digest; their bytes are in the archive."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, text, update
 
 from bridge.ledger.schema import state_file, state_update
 from bridge.model import Digest, UpdateStatus
@@ -57,21 +58,59 @@ def add(
     kind: Kind,
     at: datetime,
     pass_on: bool = False,
+    perhaps_sent_since: datetime | None = None,
     file_id: int | None = None,
 ) -> int:
     """Write a file down before it leaves `statin`; return its id. `size` is in bytes.
 
-    `pass_on` says that it is for the old mailbox.
+    `pass_on` says that it is for the old mailbox. `perhaps_sent_since`: a restored backup brought
+    it, and since then it may have been sent.
 
     `file_id` is the id that it had in a ledger that was lost.
     """
     values: dict[str, object] = {} if file_id is None else {"id": file_id}
     values |= {"name": name, "digest": digest, "size": size, "kind": kind, "taken_at": at}
+    values |= {"perhaps_sent_since": perhaps_sent_since}
     left = {"left_at": at} if kind is Kind.CUT_OFF else {}
     passing = {"passing": Passing.WAITING} if pass_on else {}
     statement = insert(state_file).values(account=account, **values, **left, **passing)
     row_id = connection.execute(statement.returning(state_file.c.id)).scalar_one()
     return int(row_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The greatest ids of a state file and of an update that somebody knows; 0: none."""
+
+    state_file: int = 0
+    update: int = 0
+
+    def over(self, other: "Numbers") -> "Numbers":
+        """Return the greater ones of both."""
+        return Numbers(max(self.state_file, other.state_file), max(self.update, other.update))
+
+
+def numbers_in(detail: Mapping[str, Any]) -> Numbers:
+    """Return the ids that the detail of an event names."""
+    file, update_id = detail.get("file"), detail.get("update")
+    return Numbers(
+        file if isinstance(file, int) else 0, update_id if isinstance(update_id, int) else 0
+    )
+
+
+def reserve(connection: Connection, numbers: Numbers) -> None:
+    """Give no new file and no new update an id up to these ones."""
+    for table, least in ((state_file, numbers.state_file), (state_update, numbers.update)):
+        connection.execute(_KEEP_COUNT, {"table": table.name})
+        connection.execute(_COUNT_ON, {"table": table.name, "least": least})
+
+
+# SQLite's own count of an AUTOINCREMENT table, which has no row before the first one.
+_KEEP_COUNT = text(
+    "INSERT INTO sqlite_sequence (name, seq) SELECT :table, 0 "
+    "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = :table)"
+)
+_COUNT_ON = text("UPDATE sqlite_sequence SET seq = max(seq, :least) WHERE name = :table")
 
 
 def left(connection: Connection, file_id: int, *, at: datetime) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, in
 
 from bridge.chain import Value
 from bridge.ledger.schema import account as account_table
-from bridge.ledger.schema import attempt, state_update
+from bridge.ledger.schema import attempt, state_file, state_update
 from bridge.ledger.walk import is_due
 from bridge.model import HubId, Refusal, State, StateUpdate, UpdateStatus
 
@@ -277,7 +277,8 @@ def unclear_since(connection: Connection, update_id: int) -> datetime | None:
 def all_unclear_since(connection: Connection, account: str) -> Mapping[int, datetime]:
     """Return since when the hub may have taken each of the updates that wait, by their id.
 
-    That is `unclear_since`; for what was queued before a backup was restored, since it was queued.
+    That is `unclear_since`; for what was queued before a backup was restored, since it was queued;
+    for what lay in `statin` in that backup, since the last that the backup knows.
     """
     attempts = connection.execute(
         select(attempt.c.update_id, attempt.c.at)
@@ -294,9 +295,20 @@ def all_unclear_since(connection: Connection, account: str) -> Mapping[int, date
             state_update.c.queued_at < account_table.c.restored_at,
         )
     )
-    return {row.update_id: row.at for row in attempts} | {
-        row.id: row.queued_at for row in forgotten
-    }
+    brought = connection.execute(
+        select(state_update.c.id, state_file.c.perhaps_sent_since)
+        .join(state_file, state_file.c.id == state_update.c.state_file)
+        .where(
+            state_update.c.account == account,
+            _IS_OPEN,
+            state_file.c.perhaps_sent_since.is_not(None),
+        )
+    )
+    return (
+        {row.update_id: row.at for row in attempts}
+        | {row.id: row.queued_at for row in forgotten}
+        | {row.id: row.perhaps_sent_since for row in brought}
+    )
 
 
 def last_accepted(connection: Connection, account: str, hub_id: HubId) -> StateUpdate | None:

@@ -74,6 +74,9 @@ def _account(status: Status, account: AccountStatus) -> Document:
         ],
         "unrecognised_files": list(account.unrecognised_files),
         "not_taken_files": list(account.not_taken),
+        "hub_pause": None
+        if account.pause is None
+        else _fields(account.pause, "since", "until", "reason"),
         "last_poll": _plain(account.row.last_poll),
         "capped_slices": list(account.row.capped_slices),
         "capped_listings": account.row.capped_listings,
@@ -90,6 +93,9 @@ def _account(status: Status, account: AccountStatus) -> Document:
         "cut_off_files": [row.name for row in account.cut_off],
         "cut_off_bytes": account.cut_off_bytes,
         "cut_off_not_kept_yet": list(account.not_kept_yet),
+        "restored": None
+        if account.restored is None
+        else _fields(account.restored, "since", "until", "offered_again"),
         "connected": _plain(account.here),
         "banned": _plain(account.banned),
         "last_came": _plain(account.last_came),

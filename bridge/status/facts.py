@@ -5,7 +5,7 @@ The hub is never asked and no secret is read: a status must be had when nothing 
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,9 +18,22 @@ from bridge.cut_offs import KEPT_FOR, kept, weight
 from bridge.durable import is_locked
 from bridge.errors import StorageError
 from bridge.facade.uploads import leftovers
-from bridge.ledger import Ledger, cut_offs, drift, events, legacy_files, spans, summary, visitors
+from bridge.ledger import (
+    Ledger,
+    accounts,
+    cut_offs,
+    drift,
+    events,
+    legacy_files,
+    pauses,
+    restores,
+    spans,
+    summary,
+    visitors,
+)
 from bridge.ledger.cut_offs import CutOff
 from bridge.ledger.drift import DriftRow
+from bridge.ledger.pauses import Pause
 from bridge.ledger.serving import NONE, Feeds, of_settings, serving
 from bridge.ledger.spans import FeedRow
 from bridge.ledger.summary import (
@@ -35,7 +48,7 @@ from bridge.ledger.summary import (
 )
 from bridge.ledger.visitors import BanRow, ClientRow, VisitRow
 from bridge.mailbox import Archive, Mailbox
-from bridge.model import DeliveryState, FeedName, UpdateStatus
+from bridge.model import DeliveryState, FeedName, HubId, UpdateStatus
 from bridge.naming import Folder, parse_profile
 from bridge.settings import AccountSettings, Settings, read_profile
 from bridge.status.shadow import ShadowStatus, look_at
@@ -50,6 +63,17 @@ RECENT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A backup of everything, and what nobody knows since."""
+
+    since: datetime
+    until: datetime
+    acknowledge: str
+    offered_again: tuple[HubId, ...]
+    """Invoices that the software may have had before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStatus:
     """How one account is. Lists are oldest first, those of refusals and receipts newest first."""
 
@@ -60,6 +84,8 @@ class AccountStatus:
     settings_feeds: Feeds
     """The same as the settings say: the ledger's word counts where a move was made."""
     row: AccountRow
+    pause: Pause | None
+    """The hub asked for it, and it is not over; None: nothing keeps us from calling."""
     mailbox_trouble: str | None
     disk_trouble: str | None
     deliveries: Mapping[DeliveryState, int]
@@ -90,6 +116,8 @@ class AccountStatus:
     clients: tuple[ClientRow, ...]
     last_came: datetime | None
     """When the software last showed, at a door or in the folders."""
+    restored: Restored | None
+    """A backup of everything that was put back of late."""
     awaited_since: datetime | None
     """When the account began to work here."""
     shadow_feed: ShadowStatus | None
@@ -217,6 +245,7 @@ def _account(
         feeds=feeds,
         settings_feeds=of_settings(own),
         row=row,
+        pause=_pause(connection, name, now),
         mailbox_trouble=mailbox_trouble,
         disk_trouble=disk_trouble,
         deliveries=summary.deliveries_by_state(connection, name, serving=feeds.serve),
@@ -240,6 +269,7 @@ def _account(
         banned=tuple(visitors.banned(connection, [user.name for user in own.user], now=now)),
         clients=tuple(visitors.of_account(connection, name)),
         last_came=visitors.last_came(connection, name),
+        restored=_restored(connection, own, now),
         awaited_since=events.first_at(connection, name),
         shadow_feed=_shadow(connection, settings, name, feeds, now),
         old_mailbox=(
@@ -261,6 +291,27 @@ def _not_kept_yet(data_dir: Path, account: str) -> tuple[str, ...]:
         return ()
     return tuple(
         f"{role}/{partial.name}" for role, partial in leftovers(data_dir / "staging", account)
+    )
+
+
+def _pause(connection: Connection, name: str, now: datetime) -> Pause | None:
+    pause = pauses.of_account(connection, name)
+    return pause if pause is not None and pause.left(now) else None
+
+
+def _restored(connection: Connection, own: AccountSettings, now: datetime) -> Restored | None:
+    forgotten = accounts.forgotten(connection, own.name)
+    if forgotten is None or forgotten.until < now - RECENT:
+        return None
+    again: Sequence[HubId] = ()
+    if own.acknowledge != "collected":  # else the hub was told, and asked
+        listed = own.acknowledge == "never"
+        again = restores.offered_again(connection, own.name, forgotten, listed=listed)
+    return Restored(
+        since=forgotten.since,
+        until=forgotten.until,
+        acknowledge=own.acknowledge,
+        offered_again=tuple(again),
     )
 
 

@@ -12,6 +12,8 @@ from bridge.ledger.serving import in_words
 from bridge.status import blaming
 from bridge.status.facts import AccountStatus, Status
 from bridge.status.finding import Finding
+from bridge.status.hub_findings import clock_off, hub_away, pause_asked
+from bridge.status.restored_findings import RULES as RESTORE_RULES
 from bridge.status.shadow_findings import RULES as SHADOW_RULES
 from bridge.status.shadow_findings import shadow_rule
 from bridge.status.words import counted, safe, size, span
@@ -21,8 +23,6 @@ POLL_PATIENCE: Final = 1800
 """Seconds without a poll that are worth a look (and never less than three intervals)."""
 UPDATE_PATIENCE: Final = 3600
 """Seconds that an update may wait before it is worth a look."""
-CLOCK_TOLERANCE: Final = 30
-"""Seconds that the clocks may not differ by; tokens follow the hub's clock once it minds."""
 LEAST_DISK: Final = 10**9
 """Bytes that should be free."""
 
@@ -57,31 +57,6 @@ def _disk(status: Status) -> Finding | None:
         account=None,
         what=f"Only {size(free)} of disk space is free",
         advice="Make room; what cannot be stored stays at the hub until then",
-    )
-
-
-def _hub(status: Status) -> Finding | None:
-    away = [account for account in status.accounts if account.row.hub_reachable is False]
-    if not away:
-        return None
-    blame = blaming.of_hub_away(away[0])
-    return Finding(
-        account=None,
-        what="The hub did not answer when it was last asked",
-        advice=f"{blame.clerk}. If it lasts, run",
-        command=("check",),
-        support=blame.support,
-    )
-
-
-def _clock(status: Status) -> Finding | None:
-    offset = status.clock_offset
-    if offset is None or abs(offset) < CLOCK_TOLERANCE:
-        return None
-    return Finding(
-        account=None,
-        what=f"This machine's clock is {span(abs(offset))} {'slow' if offset > 0 else 'fast'}",
-        advice="The hub may refuse us: turn on time synchronisation (timedatectl set-ntp true)",
     )
 
 
@@ -368,14 +343,16 @@ def _moved(_: Status, account: AccountStatus) -> Finding | None:
 
 MACHINE_RULES: tuple[Callable[[Status], Finding | None], ...] = (
     _disk,
-    _hub,
-    _clock,
+    hub_away,
+    clock_off,
     _components,
 )
 
 ACCOUNT_RULES: tuple[Callable[[Status, AccountStatus], Finding | None], ...] = (
     _standing_still,
+    pause_asked,
     _mailbox,
+    *RESTORE_RULES,
     _nobody_serves,
     _old_mailbox,
     _second_files,
