@@ -28,6 +28,9 @@ from reconcile.xml_facts import compare_files
 MOST_XML_DIFFERENCES = 200
 """Rows that show their XML difference: a report over a million invoices must stay small."""
 
+ATTACHMENTS = "attachments"
+"""The difference that says how many attachments there are on each side."""
+
 SEVERAL_FILES = "there are several files with this hub id, and they differ"
 
 Content = Callable[[Digest], bytes]
@@ -215,17 +218,17 @@ def _attachments(
 ) -> Iterator[Difference]:
     """Compare attachments by their bytes, in any order; names differ by nature.
 
-    One that is missing on one side, or not fetched, may still be on its way for the grace time.
+    One that is listed and not fetched may still be on its way for the grace time.
     """
     if not pair.tells_attachments:
         return
     ours, theirs = _without_equal(legacy.attachments, rest.attachments)
-    if not settled:
+    if not settled and not all(it.digest for it in (*ours, *theirs)):
         ours, theirs = [it for it in ours if it.digest], [it for it in theirs if it.digest]
         ours, theirs = ours[: len(theirs)], theirs[: len(ours)]
     elif len(legacy.attachments) != len(rest.attachments):
         yield Difference(
-            field="attachments",
+            field=ATTACHMENTS,
             legacy=str(len(legacy.attachments)),
             rest=str(len(rest.attachments)),
         )

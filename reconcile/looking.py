@@ -120,6 +120,7 @@ def look(
     """Look at both feeds; raises SettingsError for a source that cannot be used."""
     if asked.legacy is None and not asked.only_recorded:
         _record_shadow(account, reach)
+        _try_old_mailbox(account, reach)
     joined = LedgerSides(account.ledger, account.name, asked.period, counting)
     rest = {} if asked.legacy is None else joined.rest()
     old = _old_side(account, asked, shelf, reach, rest)
@@ -189,6 +190,13 @@ def _record_shadow(account: Account, reach: Reach) -> None:
     if shadow is not None:
         with reach.asking(shadow):
             FeedRecorder(account).round(shadow, only_due=False)
+
+
+def _try_old_mailbox(account: Account, reach: Reach) -> None:
+    """See whether an old mailbox that serves can be reached: listing it is the bridge's work."""
+    if account.feeds().serve is FeedName.LEGACY:
+        with reach.asking(FeedName.LEGACY), account.old_mailbox():
+            pass
 
 
 def listens_to(account: Account, feed: FeedName) -> bool:

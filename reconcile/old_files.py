@@ -7,7 +7,7 @@ may be an invoice and has no hub id is never passed over: it gets a row under it
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -190,7 +190,10 @@ def _nameless(look: Look, profile: Profile, shelf: Shelf, find_id: FindId) -> It
         if isinstance(file.content, InvoiceFacts):
             facts = file.content
             hub_id = find_id(facts) or HubId(file.path.as_posix())
-            yield _recorded(Told(hub_id=hub_id, file=file), (), shelf)
+            told = look.invoices.get(hub_id)
+            if told is None or told.file is not None:
+                told = Told(hub_id=hub_id)
+            yield _recorded(replace(told, file=file), (), shelf)
         elif file.name.lower().endswith(_ENDINGS):
             named = hub_id_in_name(profile, file.name)
             if isinstance(file.content, Broken):

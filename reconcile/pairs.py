@@ -102,6 +102,7 @@ def claimed(pairs: Mapping[HubId, Pair]) -> dict[HubId, Pair]:
     """Return the pairs with old files that tell no hub id put to the one invoice of REST they are.
 
     By their bytes, else by supplier, date and number; what fits several stays under its own name.
+    Attachments go by the hub id in their names: a file without one does not tell which it had.
     """
     found = dict(pairs)
     nameless = [it for it in pairs.values() if it.rest is None and not is_hub_id(it.hub_id)]
@@ -114,7 +115,7 @@ def claimed(pairs: Mapping[HubId, Pair]) -> dict[HubId, Pair]:
             there = found[hub_id]
             own = replace(one, hub_id=hub_id)
             legacy = own if there.legacy is None else with_further(there.legacy, own)
-            tells = there.tells_attachments and pair.tells_attachments
+            tells = there.legacy is not None and there.tells_attachments and pair.tells_attachments
             found[hub_id] = replace(there, legacy=legacy, tells_attachments=tells)
             del found[pair.hub_id]
     return found

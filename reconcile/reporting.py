@@ -18,7 +18,7 @@ from bridge.model import FeedName, HubId
 from bridge.recorded import in_order
 from reconcile.asked import LEDGER, Asked
 from reconcile.by_id import HubById
-from reconcile.compare import Detail, Terms, compare
+from reconcile.compare import ATTACHMENTS, Detail, Terms, compare
 from reconcile.evidence import evidence_of
 from reconcile.keeping import Memory, keep, remember
 from reconcile.looking import Look, look
@@ -33,6 +33,12 @@ from reconcile.verdict import MISMATCHES, Found, Wanted, blocks, judge
 from reconcile.watermark import gaps, verified_through
 
 _PERHAPS_IN_LEGACY = frozenset({Outcome.ONLY_REST, Outcome.IN_FLIGHT})
+
+
+def _is_perhaps_in_legacy(row: Row) -> bool:
+    """Tell whether what is missing may have come to the old mailbox since it was listed."""
+    lacks_attachments = any(it.field == ATTACHMENTS for it in row.differences)
+    return lacks_attachments or (row.outcome in _PERHAPS_IN_LEGACY and not row.legacy_digest)
 
 
 class Progress(Protocol):
@@ -133,7 +139,7 @@ class _Making:
         return compare(pair, terms)
 
     def _looked_again(self, rows: Collection[Row], seen: Look) -> dict[HubId, Pair]:
-        lacking = [it for it in rows if it.outcome in _PERHAPS_IN_LEGACY and not it.legacy_digest]
+        lacking = [it for it in rows if _is_perhaps_in_legacy(it)]
         found = seen.again_in_old_mailbox([row.hub_id for row in lacking])
         if seen.hub is None:
             return found

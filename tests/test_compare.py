@@ -246,17 +246,22 @@ def test_an_attachment_that_is_missing_makes_a_difference() -> None:
     assert (found.outcome, fields(found)) == (Outcome.DIFFERENT, ["attachments", "attachment 2"])
 
 
-def test_an_attachment_may_come_later_within_the_grace_time() -> None:
+def test_an_attachment_that_is_missing_makes_a_difference_within_the_grace_time_too() -> None:
     fresh = {"first_seen_at": JUST_NOW}
     one, other = legacy(attachments=attached(ONE), **fresh), rest(**fresh)
-    assert outcome(one, other) is Outcome.IDENTICAL
+    assert outcome(one, other) is Outcome.DIFFERENT
+
+
+def test_an_attachment_that_is_only_listed_may_come_within_the_grace_time() -> None:
+    fresh = {"first_seen_at": JUST_NOW}
+    one, other = legacy(attachments=attached(ONE), **fresh), rest(**fresh)
+    assert outcome(one, replace(other, attachments=attached(None))) is Outcome.IDENTICAL
 
 
 def test_an_attachment_with_other_bytes_differs_within_the_grace_time_too() -> None:
     fresh = {"first_seen_at": JUST_NOW}
     one, other = legacy(attachments=attached(ONE), **fresh), rest(**fresh)
     assert outcome(one, replace(other, attachments=attached(OTHER))) is Outcome.DIFFERENT
-    assert outcome(one, replace(other, attachments=attached(None))) is Outcome.IDENTICAL
 
 
 def test_a_side_that_does_not_tell_its_attachments_lacks_none() -> None:

@@ -51,6 +51,12 @@ class Town:
         for done in commands.pull(self.gateway.config):
             assert done.error is None
 
+    def let_old_mailbox_serve(self) -> None:
+        """Let the settings say so, with REST as the shadow."""
+        text = self.gateway.config.read_text()
+        served = text.replace('shadow = "legacy"', 'serve = "legacy"\nshadow = "rest"')
+        self.gateway.config.write_text(served)
+
     def is_verified(self) -> bool:
         """Tell whether ledger, events and archive agree."""
         return all(checked.right for checked in commands.verify(self.gateway.config, None))
@@ -166,6 +172,9 @@ def test_a_file_without_a_hub_id_in_its_name_is_the_invoice_that_rest_lists(agre
     for number, path in enumerate(sorted((agreeing.saved / "out").iterdir())):
         path.rename(path.with_name(f"factura {number}.xml"))
     agreeing.of_folder(code=0)
+    agreeing.of_folder("--grace", "0", code=0)
+    agreeing.pull()
+    agreeing.of_folder("--grace", "0", code=0)
 
 
 def test_a_second_file_without_a_hub_id_makes_a_duplicate_of_the_invoice(agreeing: Town) -> None:
@@ -267,6 +276,17 @@ def test_an_old_mailbox_that_is_away_is_said_and_the_report_is_made(tmp_path: Pa
         report = it.report(code=3)
         assert report["counts"]["identical"] == 3
         kinds = [reason["kind"] for reason in report["reason_kinds"]]
+        assert kinds == ["out-of-reach-legacy"]
+
+
+def test_an_old_mailbox_that_serves_and_is_away_is_said(tmp_path: Path) -> None:
+    with town(tmp_path, "identical:2", shadow=True) as it:
+        it.let_old_mailbox_serve()
+        it.pull()
+        it.report()
+        assert it.sandbox.old_mailbox is not None
+        it.sandbox.old_mailbox.stop()
+        kinds = [reason["kind"] for reason in it.report(code=3)["reason_kinds"]]
         assert kinds == ["out-of-reach-legacy"]
 
 
@@ -462,9 +482,7 @@ def test_the_software_s_state_files_are_compared_with_the_hub(agreeing: Town) ->
 
 def test_an_old_mailbox_that_serves_is_compared_with_rest_in_its_shadow(tmp_path: Path) -> None:
     with town(tmp_path, "identical:3,different:1", shadow=True) as it:
-        text = it.gateway.config.read_text()
-        served = text.replace('shadow = "legacy"', 'serve = "legacy"\nshadow = "rest"')
-        it.gateway.config.write_text(served)
+        it.let_old_mailbox_serve()
         it.pull()
         report = it.report("--all")
         assert outcomes(report) == expected(it.sandbox.scenes, settled=False)
