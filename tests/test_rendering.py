@@ -105,11 +105,24 @@ def test_a_text_says_what_was_not_seen() -> None:
     [
         ("rest: it is listed, and its file has not been fetched", "API REST: és a la llista, i el"),
         ("legacy: tag A is not closed", "Bústia antiga: tag A is not closed"),
+        ("legacy: the file is empty", "Bústia antiga: el fitxer és buit"),
+        ("legacy: the file is no Facturae", "Bústia antiga: el fitxer no és cap Facturae"),
+        (
+            "rest: invoice 7: the file is no Facturae: it starts with A; it is fetched again later",
+            "API REST: el fitxer no és cap Facturae: comença amb A; més tard",
+        ),
         ("no side: tag A", "no side: tag A"),
     ],
 )
 def test_a_note_of_ours_is_in_the_language_and_an_error_as_it_came(note: str, said: str) -> None:
     assert f"1000001: {said}" in as_text(one(note=note), language("ca"))
+
+
+def test_a_signature_that_is_missing_is_said_in_the_language() -> None:
+    lacks = one(differences=(Difference(field="signature", legacy="absent", rest="present"),))
+    row = next(line for line in as_text(lacks, language("ca")).splitlines() if "signatura" in line)
+    assert row.split()[-5:] == ["no", "hi", "és", "hi", "és"]
+    assert b"absent" not in as_html(lacks, language("ca"))
 
 
 def test_a_gap_names_its_side_in_the_language() -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from reconcile.language import ZONE, Language, Message
 from reconcile.model import FINDINGS, Difference, Evidence, Gap, Outcome, Reason, Report, Row
 from reconcile.rendering.inert import visible
+from reconcile.rendering.notes import note
 from reconcile.rendering.reasons import PLACES, REASONS
-from reconcile.rendering.words import FEEDS, FIELDS, NOTES, OUTCOMES, VERDICTS
+from reconcile.rendering.words import FEEDS, FIELDS, OUTCOMES, VALUES, VERDICTS
 
 _SIDES = {feed.value: says for feed, says in FEEDS.items()}
 _NUMBERED = re.compile(r"([a-z_]+)( \d+.*)")
@@ -117,6 +118,14 @@ def field(language: Language, difference: Difference) -> str:
     return f"{language.say(FIELDS[name])}{visible(number)}"
 
 
+def values(language: Language, difference: Difference) -> tuple[str | None, str | None]:
+    """Return what both sides say; a word of ours in the language."""
+    said = VALUES.get(difference.field, {})
+    both = (difference.legacy, difference.rest)
+    legacy, rest = (language.say(said[each]) if each and each in said else each for each in both)
+    return legacy, rest
+
+
 def side(value: str | None) -> str:
     """Return what a side says; a dash where it says nothing."""
     return "–" if value is None else visible(value)
@@ -125,7 +134,7 @@ def side(value: str | None) -> str:
 def marks(language: Language, row: Row) -> Iterator[str]:
     """Yield what else is to be known of an invoice, a sentence each."""
     if row.note:
-        yield _note(language, row.note)
+        yield note(language, row.note)
     if row.duplicate_of:
         others = language.names(map(visible, row.duplicate_of))
         yield language.say("The same invoice as {others}", others=others)
@@ -163,14 +172,6 @@ def _which(language: Language, what: Reason) -> str:
 
 def _named(language: Language, name: str) -> str:
     return language.say(_SIDES[name]) if name in _SIDES else visible(name)
-
-
-def _note(language: Language, note: str) -> str:
-    """Return why a row is what it is: a sentence of ours in the language, an error as it came."""
-    feed, separator, said = note.partition(": ")
-    if separator and feed in _SIDES:
-        return f"{language.say(_SIDES[feed])}: {_note(language, said)}"
-    return language.say(NOTES[note]) if note in NOTES else visible(note)
 
 
 def _period(language: Language, report: Report) -> str:

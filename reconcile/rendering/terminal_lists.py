@@ -87,8 +87,7 @@ def _differences(rows: Sequence[Row | StateRow], language: Language) -> Iterator
             table.add_row(
                 Text("" if number else hub_id),
                 Text(sentences.field(language, difference)),
-                Text(sentences.side(difference.legacy)),
-                Text(sentences.side(difference.rest)),
+                *(Text(sentences.side(it)) for it in sentences.values(language, difference)),
             )
     yield table
 

@@ -141,6 +141,7 @@ FIELDS: Mapping[str, Message] = {
     "lines": Message("invoice lines"),
     "line": Message("invoice line"),
     "signature": Message("signature"),
+    "signature_value": Message("value of the signature"),
     "attachment": Message("attachment"),
     "attachments": Message("attachments"),
     "receipt": Message("receipt"),
@@ -154,6 +155,11 @@ FIELDS: Mapping[str, Message] = {
     "xml": Message("XML content"),
 }
 
+VALUES: Mapping[str, Mapping[str, Message]] = {
+    "signature": {"present": Message("present"), "absent": Message("absent")},
+}
+"""What a side may say in a word of ours, by what differs."""
+
 NOTES: Mapping[str, Message] = {
     note.one: note
     for note in (
@@ -161,6 +167,8 @@ NOTES: Mapping[str, Message] = {
         Message("it is listed, and its file has not been fetched"),
         Message("the list that should show it is cut off"),
         Message("there are several files with this hub id, and they differ"),
+        Message("the file is empty"),
+        Message("the file is no Facturae"),
     )
 }
 """What a row's note may be, but for what an error said."""

@@ -177,6 +177,10 @@ def _money(text: str | None) -> Cell:
     return Decimal(text) if text and _MONEY.fullmatch(text) else text
 
 
+def _of_side(place: int) -> Callable[[Language, Difference], str]:
+    return lambda language, each: sentences.side(sentences.values(language, each)[place])
+
+
 def _differing(what: Callable[[Language, Difference], str]) -> Callable[[Language, Row], Cell]:
     def lines(language: Language, row: Row) -> Cell:
         return [what(language, difference) for difference in row.differences]
@@ -193,8 +197,8 @@ _INVOICE: Sequence[tuple[Message, int, Callable[[Language, Row], Cell]]] = (
     (Message("Date"), 12, lambda _, row: row.issue_date),
     (Message("Amount"), 14, lambda _, row: _money(row.amount)),
     (Message("What differs"), 24, _differing(sentences.field)),
-    (Message("Old mailbox"), 26, _differing(lambda _, each: sentences.side(each.legacy))),
-    (Message("REST API"), 26, _differing(lambda _, each: sentences.side(each.rest))),
+    (Message("Old mailbox"), 26, _differing(_of_side(0))),
+    (Message("REST API"), 26, _differing(_of_side(1))),
     (Message("Notes"), 50, lambda language, row: list(sentences.marks(language, row))),
     (Message("Lag in seconds"), 14, lambda _, row: row.lag_seconds),
     (Message("First seen in the old mailbox"), 18, lambda _, row: row.legacy_first_seen),
