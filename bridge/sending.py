@@ -21,7 +21,7 @@ from bridge.crew import may_begin, work, workers_for
 from bridge.errors import AccountError, BridgeError, HubAwayError, InvoiceError, LocalError
 from bridge.hub import HubClient, HubRefusalError, HubUnreachableError, UnclearAnswerError
 from bridge.hub.errors import NotUpdatableError, UnknownInvoiceError
-from bridge.ledger import accounts, deliveries, events, updates
+from bridge.ledger import accounts, attempts, deliveries, events, updates
 from bridge.ledger.updates import Outcome, Update
 from bridge.model import (
     FINAL_STATES,
@@ -64,7 +64,7 @@ def send(account: Account, hub: HubClient, *, only_due: bool, until: float | Non
     with account.ledger.read() as connection:
         ready = updates.due_invoices(connection, account.name, due=due)
         waiting = updates.open_updates(connection, account.name)
-        unclear = updates.all_unclear_since(connection, account.name)
+        unclear = attempts.all_unclear_since(connection, account.name)
     queues: dict[HubId, list[Update]] = {}
     for update in waiting:
         if update.hub_id in ready and update.hub_id is not None:
@@ -209,7 +209,7 @@ class _Attempt:
 def _begin(account: Account, update: Update, body: Mapping[str, str]) -> _Attempt:
     now = account.clock()
     with account.ledger.write() as connection:
-        attempt_id = updates.begin_attempt(connection, update.id, body=body, at=now)
+        attempt_id = attempts.begin(connection, update.id, body=body, at=now)
     return _Attempt(id=attempt_id, update=update, sent=body, at=now)
 
 
@@ -229,7 +229,7 @@ def _note_end(
     shown: str | None = None,
 ) -> None:
     """Write down what came of an attempt; the event tells all of it, as the proof."""
-    updates.end_attempt(connection, attempt.id, answer=answer, shown=shown)
+    attempts.end(connection, attempt.id, answer=answer, shown=shown)
     _record(
         connection,
         account,
@@ -359,7 +359,7 @@ def _postpone(account: Account, update: Update, error: BridgeError) -> None:
         # The hub may still be at it: it gets as long again before it is asked and sent once more.
         wait = max(wait, timedelta(seconds=account.settings.hub.timeout))
     with account.ledger.write() as connection:
-        unclear = updates.unclear_since(connection, update.id) is not None
+        unclear = attempts.unclear_since(connection, update.id) is not None
         updates.postpone(
             connection,
             update.id,

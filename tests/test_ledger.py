@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, insert, select, update
 from bridge.errors import LedgerError
 from bridge.ledger import (
     Ledger,
+    attempts,
     deliveries,
     events,
     histories,
@@ -348,11 +349,11 @@ def test_the_first_open_update_of_an_invoice_says_when_it_is_due(ledger: Ledger)
 def test_an_attempt_without_an_answer_is_remembered(ledger: Ledger) -> None:
     update_id = queue(ledger, ANNOTATED)
     with ledger.write() as connection:
-        attempt = updates.begin_attempt(connection, update_id, body={"estat": "x"}, at=NOW)
+        attempt = attempts.begin(connection, update_id, body={"estat": "x"}, at=NOW)
     with ledger.write() as connection:
-        assert updates.unclear_since(connection, update_id) == NOW
-        updates.end_attempt(connection, attempt, answer="taken")
-        assert updates.unclear_since(connection, update_id) is None
+        assert attempts.unclear_since(connection, update_id) == NOW
+        attempts.end(connection, attempt, answer="taken")
+        assert attempts.unclear_since(connection, update_id) is None
 
 
 def test_an_accepted_update_is_no_longer_open(ledger: Ledger) -> None:

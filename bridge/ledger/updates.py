@@ -1,4 +1,4 @@
-"""The outbox: state updates, queued → sending → accepted | refused, and every attempt at them."""
+"""The outbox: state updates, queued → sending → accepted | refused; every try is an attempt."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, select, update
 
 from bridge.chain import Value
-from bridge.ledger.schema import account as account_table
-from bridge.ledger.schema import attempt, state_file, state_update
+from bridge.ledger.schema import state_update
 from bridge.ledger.walk import is_due
 from bridge.model import HubId, Refusal, State, StateUpdate, UpdateStatus
 
@@ -33,16 +32,8 @@ def from_detail(detail: Mapping[str, Value]) -> StateUpdate | Refusal:
 _ADD = insert(state_update).returning(state_update.c.id)
 _ROW = update(state_update).where(state_update.c.id == bindparam("row"))
 _TRIED = _ROW.values(attempts=state_update.c.attempts + 1)
-_ATTEMPT = insert(attempt).returning(attempt.c.id)
-_ANSWERED = update(attempt).where(attempt.c.id == bindparam("row"))
-_UNANSWERED = attempt.c.answer.is_(None) & attempt.c.sent.is_not(None)
-_UNCLEAR = (
-    select(attempt.c.at)
-    .where(attempt.c.update_id == bindparam("row"), _UNANSWERED)
-    .order_by(attempt.c.id.desc())
-    .limit(1)
-)
-_IS_OPEN = state_update.c.status.in_([UpdateStatus.QUEUED, UpdateStatus.SENDING])
+IS_OPEN = state_update.c.status.in_([UpdateStatus.QUEUED, UpdateStatus.SENDING])
+"""Whether an update still has to reach the hub, or may have."""
 
 
 class Outcome(StrEnum):
@@ -154,7 +145,7 @@ def _outcome(
 
 def open_updates(connection: Connection, account: str) -> list[Update]:
     """Return all that is queued or being sent, in the order in which it arrived."""
-    return _select(connection, (state_update.c.account == account) & _IS_OPEN)
+    return _select(connection, (state_update.c.account == account) & IS_OPEN)
 
 
 def counted(connection: Connection, account: str) -> dict[UpdateStatus, int]:
@@ -177,7 +168,7 @@ def due_invoices(connection: Connection, account: str, *, due: datetime | None) 
     """Return the invoices whose first open update may be sent at a time; None: all that wait."""
     rows = connection.execute(
         select(state_update.c.hub_id, is_due(state_update, due))
-        .where(state_update.c.account == account, _IS_OPEN)
+        .where(state_update.c.account == account, IS_OPEN)
         .order_by(state_update.c.id)
     )
     first: dict[str, bool] = {}
@@ -205,19 +196,19 @@ def passed_on(connection: Connection, state_file: int, *, at: datetime) -> None:
         "trouble": None,
         "next_attempt_at": None,
     }
-    of_it = (state_update.c.state_file == state_file) & _IS_OPEN
+    of_it = (state_update.c.state_file == state_file) & IS_OPEN
     connection.execute(update(state_update).where(of_it).values(values))
 
 
 def note_waiting(connection: Connection, state_file: int, trouble: str) -> None:
     """A state file cannot be passed on at present."""
-    of_it = (state_update.c.state_file == state_file) & _IS_OPEN
+    of_it = (state_update.c.state_file == state_file) & IS_OPEN
     connection.execute(update(state_update).where(of_it).values(trouble=trouble))
 
 
 def refuse_what_our_rules_do(connection: Connection, account: str, *, at: datetime) -> None:
     """What was to be passed on goes to the hub now: what our rules refuse is refused at last."""
-    mine = (state_update.c.account == account) & _IS_OPEN
+    mine = (state_update.c.account == account) & IS_OPEN
     refused = mine & state_update.c.refusal_code.is_not(None)
     values = {"status": UpdateStatus.REFUSED, "settled_at": at, "trouble": None}
     connection.execute(update(state_update).where(refused).values(values))
@@ -251,64 +242,6 @@ def answered(connection: Connection, update_ids: Sequence[int], *, at: datetime)
     """The answer to these refused updates is on its way into `statout`."""
     for update_id in update_ids:
         _set(connection, update_id, answered_at=at)
-
-
-def begin_attempt(
-    connection: Connection, update_id: int, *, body: Mapping[str, str] | None, at: datetime
-) -> int:
-    """An update is about to be sent; return the attempt's id. No body: the hub is only asked."""
-    _set(connection, update_id, status=UpdateStatus.SENDING)
-    values = {"update_id": update_id, "at": at, "sent": None if body is None else dict(body)}
-    return int(connection.execute(_ATTEMPT, values).scalar_one())
-
-
-def end_attempt(
-    connection: Connection, attempt_id: int, *, answer: str, shown: str | None = None
-) -> None:
-    """Write down what came back, and what the hub showed when it was asked afterwards."""
-    connection.execute(_ANSWERED, {"row": attempt_id, "answer": answer, "shown": shown})
-
-
-def unclear_since(connection: Connection, update_id: int) -> datetime | None:
-    """Return when the last attempt without an answer began; None if all were answered."""
-    return connection.execute(_UNCLEAR, {"row": update_id}).scalar()
-
-
-def all_unclear_since(connection: Connection, account: str) -> Mapping[int, datetime]:
-    """Return since when the hub may have taken each of the updates that wait, by their id.
-
-    That is `unclear_since`; for what was queued before a backup was restored, since it was queued;
-    for what lay in `statin` in that backup, since the last that the backup knows.
-    """
-    attempts = connection.execute(
-        select(attempt.c.update_id, attempt.c.at)
-        .join(state_update, state_update.c.id == attempt.c.update_id)
-        .where(state_update.c.account == account, _IS_OPEN, _UNANSWERED)
-        .order_by(attempt.c.id)
-    )
-    forgotten = connection.execute(
-        select(state_update.c.id, state_update.c.queued_at)
-        .join(account_table, account_table.c.name == state_update.c.account)
-        .where(
-            state_update.c.account == account,
-            _IS_OPEN,
-            state_update.c.queued_at < account_table.c.restored_at,
-        )
-    )
-    brought = connection.execute(
-        select(state_update.c.id, state_file.c.perhaps_sent_since)
-        .join(state_file, state_file.c.id == state_update.c.state_file)
-        .where(
-            state_update.c.account == account,
-            _IS_OPEN,
-            state_file.c.perhaps_sent_since.is_not(None),
-        )
-    )
-    return (
-        {row.update_id: row.at for row in attempts}
-        | {row.id: row.queued_at for row in forgotten}
-        | {row.id: row.perhaps_sent_since for row in brought}
-    )
 
 
 def last_accepted(connection: Connection, account: str, hub_id: HubId) -> StateUpdate | None:
@@ -352,6 +285,11 @@ def refuse(connection: Connection, update_id: int, refusal: Refusal, *, at: date
         trouble=None,
         next_attempt_at=None,
     )
+
+
+def sending(connection: Connection, update_id: int) -> None:
+    """It is about to be sent, or to be asked about."""
+    _set(connection, update_id, status=UpdateStatus.SENDING)
 
 
 def not_sent(connection: Connection, update_id: int, *, trouble: str) -> None:
