@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,7 +22,7 @@ from pyftpdlib.servers import FTPServer
 
 from bridge.settings import LegacySettings
 from tests.bench.processes import free_port, listens, running
-from tests.programs import require_program
+from tests.programs import miss, require_program
 
 KINDS = ("folder", "sftp", "ftp", "ftps")
 LIVE = ("sftp", "ftp", "ftps")
@@ -132,7 +131,7 @@ def _openssh(folder: Path, port: int, *, read_only: bool) -> Iterator[str]:
     """Run OpenSSH's own server, with a password of ours for root: that takes a mount of its own."""
     program = require_program("sshd", also="/usr/sbin")
     if os.geteuid() != 0:
-        pytest.skip("only root can give a server of the system a password")
+        miss("only root can give a server of the system a password")
     for kind in ("ed25519", "ecdsa", "rsa"):
         keygen = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(folder / f"key_{kind}")]
         subprocess.run([*keygen, *(["-b", "2048"] if kind == "rsa" else [])], check=True)
@@ -151,7 +150,7 @@ def _openssh(folder: Path, port: int, *, read_only: bool) -> Iterator[str]:
     command += [program, "-D", "-f", config, "-E", folder / "sshd.log"]
     with running(command) as process:
         if not listens(port, process):
-            pytest.skip(f"no mount of its own is allowed here: {(folder / 'sshd.log').read_text()}")
+            miss(f"no mount of its own is allowed here: {(folder / 'sshd.log').read_text()}")
         yield " ".join((folder / "key_ed25519.pub").read_text().split()[:2])
 
 

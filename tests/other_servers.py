@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.bench.processes import free_port, listens, running
 from tests.door_rig import FOLDERS, USER, certificate, host_keys
-from tests.programs import require_program
+from tests.programs import miss, require_program
 
 PAGE = Path(__file__).parent.parent / "docs" / "other-servers.md"
 GROUP = 64_321
@@ -98,7 +96,7 @@ def vsftpd(folder: Path, mailbox: Path) -> Iterator[int]:
 @contextmanager
 def _with_mounts(folder: Path, mailbox: Path, command: list[str], port: int) -> Iterator[None]:
     if os.geteuid() != 0:
-        pytest.skip("only root can run a server that changes to another user")
+        miss("only root can run a server that changes to another user")
     (folder / "pam.d").mkdir(exist_ok=True)
     lines = {
         "passwd": f"{USER}:x:{GROUP}:{GROUP}::/:/usr/sbin/nologin",
@@ -119,5 +117,5 @@ def _with_mounts(folder: Path, mailbox: Path, command: list[str], port: int) -> 
         if not listens(port, server):
             text = "".join(path.read_text() for path in folder.glob("*.log"))
             assert "mount" in text or "unshare" in text, text
-            pytest.skip(f"no mount of its own is allowed here: {text}")
+            miss(f"no mount of its own is allowed here: {text}")
         yield

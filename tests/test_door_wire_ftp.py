@@ -16,7 +16,7 @@ from bridge.settings import FtpSettings
 from tests.bench.processes import free_port, listens, running
 from tests.door_libraries import FtplibClient
 from tests.door_rig import XML, Rig, open_doors
-from tests.programs import require_program
+from tests.programs import miss, require_program
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def vsftpd(folder: Path) -> Iterator[ftplib.FTP]:
     """Log in to vsftpd over folders like those of a mailbox."""
     program = require_program("vsftpd", also="/usr/sbin")
     if os.geteuid() != 0:
-        pytest.skip("only root can start this server")
+        miss("only root can start this server")
     root, port = folder / "root", free_port()
     for name in ("out", "statin"):
         (root / name).mkdir(parents=True)

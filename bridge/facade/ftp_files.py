@@ -16,7 +16,7 @@ from pyftpdlib.exceptions import FilesystemError
 from pyftpdlib.filesystems import AbstractedFS
 
 from bridge.facade.ftp_transfer import Incoming, Outgoing
-from bridge.facade.listings import Entry, ftp_facts, ftp_list
+from bridge.facade.listings import Row, ftp_facts, ftp_list
 from bridge.facade.refusals import DoorError
 from bridge.facade.uploads import Start
 
@@ -194,7 +194,7 @@ class MailboxFiles(AbstractedFS):  # type: ignore[misc]
         channel = self.cmd_channel
         return (piece.encode(channel.encoding, channel.unicode_errors) for piece in pieces)
 
-    def _rows(self, basedir: str, names: list[str], *, ignore_err: bool) -> Iterator[Entry]:
+    def _rows(self, basedir: str, names: list[str], *, ignore_err: bool) -> Iterator[Row]:
         """Return the rows of names, found as they are sent."""
         base = basedir if self._visit.is_folder(basedir) else posixpath.dirname(basedir)
         if isinstance(names, Listed):
@@ -202,7 +202,7 @@ class MailboxFiles(AbstractedFS):  # type: ignore[misc]
             return
         for name in names:
             try:
-                yield Entry(name, self.lstat(posixpath.join(base, name)))
+                yield name, self.lstat(posixpath.join(base, name))
             except (OSError, FilesystemError):
                 if not ignore_err:
                     raise

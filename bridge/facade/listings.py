@@ -1,7 +1,7 @@
 """The lines of listings, for both doors: many thousand of them must come at once.
 
 What costs time is making a date out of a number, so each date is made once: the files of a folder
-share few minutes.
+share few minutes, and few modes.
 """
 
 import os
@@ -27,6 +27,10 @@ class Entry(NamedTuple):
     stat: os.stat_result
 
 
+Row = tuple[str, os.stat_result]
+"""The same, where there are so many that making each an `Entry` would take time."""
+
+
 def seconds(moment: float) -> int:
     """Return a time as the seconds that four bytes can hold."""
     return min(max(int(moment), 0), 0xFFFFFFFF)
@@ -49,32 +53,55 @@ def _mlsd_date(second: int) -> str:
     return time.strftime("%Y%m%d%H%M%S", time.gmtime(second))
 
 
-def ftp_list(rows: Iterable[Entry], *, owner: str, now: float) -> Iterator[str]:
+def ftp_list(rows: Iterable[Row], *, owner: str, now: float) -> Iterator[str]:
     """Return the lines of LIST, many at a time; times are UTC."""
-    who = f"{owner:<8} {owner:<8}"
+    heads, dates = _Heads(owner), _Dates(now)
     return _in_pieces(
-        f"{mode_text(found.st_mode)} {found.st_nlink:3d} {who} {found.st_size:8d} "
-        f"{ls_date(found.st_mtime, now, False)} {name}\r\n"
+        f"{heads[found.st_mode, found.st_nlink]} {found.st_size:8d} "
+        f"{dates[int(found.st_mtime) // 60]} {name}\r\n"
         for name, found in rows
     )
 
 
+class _Heads(dict[tuple[int, int], str]):
+    """What stands before the size, by mode and number of links."""
+
+    def __init__(self, owner: str) -> None:
+        self._who = f"{owner:<8} {owner:<8}"
+
+    def __missing__(self, key: tuple[int, int]) -> str:
+        mode, links = key
+        head = self[key] = f"{mode_text(mode)} {links:3d} {self._who}"
+        return head
+
+
+class _Dates(dict[int, str]):
+    """Dates by their minute, as `ls -l` shows them."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+
+    def __missing__(self, minute: int) -> str:
+        date = self[minute] = ls_date(minute * 60, self._now, False)
+        return date
+
+
 def ftp_facts(
-    rows: Iterable[Entry], *, facts: Iterable[str], file_perm: str, folder_perm: str
+    rows: Iterable[Row], *, facts: Iterable[str], file_perm: str, folder_perm: str
 ) -> Iterator[str]:
     """Return the lines of MLSD and MLST with the facts that the client wants, many at a time."""
     wanted = sorted(set(facts) & _FACTS.keys())
     form = "".join(f"{fact}={_FACTS[fact]};" for fact in wanted) + " {name}\r\n"
     return _in_pieces(
         form.format(
-            name=row.name,
-            stat=row.stat,
-            modify=_mlsd_date(seconds(row.stat.st_mtime)),
-            perm=folder_perm if stat.S_ISDIR(row.stat.st_mode) else file_perm,
-            type="dir" if stat.S_ISDIR(row.stat.st_mode) else "file",
-            mode=oct(row.stat.st_mode & 0o777),
+            name=name,
+            stat=found,
+            modify=_mlsd_date(seconds(found.st_mtime)),
+            perm=folder_perm if stat.S_ISDIR(found.st_mode) else file_perm,
+            type="dir" if stat.S_ISDIR(found.st_mode) else "file",
+            mode=oct(found.st_mode & 0o777),
         )
-        for row in rows
+        for name, found in rows
     )
 
 

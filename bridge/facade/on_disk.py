@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 from bridge.facade.events import printable
 from bridge.facade.handles import Handle, must_leave_enough
-from bridge.facade.listings import Entry
+from bridge.facade.listings import Entry, Row
 from bridge.facade.refusals import DoorError, No
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+_KIND = 0o170000
+"""The bits of a mode that say what it is."""
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -100,15 +102,21 @@ def entries(rows: Iterator[os.DirEntry[str]], *, hidden: bool) -> Iterator[Entry
             yield Entry(name, found)
 
 
-def look_at(folder: int, names: Sequence[str]) -> Iterator[Entry]:
-    """Look at files by their names; those that have gone are left out."""
+def look_at(folder: int, names: Sequence[str]) -> list[Row]:
+    """Look at files by their names; those that have gone are left out.
+
+    A listing may be long, so no more is done for each file than must be.
+    """
+    rows: list[Row] = []
+    stat, add = os.stat, rows.append
     for name in names:
         try:
-            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            found = stat(name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             continue
-        if modes.S_ISREG(found.st_mode):
-            yield Entry(name, found)
+        if found.st_mode & _KIND == modes.S_IFREG:
+            add((name, found))
+    return rows
 
 
 def is_there(folder: int, name: str) -> bool:

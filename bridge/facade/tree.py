@@ -15,7 +15,7 @@ from bridge.facade.clients import Habits
 from bridge.facade.events import DoorEvents, Session, printable, tell
 from bridge.facade.folders import UPLOAD_ROLES, DoorMailbox, FilePlace, Place, must_be_good
 from bridge.facade.handles import Handle, must_leave_enough
-from bridge.facade.listings import ROWS_AT_ONCE, Entry
+from bridge.facade.listings import ROWS_AT_ONCE, Entry, Row
 from bridge.facade.on_disk import Download, Listing
 from bridge.facade.refusals import DoorError, No
 from bridge.facade.room import Claim
@@ -62,7 +62,7 @@ class Visit:
         with self._folder(place.role) as folder:
             return on_disk.names(folder, hidden=place.role in UPLOAD_ROLES)
 
-    def look_at(self, path: str, names: Sequence[str]) -> Iterator[Entry]:
+    def look_at(self, path: str, names: Sequence[str]) -> Iterator[Row]:
         """Look at files by their `names`, a few at a time; those that have gone are left out."""
         place = self._mailbox.place(path)
         if place.role is None:
@@ -70,7 +70,7 @@ class Visit:
             return
         for start in range(0, len(names), ROWS_AT_ONCE):
             with self._folder(place.role) as folder:
-                found = list(on_disk.look_at(folder, names[start : start + ROWS_AT_ONCE]))
+                found = on_disk.look_at(folder, names[start : start + ROWS_AT_ONCE])
             yield from found
 
     def walk(self, path: str) -> Listing:
