@@ -81,3 +81,13 @@ class Recorded:
     """Of a folder, the time of the file."""
     gone_at: datetime | None = None
     """When the feed no longer showed it: somebody has fetched it there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One thing that the two sides say differently; None: that side does not say."""
+
+    field: str
+    """A plain name such as `total`, `seller_nif`, `attachment 2`, `registration_number`."""
+    legacy: str | None
+    rest: str | None

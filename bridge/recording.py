@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from bridge.account import Account
 from bridge.backoff import delay
+from bridge.comparing import FileComparer
 from bridge.crew import work, workers_for
 from bridge.errors import BridgeError, HubAwayError, LedgerError
 from bridge.feeds import Listing, RestFeed
@@ -68,6 +69,7 @@ class FeedRecorder:
         own = account.own
         self.account = account
         self._rest = RestFeed(account.hub, nifs=own.nifs, offices=own.oficines_comptables)
+        self._files = FileComparer(account)
 
     def round(self, feed: FeedName, *, only_due: bool) -> Round:
         """Do one round; `only_due` leaves out what waits for a later try.
@@ -80,9 +82,10 @@ class FeedRecorder:
                 return Round(feed=feed)
             account.mailbox.archive.prepare()
             account.mailbox.clear_staged(PURPOSES[feed])
-            if feed is REST:
-                return self._listen_to_hub(only_due=only_due)
-            return self._listen_to_old_mailbox(only_due=only_due)
+            listen_to = self._listen_to_hub if feed is REST else self._listen_to_old_mailbox
+            done = listen_to(only_due=only_due)
+            self._files.compare_new()
+            return done
 
     def _listen_to_old_mailbox(self, *, only_due: bool) -> Round:
         with self.account.old_mailbox() as reader:

@@ -16,7 +16,7 @@ import structlog
 from bridge.account import Account
 from bridge.durable import BusyError
 from bridge.errors import LocalError
-from bridge.ledger import archive_removals, events
+from bridge.ledger import archive_removals, comparisons, events
 from bridge.ledger.archive_removals import REMOVED, Outdated
 from bridge.model import Digest, HubId
 
@@ -92,6 +92,7 @@ def remove(account: Account, files: Mapping[Digest, HubId | None], *, at: dateti
                 events.record(
                     connection, account.name, REMOVED, at=at, hub_id=hub_id, digest=digest
                 )
+            comparisons.forget_file(connection, account.name, digest)
     for digest in files:
         account.mailbox.archive.remove(digest)
     log.info("archive files removed", account=account.name, files=len(files))

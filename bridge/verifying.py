@@ -14,6 +14,7 @@ from shlex import quote
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from bridge import comparing
 from bridge.chain import FIRST, BrokenChainError, Link, check
 from bridge.ledger import Ledger, accounts, archive_removals, doubts, events, evidence, replay
 from bridge.ledger.journal import Journal
@@ -61,6 +62,7 @@ def verify(ledger: Ledger, data_dir: Path, name: str, *, now: datetime) -> Itera
     """
     # The journal first: what is added to both in between is then no surprise in the ledger.
     journal = _journal_end(ledger.journal(name))
+    archive = Archive(data_dir / "archive" / name)
     with ledger.read() as connection, evidence.retelling() as retold:
         if not evidence.is_whole(connection):
             yield Checked(name, "ledger", False, f"{ledger.path}: the database file is damaged")
@@ -69,10 +71,10 @@ def verify(ledger: Ledger, data_dir: Path, name: str, *, now: datetime) -> Itera
         checks = [
             Checked(name, "events", not chain.broken, chain.broken or _chain_said(chain)),
             _journal(connection, journal, name, chain),
-            _rows(connection, retold, name, chain),
+            _rows(connection, retold, archive, name, chain),
         ]
         wanted = evidence.digests(connection, name)
-    checks.append(_archive(ledger, Archive(data_dir / "archive" / name), name, wanted))
+    checks.append(_archive(ledger, archive, name, wanted))
     yield from checks
     if all(check.right for check in checks) and chain.through is not None:
         with ledger.write() as connection:
@@ -138,8 +140,10 @@ def _journal(connection: Connection, journal: _JournalEnd, name: str, chain: _Ch
     return Checked(name, "journal", True, f"{journal.count} events in an unbroken chain{more}")
 
 
-def _rows(connection: Connection, retold: Connection, name: str, chain: _Chain) -> Checked:
-    """Compare every row with what the events tell."""
+def _rows(
+    connection: Connection, retold: Connection, archive: Archive, name: str, chain: _Chain
+) -> Checked:
+    """Compare every row with what the events tell, and what follows from rows and files anew."""
     if chain.broken:
         return Checked(name, "ledger", False, "not compared: the events cannot be trusted")
     wrong, count = [], 0
@@ -148,6 +152,7 @@ def _rows(connection: Connection, retold: Connection, name: str, chain: _Chain) 
         if difference:
             wrong.append(difference)
     wrong += doubts.wrong(connection, name)
+    wrong += comparing.wrong(connection, archive, name)
     if wrong:
         return Checked(name, "ledger", False, _few(wrong))
     return Checked(name, "ledger", True, f"{count} rows say what the events say")

@@ -6,9 +6,9 @@ from datetime import date, datetime
 from math import isinf
 from typing import Any
 
+from bridge.recorded import Difference
 from reconcile.model import (
     Acceptance,
-    Difference,
     Evidence,
     Gap,
     Lag,

@@ -10,7 +10,7 @@ grace time is over.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,11 +19,11 @@ from bridge.errors import BridgeError
 from bridge.facturae import FacturaeError
 from bridge.feedback import MADRID
 from bridge.model import Digest, FeedName, HubId
-from bridge.recorded import Recorded, RecordedAttachment
-from reconcile.model import Difference, Outcome, Row
+from bridge.recorded import Difference, Recorded, RecordedAttachment
+from bridge.xml_facts import Compared, compare_files
+from reconcile.model import Outcome, Row
 from reconcile.moments import lag_of, since
 from reconcile.pairs import Pair, names_of
-from reconcile.xml_facts import compare_files
 
 MOST_XML_DIFFERENCES = 200
 """Rows that show their XML difference: a report over a million invoices must stay small."""
@@ -35,6 +35,13 @@ SEVERAL_FILES = "there are several files with this hub id, and they differ"
 
 Content = Callable[[Digest], bytes]
 """Gives a file's bytes; raises one of our errors where they are not to be had."""
+
+Known = Callable[[Digest, Digest], Compared | None]
+"""Gives what two files say differently where that is known; None: they are to be read."""
+
+
+def _nothing_known(_legacy: Digest, _rest: Digest) -> Compared | None:
+    return None
 
 
 class Detail(StrEnum):
@@ -53,6 +60,8 @@ class Terms:
     now: datetime
     grace: timedelta
     content: Content
+    known: Known = _nothing_known
+    """What was found out of pairs of files before."""
     counting: frozenset[Detail] = frozenset({Detail.ATTACHMENTS, Detail.REGISTRATION_NUMBER})
     """The details that make an invoice `different`."""
     was_in_flight: frozenset[HubId] = frozenset()
@@ -146,23 +155,12 @@ def _read_both(
     counting: list[Difference],
     remarks: tuple[Difference, ...],
 ) -> Case:
-    contents = {}
-    for side in (pair.legacy, pair.rest):
-        assert side is not None
-        assert side.digest is not None
-        try:
-            contents[side.feed] = terms.content(side.digest)
-        except BridgeError as error:
-            return _unequal(pair, settled=settled, problem=f"{side.feed}: {error}")
-    try:
-        found = compare_files(
-            contents[FeedName.LEGACY],
-            contents[FeedName.REST],
-            with_xml=terms.xml_differences > 0,
-        )
-    except FacturaeError as error:
-        return _unequal(pair, settled=settled, problem=str(error))
-    terms.xml_differences -= bool(found.xml)
+    digests = [side.digest for side in (pair.legacy, pair.rest) if side and side.digest]
+    found = terms.known(*digests) or _read(digests, terms)
+    if isinstance(found, str):
+        return _unequal(pair, settled=settled, problem=found)
+    xml = found.xml if terms.xml_differences > 0 else ()
+    terms.xml_differences -= bool(xml)
     return Case(
         pair=pair,
         settled=settled,
@@ -170,8 +168,22 @@ def _read_both(
         same_bytes=False,
         differences=(*found.differences, *counting),
         remarks=remarks,
-        xml=found.xml,
+        xml=xml,
     )
+
+
+def _read(digests: Sequence[Digest], terms: Terms) -> Compared | str:
+    """Return how the files of both sides compare, or why that cannot be told."""
+    contents = []
+    for feed, digest in zip((FeedName.LEGACY, FeedName.REST), digests, strict=True):
+        try:
+            contents.append(terms.content(digest))
+        except BridgeError as error:
+            return f"{feed}: {error}"
+    try:
+        return compare_files(*contents, with_xml=terms.xml_differences > 0)
+    except FacturaeError as error:
+        return str(error)
 
 
 def _settled(pair: Pair, terms: Terms) -> bool:

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from bridge.model import FeedName, HubId
+from bridge.recorded import Difference
 
 
 class Outcome(StrEnum):
@@ -81,16 +82,6 @@ class Reason:
     """Hub ids, slices, entities, states: whom it concerns, the first few."""
     said: str = ""
     """What an error said."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One thing that the two sides say differently; None: that side does not say."""
-
-    field: str
-    """A plain name such as `total`, `seller_nif`, `attachment 2`, `registration_number`."""
-    legacy: str | None
-    rest: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from bridge.model import HubId, Refusal, StateRecord, StateUpdate
+from bridge.recorded import Difference
 from bridge.translate import CARRIED, ReadUpdate
-from reconcile.model import Difference, Parity, StateRow
+from reconcile.model import Parity, StateRow
 
 NOT_ASKED = "the hub was not asked"
 

@@ -6,7 +6,8 @@ of what was recorded.
 
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Protocol
 
 from bridge import __version__
 from bridge.account import Account
-from bridge.model import FeedName, HubId
+from bridge.ledger import comparisons
+from bridge.model import Digest, FeedName, HubId
 from bridge.recorded import in_order
+from bridge.xml_facts import Compared
 from reconcile.asked import LEDGER, Asked
 from reconcile.by_id import HubById
 from reconcile.compare import ATTACHMENTS, Detail, Terms, compare
@@ -122,7 +125,8 @@ class _Making:
         """Compare, look again at what was found, and compare that once more."""
         self.progress.begin(Step.COMPARING, len(self.pairs))
         self._find_twins(seen.hub)
-        rows = {hub_id: self._row(pair, terms) for hub_id, pair in self.pairs.items()}
+        with self._knowing(terms):
+            rows = {hub_id: self._row(pair, terms) for hub_id, pair in self.pairs.items()}
         self.progress.begin(Step.LOOKING_AGAIN)
         again = self._looked_again(rows.values(), seen)
         if again:
@@ -133,6 +137,22 @@ class _Making:
             for hub_id in twinned | again.keys():
                 rows[hub_id] = compare(self.pairs[hub_id], terms)
         return list(rows.values())
+
+    @contextmanager
+    def _knowing(self, terms: Terms) -> Iterator[None]:
+        """Let a comparison take from the ledger what was found out when both files were there."""
+        with self.account.ledger.read() as connection:
+
+            def known(legacy: Digest, rest: Digest) -> Compared | None:
+                there = self.shelf.has(legacy) and self.shelf.has(rest)
+                name = self.account.name
+                return comparisons.known(connection, name, legacy, rest) if there else None
+
+            before, terms.known = terms.known, known
+            try:
+                yield
+            finally:
+                terms.known = before
 
     def _row(self, pair: Pair, terms: Terms) -> Row:
         self.progress.advance()

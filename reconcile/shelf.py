@@ -41,6 +41,10 @@ class Shelf:
         """Return where to download to."""
         return self._folder / f"{name}.part"
 
+    def has(self, digest: Digest) -> bool:
+        """Tell whether the archive has a file."""
+        return self._archive.path(digest).exists()
+
     def content(self, digest: Digest) -> bytes:
         """Return the bytes of a file; raises StorageError."""
         path = self._folder / digest

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from bridge.model import FeedName, HubId
+from bridge.recorded import Difference
 from reconcile.model import (
     Acceptance,
     Day,
-    Difference,
     Evidence,
     Gap,
     Lag,

@@ -10,7 +10,7 @@ import pytest
 from bridge.facturae import FacturaeError
 from bridge.sandbox.alterations import CONTENTS, FORMS, applies
 from bridge.sandbox.invoices import Generator
-from reconcile.xml_facts import MOST_DIFFERENCES, MOST_XML_LINES, compare_files
+from bridge.xml_facts import MOST_DIFFERENCES, MOST_XML_LINES, compare_files
 from tests.facturae_samples import facturae, invoice
 
 REAL = Path(__file__).parent.parent.parent / "shared" / "data" / "facturae"

@@ -17,8 +17,9 @@ from markupsafe import escape
 from openpyxl.workbook import Workbook
 from rich.console import Console
 
+from bridge.recorded import Difference
 from reconcile.language import LANGUAGES, language
-from reconcile.model import Difference, Outcome, Reason, ReasonKind, Report
+from reconcile.model import Outcome, Reason, ReasonKind, Report
 from reconcile.rendering import (
     Step,
     as_csv,

@@ -8,12 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from bridge.model import FeedName, HubId
-from bridge.recorded import Span
+from bridge.recorded import Difference, Span
 from reconcile.as_json import as_json
 from reconcile.model import (
     FINDINGS,
     Acceptance,
-    Difference,
     Evidence,
     Gap,
     Outcome,

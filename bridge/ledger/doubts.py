@@ -62,6 +62,7 @@ _LAG = """
 SELECT julianday(o.seen_at) - julianday(delivery.recorded_at) FROM delivery o
 WHERE o.account = delivery.account AND o.feed = 'rest' AND o.hub_id = delivery.hub_id
 """
+_INSERT = "INSERT INTO doubt (account, hub_id, why)"
 
 
 def renew(connection: Connection) -> None:
@@ -69,7 +70,7 @@ def renew(connection: Connection) -> None:
     drop(connection)
     connection.exec_driver_sql("DELETE FROM doubt")
     for found in _ALL.values():
-        connection.exec_driver_sql(f"INSERT INTO doubt {found.format('')}")
+        connection.exec_driver_sql(f"{_INSERT} {found.format('')}")
     connection.exec_driver_sql(f"UPDATE delivery SET lag = ({_LAG}) WHERE feed = 'legacy'")
     for name, trigger in _triggers():
         connection.exec_driver_sql(f"CREATE TRIGGER {name} {trigger}")
@@ -121,7 +122,7 @@ _SET_LAG = (
 
 def _marks(why: Why, row: str, chosen: str) -> str:
     found = _ALL[why].format(chosen.format(row))
-    return f"INSERT INTO doubt {found} ON CONFLICT DO NOTHING;"
+    return f"{_INSERT} {found} ON CONFLICT DO NOTHING;"
 
 
 def _one(why: Why, row: str) -> str:

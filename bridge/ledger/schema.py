@@ -282,7 +282,27 @@ doubt = Table(  # what both feeds may not have given alike; triggers keep it (se
     Column("account", Text, primary_key=True),
     Column("hub_id", Text, primary_key=True),
     Column("why", Text, primary_key=True),
+    # its two files, as far as there are two, were not compared yet (see `comparisons`)
+    Column("uncompared", Integer, nullable=False, server_default="1"),
+    Index(
+        "doubt_uncompared",
+        "account",
+        "hub_id",
+        sqlite_where=text("uncompared = 1 AND why = 'files'"),
+    ),
     sqlite_with_rowid=False,
+)
+
+comparison = Table(  # what two files say differently: it follows from their bytes alone
+    "comparison",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("legacy_digest", Text, primary_key=True),
+    Column("rest_digest", Text, primary_key=True),
+    Column("rules", Text, nullable=False),  # by which version they were compared
+    Column("equivalent", Integer, nullable=False),
+    Column("differences", JSON, nullable=False),
+    Column("xml", JSON, nullable=False),  # lines of the XML difference
 )
 
 recorded_span = Table(

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from bridge.recorded import Difference
 from reconcile.language import ZONE, Language, Message
-from reconcile.model import FINDINGS, Difference, Evidence, Gap, Outcome, Reason, Report, Row
+from reconcile.model import FINDINGS, Evidence, Gap, Outcome, Reason, Report, Row
 from reconcile.rendering.inert import visible
 from reconcile.rendering.notes import note
 from reconcile.rendering.reasons import PLACES, REASONS

@@ -14,8 +14,9 @@ from decimal import Decimal
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
+from bridge.recorded import Difference
 from reconcile.language import ZONE, Language, Message
-from reconcile.model import Difference, Outcome, Report, Row, StateRow
+from reconcile.model import Outcome, Report, Row, StateRow
 from reconcile.rendering import sentences
 from reconcile.rendering.inert import visible
 from reconcile.rendering.words import FEEDS, OUTCOMES, PARITIES, VERDICTS

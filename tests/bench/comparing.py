@@ -21,7 +21,8 @@ from shutil import which
 from statistics import median
 from typing import Any
 
-from bridge.ledger import Ledger, doubts
+from bridge.comparing import FileComparer
+from bridge.ledger import Ledger, comparisons, doubts
 from bridge.mailbox import Archive
 from bridge.model import Digest, FeedName, HubId
 from bridge.recorded import Recorded
@@ -144,12 +145,25 @@ def fill(folder: Path, deliveries: int) -> None:
             database.execute(statement)
     database.close()
     _mark(path)
+    _compare(folder)
 
 
 def _mark(path: Path) -> None:
     """Mark what differs, as the ledger does when it writes a row: all of it in one go."""
     with closing(Ledger(path)) as ledger, ledger.write() as connection:
         doubts.renew(connection)
+
+
+def _compare(folder: Path) -> None:
+    """Compare the files of what is marked, as a round of recording does, and say what it took."""
+    with opened(folder / "efact-bridge.toml", None) as account:
+        began = time.process_time()
+        FileComparer(account).compare_new()
+        took = time.process_time() - began
+        with account.ledger.read() as connection:
+            count = sum(1 for _ in comparisons.every(connection, ACCOUNT))
+    if count:
+        print(f"{count:,} pairs of files compared beforehand: {1000 * took / count:.2f} ms each")
 
 
 _INDEXES = """
@@ -162,14 +176,16 @@ AND tbl_name IN ('delivery', 'recorded_file')
 """
 
 
+_CHANGES = {3: FORMS["re-indented"].change, 4: CONTENTS["amount"].change}
+
+
 class _Rows:
     """The rows of both feeds."""
 
     def __init__(self, archive: Archive) -> None:
-        content = Generator(seed=1).next_invoice().facturae()
-        self.one = _kept(archive, content)
-        self.equivalent = _kept(archive, FORMS["re-indented"].change(content))
-        self.different = _kept(archive, CONTENTS["amount"].change(content))
+        self._archive = archive
+        self._generator = Generator(seed=1)
+        self._pairs: dict[int, tuple[Digest, Digest]] = {}
 
     def deliveries(self, count: int) -> Iterator[dict[str, Any]]:
         """Yield the rows of `delivery`, both feeds by turns."""
@@ -178,8 +194,7 @@ class _Rows:
             if kind != 1:
                 yield self._delivery("legacy", number, self._digest(number))
             if kind != 2:
-                others = {3: self.equivalent, 4: self.different}
-                yield self._delivery("rest", number, others.get(kind, self._digest(number)))
+                yield self._delivery("rest", number, self._digest(number, rest=True))
 
     def files(self, count: int) -> Iterator[dict[str, Any]]:
         """Yield the rows of `recorded_file`."""
@@ -197,10 +212,16 @@ class _Rows:
                     "attempts": 0,
                 }
 
-    def _digest(self, number: int) -> str:
-        if number % OF_A_KIND in (3, 4):
-            return self.one
-        return hashlib.sha256(str(number).encode()).hexdigest()
+    def _digest(self, number: int, *, rest: bool = False) -> str:
+        """Return the digest of a file; of those that differ, each is an invoice of its own."""
+        change = _CHANGES.get(number % OF_A_KIND)
+        if change is None:
+            return hashlib.sha256(str(number).encode()).hexdigest()
+        if number not in self._pairs:
+            content = self._generator.next_invoice().facturae()
+            files = (content, change(content))
+            self._pairs[number] = tuple(_kept(self._archive, file) for file in files)
+        return self._pairs[number][rest]
 
     def _delivery(self, feed: str, number: int, digest: str) -> dict[str, Any]:
         at = _stored(number + (13 if feed == "rest" else 0))
@@ -222,6 +243,7 @@ class _Rows:
             "digest": digest,
             "name": f"{'S' * 22}@{'R' * 22}@2026_{number}@{4_100_000 + number}.XML",
             "recorded_at": at if feed == "legacy" else None,
+            "acknowledged_at": at if feed == "rest" else None,
             "seen_at": at,
             "attempts": 0,
         }

@@ -3,16 +3,15 @@
 import sqlalchemy as sa
 from alembic import op
 
-from bridge.ledger import doubts
-
 revision = "0009"
 down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Make the table, the column and the indexes, and mark what is there.
+    """Make the table, the column and the indexes; a later migration marks what is there.
 
-    The marks follow from other rows, so they are always made by the newest rules.
+    The marks follow from other rows, so they are always made by the newest rules, once the tables
+    are the newest ones.
     """
     op.create_table(
         "doubt",
@@ -35,4 +34,3 @@ def upgrade() -> None:
         ["account", "id"],
         sqlite_where=sa.text("folder = 'statin'"),
     )
-    doubts.renew(op.get_bind())

@@ -18,8 +18,8 @@ from itertools import islice, zip_longest
 from lxml import etree
 
 from bridge.facturae import MAX_BYTES, FacturaeError
+from bridge.recorded import Difference
 from bridge.xml import XmlError, find, local_name, parse, text_of
-from reconcile.model import Difference
 
 MOST_DIFFERENCES = 50
 """Of one file; more tell nobody more."""
