@@ -34,10 +34,7 @@ class FileComparer:
     def compare_new(self) -> None:
         """Compare files that came since the last round, so many at most; raises LedgerError."""
         ledger, name, count = self._account.ledger, self._account.name, 0
-        if not self._is_up_to_date:
-            with ledger.write() as connection:
-                comparisons.forget_outdated(connection, name)
-            self._is_up_to_date = True
+        self._forget_outdated()
         while count < MOST and not self._account.stopping.is_set():
             with ledger.read() as connection:
                 waiting = comparisons.uncompared(connection, name, most=AT_ONCE)
@@ -47,6 +44,18 @@ class FileComparer:
             with ledger.write() as connection:
                 comparisons.keep(connection, name, found, done=[both.hub_id for both in waiting])
             count += len(found)
+
+    def _forget_outdated(self) -> None:
+        """Drop, once in a process, what was found out by the rules of another version."""
+        if self._is_up_to_date:
+            return
+        ledger, name = self._account.ledger, self._account.name
+        with ledger.read() as connection:
+            is_outdated = comparisons.is_outdated(connection, name)
+        if is_outdated:
+            with ledger.write() as connection:
+                comparisons.forget_outdated(connection, name)
+        self._is_up_to_date = True
 
     def _compared(
         self, connection: Connection, waiting: Sequence[Both]

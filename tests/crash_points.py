@@ -105,6 +105,7 @@ POINTS: dict[str, str] = {
     "commit in bridge.recording.FeedRecorder._note_late_trouble": "the attachment is tried again",
     "commit in bridge.recording.FeedRecorder._note_missing": "it is still missing at the next look",
     "commit in bridge.recording.FeedRecorder._listen_to_hub": "the span ends earlier, until then",
+    "commit in bridge.comparing.FileComparer.compare_new": "the files are compared again",
     "commit in bridge.recording._noted": "the next round notes it",
     # Writing the profile that old files follow
     "make folder in bridge.learning._write_profile": "made if missing",
@@ -151,6 +152,7 @@ POINTS: dict[str, str] = {
 }
 
 UNREACHED: dict[str, str] = {
+    "bridge.comparing.FileComparer._forget_outdated": "needs what another version found out",
     "bridge.inbound.Inbound._note_enclosed": "needs an attachment newer than the list",
     "bridge.inbound.Inbound._had_through_other": "needs an attachment from before a move",
     "bridge.nameless.Nameless._write_down": "needs a move after a file without a hub id",

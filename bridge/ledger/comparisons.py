@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, text, update
 
 from bridge import __version__
 from bridge.ledger.schema import comparison, doubt
@@ -96,13 +96,19 @@ def keep(
         connection.execute(_DONE, [{"of": account, "id": hub_id} for hub_id in done])
 
 
+def is_outdated(connection: Connection, account: str) -> bool:
+    """Tell whether anything was found out by the rules of another version."""
+    return connection.execute(select(comparison.c.rules).where(_older(account))).first() is not None
+
+
 def forget_outdated(connection: Connection, account: str) -> None:
     """Drop what other versions found out, and have those files compared again."""
-    gone = connection.execute(
-        delete(comparison).where(comparison.c.account == account, comparison.c.rules != RULES)
-    )
-    if gone.rowcount:
-        connection.execute(update(doubt).where(doubt.c.account == account).values(uncompared=1))
+    connection.execute(delete(comparison).where(_older(account)))
+    connection.execute(update(doubt).where(doubt.c.account == account).values(uncompared=1))
+
+
+def _older(account: str) -> ColumnElement[bool]:
+    return (comparison.c.account == account) & (comparison.c.rules != RULES)
 
 
 def forget_file(connection: Connection, account: str, digest: Digest) -> None:
