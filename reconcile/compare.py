@@ -216,6 +216,12 @@ def _given_twice(pair: Pair) -> bool:
     return any(side.others for side in (pair.legacy, pair.rest) if side)
 
 
+def _further(pair: Pair) -> tuple[Digest, ...]:
+    """Return the further files that a feed gave under this hub id."""
+    sides = (side for side in (pair.legacy, pair.rest) if side)
+    return tuple(sorted({digest for side in sides for digest in side.others}))
+
+
 def _told_twice(pair: Pair) -> str:
     """Return which feed gave several files, in words."""
     feeds = (side.feed for side in (pair.legacy, pair.rest) if side and side.others)
@@ -352,6 +358,7 @@ def _row(case: Case, outcome: Outcome, *, was_in_flight: bool) -> Row:
         names=names_of(pair),
         legacy_digest=legacy.digest if legacy else None,
         rest_digest=rest.digest if rest else None,
+        further_digests=_further(pair),
         legacy_first_seen=legacy.first_seen_at if legacy else None,
         rest_first_seen=rest.first_seen_at if rest else None,
         note=case.problem or pair.note or _told_twice(pair),

@@ -20,22 +20,31 @@ _KEPT = FINDINGS | _ONE_SIDED
 class Memory:
     """What is known from the reports before."""
 
-    one_sided: Mapping[HubId, Finding]
-    """What the last report had on one side only, if it was made of the same source."""
+    last: Mapping[HubId, Finding]
+    """What the last report found, if it was made of the same source."""
     accepted: Mapping[HubId, Sequence[Accepted]]
 
     @property
     def was_in_flight(self) -> frozenset[HubId]:
-        """The invoices that the last report had in flight."""
-        found = self.one_sided.values()
-        return frozenset(it.hub_id for it in found if it.outcome == Outcome.IN_FLIGHT)
+        """The invoices that a report had in flight, and none since on both sides."""
+        found = self.last.values()
+        return frozenset(
+            it.hub_id for it in found if it.outcome == Outcome.IN_FLIGHT or it.was_in_flight
+        )
+
+    @property
+    def one_sided(self) -> Mapping[HubId, Finding]:
+        """What the last report had on one side only."""
+        return {
+            it: each for it, each in self.last.items() if each.outcome in _ONE_SIDED and each.feed
+        }
 
     def marked(self, row: Row) -> Row:
         """Return a row with the acceptance that fits it."""
         fitting = [
             each
             for each in self.accepted.get(row.hub_id, ())
-            if each.fits(row.outcome, row.legacy_digest, row.rest_digest)
+            if each.fits(row.outcome, row.legacy_digest, row.rest_digest, _beside(row))
         ]
         if not fitting:
             return row
@@ -68,9 +77,7 @@ def remember(connection: Connection, account: str, source: str) -> Memory:
     same = last is not None and last.legacy_source == source
     found = reports.findings(connection, account) if same else {}
     return Memory(
-        one_sided={
-            it: each for it, each in found.items() if each.outcome in _ONE_SIDED and each.feed
-        },
+        last=found,
         accepted=reports.accepted(connection, account),
     )
 
@@ -119,7 +126,16 @@ def _finding(row: Row) -> Finding:
         supplier_nif=row.supplier_nif,
         issue_date=row.issue_date,
         amount=row.amount,
+        was_in_flight=row.was_in_flight,
+        beside=_beside(row),
     )
+
+
+def _beside(row: Row) -> str | None:
+    """Return what makes a duplicate besides its two files, a line each; None where nothing does."""
+    if row.outcome is not Outcome.DUPLICATE:
+        return None
+    return "\n".join((*row.further_digests, *row.duplicate_of)) or None
 
 
 def _feed(row: Row) -> FeedName | None:

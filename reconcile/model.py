@@ -114,12 +114,17 @@ class Row:
     """The names in `out`, legacy and bridge, where they differ."""
     legacy_digest: str | None = None
     rest_digest: str | None = None
+    further_digests: tuple[str, ...] = ()
+    """Of further files that a feed gave under this hub id."""
     legacy_first_seen: datetime | None = None
     rest_first_seen: datetime | None = None
     note: str = ""
     """Why a file is unreadable, in words."""
     was_in_flight: bool = False
-    """An earlier report had it in flight: now the time for that is over."""
+    """An earlier report had it in flight: now the time for that is over.
+
+    It stays so until the invoice is on both sides.
+    """
     accepted: Acceptance | None = None
     xml_difference: tuple[str, ...] = ()
     """A unified diff of the two canonical, indented XML texts, a line each; cut when long."""

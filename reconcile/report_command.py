@@ -103,6 +103,7 @@ def accept(account: Account, hub_id: str, reason: str) -> str:
             outcome=found.outcome,
             legacy_digest=found.legacy_digest,
             rest_digest=found.rest_digest,
+            beside=found.beside,
             reason=reason.strip(),
             by=_whoever(),
             at=account.clock(),

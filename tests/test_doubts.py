@@ -183,6 +183,9 @@ def test_a_ledger_from_before_is_marked_when_it_is_opened(tmp_path: Path) -> Non
             database.execute(f"DROP TRIGGER {name}")
         database.execute("DROP TABLE doubt")
         database.execute("DROP TABLE comparison")
+        for table in ("finding", "accepted_finding"):
+            database.execute(f"ALTER TABLE {table} DROP COLUMN beside")
+        database.execute("ALTER TABLE finding DROP COLUMN was_in_flight")
         database.execute("DROP INDEX delivery_by_lag")
         database.execute("DROP INDEX recorded_file_given")
         database.execute("ALTER TABLE delivery DROP COLUMN lag")

@@ -309,6 +309,40 @@ def test_what_was_in_flight_and_is_nowhere_now_is_a_finding(tmp_path: Path) -> N
             assert (found["outcome"], found["was_in_flight"]) == ("only-legacy", True)
 
 
+def test_an_invoice_that_was_in_flight_stays_marked_until_it_is_on_both_sides(
+    tmp_path: Path,
+) -> None:
+    with town(tmp_path, "identical:1,in-flight:2") as it:
+        flying = next(s for s in it.sandbox.scenes if s.what == "legacy").hub_id
+        assert outcomes(it.of_folder())[flying] == "in-flight"
+        for _ in range(3):
+            rows = it.of_folder("--grace", "0", code=1)["invoices"]
+            found = {row["hub_id"]: row for row in rows}[flying]
+            assert (found["outcome"], found["was_in_flight"]) == ("only-legacy", True)
+
+
+def test_a_third_file_opens_an_accepted_duplicate_again(agreeing: Town) -> None:
+    first = min((agreeing.saved / "out").iterdir())
+    hub_id = first.stem.rpartition("@")[2]
+
+    def another(name: str) -> None:
+        (agreeing.saved / name).mkdir()
+        (agreeing.saved / name / first.name).write_bytes(first.read_bytes() + name.encode())
+
+    def duplicate() -> dict[str, Any]:
+        (row,) = agreeing.of_folder()["invoices"]
+        assert row["outcome"] == "duplicate"
+        return dict(row)
+
+    another("\n")
+    duplicate()
+    assert agreeing.run("accept", hub_id, "--reason", "sent twice, one cancelled").code == 0
+    assert duplicate()["accepted"]
+    another("\n\n")
+    assert duplicate()["accepted"] is None
+    assert agreeing.is_verified()
+
+
 def test_grace_runs_from_the_first_report_where_nothing_else_saw_an_invoice(tmp_path: Path) -> None:
     with town(tmp_path, "identical:1,only-rest:1") as it:
         (hub_id,) = (s.hub_id for s in it.sandbox.scenes if s.kind is Kind.ONLY_REST)

@@ -50,6 +50,10 @@ class Finding:
     supplier_nif: str | None = None
     issue_date: date | None = None
     amount: str | None = None
+    was_in_flight: bool = False
+    """An earlier report had it in flight."""
+    beside: str | None = None
+    """What made it a duplicate: further files and other hub ids, a line each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +67,15 @@ class Accepted:
     reason: str
     by: str
     at: datetime
+    beside: str | None = None
+    """Of a duplicate: further files and other hub ids, a line each."""
 
-    def fits(self, outcome: str, legacy_digest: str | None, rest_digest: str | None) -> bool:
+    def fits(
+        self, outcome: str, legacy_digest: str | None, rest_digest: str | None, beside: str | None
+    ) -> bool:
         """Tell whether this is still what was accepted: the same outcome, the same files."""
-        same = (self.outcome, self.legacy_digest, self.rest_digest)
-        return same == (outcome, legacy_digest, rest_digest)
+        same = (self.outcome, self.legacy_digest, self.rest_digest, self.beside)
+        return same == (outcome, legacy_digest, rest_digest, beside)
 
 
 def keep(
@@ -135,6 +143,7 @@ def accept(connection: Connection, account: str, accepted: Accepted) -> None:
         outcome=accepted.outcome,
         legacy_digest=accepted.legacy_digest,
         rest_digest=accepted.rest_digest,
+        beside=accepted.beside,
         reason=accepted.reason,
     )
 

@@ -361,6 +361,8 @@ finding = Table(  # of the last report, what is in flight among them
     Column("supplier_nif", Text),
     Column("issue_date", Date),
     Column("amount", Text),
+    Column("was_in_flight", Integer, nullable=False, server_default="0"),
+    Column("beside", Text),  # what made it a duplicate: further files, other hub ids
 )
 
 first_listed = Table(  # by REST, as reports saw it before anything recorded it
@@ -380,6 +382,7 @@ accepted_finding = Table(
     Column("outcome", Text, nullable=False),
     Column("legacy_digest", Text),  # what was accepted: other files are another finding
     Column("rest_digest", Text),
+    Column("beside", Text),  # further files and other hub ids, a line each
     Column("reason", Text, nullable=False),
     Column("by", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
