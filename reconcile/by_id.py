@@ -86,6 +86,13 @@ class HubById:
         """Return an invoice's states if they were asked for."""
         return self._histories.get(hub_id)
 
+    def lists(self, hub_id: HubId) -> bool:
+        """Tell whether the pending list shows an invoice: then nobody has fetched anything of it.
+
+        Whoever fetches from REST is this bridge, and the ledger knows what it has fetched.
+        """
+        return self.listed is not None and hub_id in self.listed
+
     def _left_out(self, invoice: Invoice) -> str | None:
         """Return which entity or office of an invoice the account does not ask for."""
         nif, office = invoice.receiver_nif, invoice.accounting_office
@@ -103,7 +110,7 @@ class HubById:
 
     def _is_unlisted(self, invoice: Invoice) -> bool:
         pending = invoice.state in PENDING_STATES
-        return pending and self.listed is not None and invoice.hub_id not in self.listed
+        return pending and self.listed is not None and not self.lists(invoice.hub_id)
 
     def _with_file(self, invoice: Invoice) -> Answer:
         try:
@@ -136,7 +143,7 @@ class HubById:
         return content
 
     def _recorded(self, invoice: Invoice, **file: object) -> Recorded:
-        listed = self.listed is not None and invoice.hub_id in self.listed
+        listed = self.lists(invoice.hub_id)
         return Recorded(
             feed=FeedName.REST,
             hub_id=invoice.hub_id,

@@ -41,7 +41,8 @@ def read_from_rest(
         answer = hub.invoice(pair.hub_id)
         again = replace(pair, note=answer.note)
         if answer.recorded is not None:
-            again = _with_rest(again, replace(answer.recorded, name=_name(pair)))
+            told = replace(answer.recorded, name=_name(pair))
+            again = _with_rest(again, told, in_full=hub.lists(pair.hub_id))
         found[pair.hub_id] = again
 
     ask_all(account, ask, pairs, reach)
@@ -59,16 +60,16 @@ def _name(pair: Pair) -> str | None:
     return pair.rest.name if pair.rest else None
 
 
-def _with_rest(pair: Pair, told: Recorded) -> Pair:
+def _with_rest(pair: Pair, told: Recorded, *, in_full: bool) -> Pair:
     """Return a pair with what REST says now; what was recorded of it before stays known.
 
     Asked for one invoice, REST lists only the attachments that are still to be fetched: where they
-    are fewer than in the old mailbox, that says nothing.
+    are fewer than in the old mailbox, that says nothing, unless none was fetched yet (`in_full`).
     """
     before = pair.rest
     if before is None:
         given = pair.legacy.attachments if pair.legacy else ()
-        tells = pair.tells_attachments and len(told.attachments) >= len(given)
+        tells = pair.tells_attachments and (in_full or len(told.attachments) >= len(given))
         return replace(pair, rest=told, tells_attachments=tells)
     if told.digest is None:
         return pair

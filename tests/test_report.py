@@ -126,6 +126,19 @@ def test_what_the_hub_lists_no_more_is_asked_for_by_id(agreeing: Town) -> None:
     agreeing.of_folder(code=0)
 
 
+@pytest.mark.parametrize("pulled", [True, False])
+def test_an_attachment_that_rest_does_not_have_is_a_difference(
+    agreeing: Town, *, pulled: bool
+) -> None:
+    if pulled:
+        agreeing.pull()
+    invoice = min((agreeing.saved / "out").iterdir())
+    (agreeing.saved / "adjout" / f"{invoice.stem}@009.pdf").write_bytes(b"%PDF-1.4")
+    (row,) = agreeing.of_folder(code=1)["invoices"]
+    assert row["outcome"] == "different"
+    assert [each["field"] for each in row["differences"]] == ["attachments", "attachment 9"]
+
+
 def test_an_invoice_that_the_hub_knows_and_does_not_list_is_only_legacy(tmp_path: Path) -> None:
     with town(tmp_path, "identical:2") as it:
         hub_id = it.sandbox.book.hub_ids[0]
