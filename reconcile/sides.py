@@ -5,7 +5,8 @@ finding; the others (`unseen`) are the same on both sides and only counted.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
@@ -73,9 +74,16 @@ class FromLedger:
         self._account = account
         self._period = period
         self._now = now
+        self._counted: Mapping[FeedName, Future[list[tuple[date, int]]]] = {}
 
     def pairs(self, *, everything: bool) -> list[Pair]:
-        """Return the invoices that may be findings, or all."""
+        """Return the invoices that may be findings, or all; their days are counted meanwhile.
+
+        The database counts without Python's lock. What comes after this is none of this report's.
+        """
+        beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="days")
+        self._counted = {feed: beside.submit(self._days, feed) for feed in FeedName}
+        beside.shutdown(wait=False)
         suspects = self._sides.suspects()
         chosen = self._sides.every_hub_id() if everything else suspects
         found = [it for it in self._sides.pairs(chosen) if is_within(self._period, it, self._now)]
@@ -93,8 +101,8 @@ class FromLedger:
         return Tally(
             days=sides.times.days,
             lag=sides.times.lag,
-            legacy_days=self._days(FeedName.LEGACY),
-            rest_days=self._days(FeedName.REST),
+            legacy_days=self._counted[FeedName.LEGACY].result(),
+            rest_days=self._counted[FeedName.REST].result(),
             receivers=frozenset(sides.receivers()),
             attachments=sides.attachments(),
             receipts=sides.receipts(),

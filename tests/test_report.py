@@ -21,8 +21,9 @@ from bridge.sandbox.scenarios import Kind, Scene
 from bridge.sandbox.server import Sandbox
 from reconcile.by_id import CUT_OFF
 from reconcile.compare import SEVERAL_FILES
-from tests.accounts import annotated, paid, state_file
+from tests.accounts import annotated, paid, rejected, state_file
 from tests.gateway import install
+from tests.old_mailboxes import Servers
 from tests.towns import Town, outcomes, town
 
 EVERY_KIND = ",".join(f"{kind}:{7 if kind is Kind.DIFFERENT else 2}" for kind in Kind)
@@ -45,6 +46,11 @@ def expected(scenes: Sequence[Scene], *, settled: bool) -> dict[str, str]:
         else fresh.get(scene.kind, scene.kind)
         for scene in scenes
     }
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 # -- exactly what was mixed ----------------------------------------------------------------------
@@ -466,11 +472,48 @@ def test_an_old_mailbox_that_serves_is_compared_with_rest_in_its_shadow(tmp_path
         assert it.sandbox.book.requests(operation="update") == ()
 
 
+def test_states_that_were_passed_on_to_the_old_mailbox_are_compared_with_the_hub(
+    tmp_path: Path,
+) -> None:
+    with town(tmp_path, "identical:3", shadow=True) as it:
+        it.let_old_mailbox_serve()
+        it.pull()
+        one, other, _ = it.sandbox.book.hub_ids
+        for name, update in (("a.XML", annotated(one, "R-1")), ("b.XML", rejected(other, "mal"))):
+            (it.gateway.mailbox / "statin" / name).write_bytes(state_file(update))
+        it.push()  # the old hub takes them
+        report = it.report("--grace", "0", code=0)
+        seen = report["evidence"]
+        assert (seen["states_seen"], seen["state_updates"]) == (["ANNOTATED", "REJECTED"], 2)
+        assert report["states"] == []
+        methods = {each.method for each in it.sandbox.book.requests(operation="update")}
+        assert methods == {"STATIN"}
+
+
 def test_an_old_mailbox_can_be_given_by_its_address(tmp_path: Path) -> None:
     with town(tmp_path, "identical:2,different:1", shadow=True) as it:
         assert it.sandbox.old_mailbox is not None
         report = it.report("--legacy", it.sandbox.old_mailbox.url, "--all")
         assert outcomes(report) == expected(it.sandbox.scenes, settled=False)
+
+
+@pytest.mark.parametrize("kind", ["ftp", "ftps"])
+def test_an_old_mailbox_can_be_given_by_its_ftp_address(
+    kind: str, tmp_path: Path, servers: Servers
+) -> None:
+    old = servers(kind).mailbox(tmp_path.name)
+    with town(tmp_path, "identical:2,different:1,equivalent:1") as it:
+        shutil.copytree(it.saved, old.base, dirs_exist_ok=True)
+        with it.gateway.config.open("a") as settings:
+            settings.write(
+                f'[account.legacy]\nurl = "{old.legacy.url}"\n'
+                f'password_file = "{old.legacy.password_file}"\n'
+                f'certificate = "{old.legacy.certificate}"\n'
+            )
+        before = files_below(old.base)
+        report = it.report("--legacy", old.legacy.url, "--all", code=1)
+        assert outcomes(report) == expected(it.sandbox.scenes, settled=False)
+        assert files_below(old.base) == before
 
 
 def test_a_report_on_a_few_days_leaves_the_others_out(tmp_path: Path) -> None:
