@@ -9,9 +9,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from bridge.ledger import Ledger, doubts
+from bridge.ledger.migrate import upgrade
 
 IDS = [str(number) for number in range(1, 7)]
 TIMES = ["2026-01-05 08:00:00.000000", "2026-01-06 09:30:00.250000", "2026-01-04 07:00:00.000000"]
@@ -173,23 +174,14 @@ def test_after_any_changes_the_marks_say_what_a_look_at_everything_says(
 
 def test_a_ledger_from_before_is_marked_when_it_is_opened(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
-    with closing(Ledger(path)) as ledger:
-        delivered(ledger, "rest")
+    with closing(create_engine(f"sqlite:///{path}").connect()) as connection:
+        upgrade(connection, "0008")
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute("DELETE FROM doubt")
-        for (name,) in database.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'doubt%'"
-        ).fetchall():
-            database.execute(f"DROP TRIGGER {name}")
-        database.execute("DROP TABLE doubt")
-        database.execute("DROP TABLE comparison")
-        for table in ("finding", "accepted_finding"):
-            database.execute(f"ALTER TABLE {table} DROP COLUMN beside")
-        database.execute("ALTER TABLE finding DROP COLUMN was_in_flight")
-        database.execute("DROP INDEX delivery_by_lag")
-        database.execute("DROP INDEX recorded_file_given")
-        database.execute("ALTER TABLE delivery DROP COLUMN lag")
-        database.execute("UPDATE alembic_version SET version_num = '0008'")
+        database.execute(
+            "INSERT INTO delivery (account, feed, hub_id, state, digest, seen_at, attempts) "
+            "VALUES ('town', 'rest', '1', 'fetched', 'd1', ?, 0)",
+            TIMES[:1],
+        )
     with closing(Ledger(path)) as ledger:
         assert marks(ledger) == {("1", "files")}
         delivered(ledger, "legacy")

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from bridge.errors import LedgerError
 
 
-def upgrade(connection: Connection) -> None:
-    """Run the migrations that this ledger has not seen.
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Run the migrations that this ledger has not seen, up to one of them or all.
 
     Raises LedgerError for a ledger that a newer bridge has written.
     """
@@ -19,7 +19,7 @@ def upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except CommandError as error:
         raise LedgerError(
             f"the ledger cannot be brought up to date: {error}; "
