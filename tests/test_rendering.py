@@ -126,6 +126,12 @@ def test_a_signature_that_is_missing_is_said_in_the_language() -> None:
     assert b"absent" not in as_html(lacks, language("ca"))
 
 
+def test_many_gaps_of_two_sides_name_the_two_sides() -> None:
+    gaps = Reason(kind=ReasonKind.RECORDING_GAP, count=5, names=("legacy", "rest"))
+    text = as_text(replace(reports.empty(), reasons=(gaps,)), ENGLISH)
+    assert "Which: Old mailbox and REST API\n" in text
+
+
 def test_a_gap_names_its_side_in_the_language() -> None:
     gap = Reason(kind=ReasonKind.RECORDING_GAP, count=2, names=("legacy", "rest"))
     text = as_text(replace(reports.empty(), reasons=(gap,)), language("es"))
@@ -141,6 +147,11 @@ def test_the_history_alone_can_be_shown() -> None:
     text = history_as_text(reports.report().history, ENGLISH)
     assert "2026-11-24 08:30         16   ███" in text
     assert history_as_text((), ENGLISH) == "No report was kept so far.\n"
+
+
+def test_a_report_that_nothing_blocked_and_that_was_not_ready_says_so_in_the_history() -> None:
+    empty = replace(reports.report().history[-1], blockers=0)
+    assert " 0   not-ready " in history_as_text((empty,), ENGLISH)
 
 
 def test_a_terminal_gets_colours_for_what_matters() -> None:

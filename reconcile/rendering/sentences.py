@@ -165,7 +165,7 @@ def _which(language: Language, what: Reason) -> str:
     if not what.names:
         return ""
     names = [_named(language, name) for name in what.names]
-    if what.count > len(names):
+    if what.count > len(names) and not _SIDES.keys() >= set(what.names):
         more = what.count - len(names)
         names.append(language.say("{count} more", count=more))
     return language.names(names)

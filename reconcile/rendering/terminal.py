@@ -64,7 +64,7 @@ def history_as_rich(history: Sequence[Summary], language: Language) -> Renderabl
         table.add_row(
             language.moment(summary.generated_at),
             Text(language.number(summary.blockers), "green" if ready else "bold red"),
-            _bar(summary.blockers, most),
+            _bar(summary, most),
             language.number(sum(summary.counts.values())),
             language.moment(summary.verified_through) if summary.verified_through else "–",
         )
@@ -166,8 +166,11 @@ def _evidence(report: Report, language: Language) -> Iterator[RenderableType]:
         )
 
 
-def _bar(count: int, most: int) -> Text:
-    return Text("█" * max(round(_BAR * count / most), 1) if count else "", "red")
+def _bar(summary: Summary, most: int) -> Text:
+    """Draw how many findings blocked; where none did, too little may have been seen."""
+    if not summary.blockers:
+        return Text("" if summary.verdict is Verdict.READY else summary.verdict.value, "red")
+    return Text("█" * max(round(_BAR * summary.blockers / most), 1), "red")
 
 
 def _plain(what: RenderableType, width: int) -> str:
