@@ -1,18 +1,19 @@
 """What one part of a file name can hold, on Linux, on Windows and on a share between them.
 
 Two ways for a text that is not trusted: an id is escaped, so that it comes back whole; anything
-else is cleaned, so that a person can still read it. Both leave nothing that could leave a folder,
-hide a file, or make two names one where the case of letters does not count.
+else is cleaned, so that a person can still read it. Both leave nothing that could leave a folder
+or hide a file.
 """
 
 import os
 import re
+import string
 import unicodedata
 
 EXTENSION_LENGTH = 8
 DEFAULT_EXTENSION = "bin"
 
-_ID_SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
+_ID_SAFE = frozenset(string.ascii_letters + string.digits + "-_")
 _NEVER = frozenset("/\\")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³])(?:\..*)?", re.IGNORECASE)
 _NO_TEXT = re.compile("[\udc80-\udcff\uf780-\uf7ff]")
@@ -80,10 +81,10 @@ def cut(text: str, size: int) -> str:
 
 
 def escape_id(text: str, *, also: frozenset[str] = frozenset()) -> str:
-    """Return an id without anything that a name cannot hold, upper-case letters among it.
+    """Return an id without anything that a name cannot hold.
 
-    Every character but a-z, 0-9, `-` and `_`, and those in `also`, becomes `%XX`, once per byte of
-    its UTF-8 form; `unescape_id` gives the id back.
+    Every character but A-Z, a-z, 0-9, `-` and `_`, and those in `also`, becomes `%XX`, once per
+    byte of its UTF-8 form; `unescape_id` gives the id back.
     """
     safe = _ID_SAFE - also
     escaped = "".join(char if char in safe else _escape(char) for char in text)

@@ -5,8 +5,9 @@ it called things is a setting, never code. What holds for every profile:
 
 - A name that we write can be parsed back: hub id, message id and attachment number always come
   back whole, the other parts unless something in them had to be replaced or cut.
-- Two hub ids never share a name, not even on a disk that ignores the case of letters: the ids are
-  escaped without loss (`%XX`), and only the reference is cut where a name gets too long.
+- Two hub ids never share a name: what no name can hold is escaped in them without loss (`%XX`),
+  and only the reference is cut where a name gets too long. Letters stay as they are: the software
+  reads the id out of the name and gives it back in a state file.
 - Issuers and hub are not trusted: no separator, control character or name that Windows cannot
   hold survives, and no name starts with a dot or a tilde.
 
