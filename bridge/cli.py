@@ -31,6 +31,11 @@ app = typer.Typer(
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
+_NOT_RIGHT = (
+    "what FAILED may have been changed by somebody, or by a disk that breaks: copy data_dir away "
+    "as it is now, then compare with the last backup, whose files may be put back"
+)
+
 answering = partial(command_line.answering, "efact-bridge")
 
 
@@ -133,6 +138,8 @@ def verify(
             verdict = "ok" if checked.right else "FAILED"
             typer.echo(f"{verdict:<8}{checked.account} {checked.what}: {checked.said}")
             right &= checked.right
+        if not right:
+            typer.echo(f"efact-bridge: {_NOT_RIGHT}", err=True)
     raise typer.Exit(0 if right else 1)
 
 

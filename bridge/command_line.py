@@ -105,7 +105,8 @@ def _printable(text: str) -> str:
 def _log_format(value: str | None) -> str | None:
     if value not in (None, "text", "json"):
         raise typer.BadParameter('"text" or "json" is wanted')
-    logs.configure("text" if value == "text" else "json" if value == "json" else None)
+    if value is not None:  # else what was chosen before the command's name stays
+        logs.configure("text" if value == "text" else "json")
     return value
 
 

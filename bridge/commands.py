@@ -111,15 +111,15 @@ def _pull(account: Account) -> AccountRound:
 
 
 def _push(account: Account) -> AccountRound:
-    if account.mailbox.root.is_dir():
-        wait_until_settled(account)
+    moving = wait_until_settled(account) if account.mailbox.root.is_dir() else 0
+    left = f"; {moving} still being written, left for the next round" if moving else ""
     done = push_round(account, only_due=False)
     return AccountRound(
         account=account.name,
         said=(
             f"{done.taken} state files taken, {done.sent.accepted} updates accepted, "
             f"{len(done.refused)} refused, {done.sent.waiting} waiting; "
-            f"{done.acknowledged} acknowledged"
+            f"{done.acknowledged} acknowledged{left}"
         ),
         troubles=tuple(
             f"update {update.id} refused: {update.refusal.code} {update.refusal.reason}"

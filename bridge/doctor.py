@@ -36,6 +36,7 @@ from bridge.settings import (
     is_loopback,
     read_profile,
 )
+from bridge.status.words import size
 
 LITTLE_SPACE = 1 << 30
 """Bytes; with less than this free the disk deserves a warning."""
@@ -324,9 +325,9 @@ def _disk(data_dir: Path) -> Finding:
     except StorageError as error:
         return Finding("disk", Verdict.FAILED, str(error))
     if free < LITTLE_SPACE:
-        said = f"{data_dir}: only {free // (1 << 20)} MB are free: make room"
+        said = f"{data_dir}: only {size(free)} are free: make room"
         return Finding("disk", Verdict.WARNING, said)
-    said = f"{data_dir}: {free // (1 << 30)} GB free, files can be written and linked"
+    said = f"{data_dir}: {size(free)} free, files can be written and linked"
     return Finding("disk", Verdict.OK, said)
 
 

@@ -76,6 +76,12 @@ class Dropped:
         """The name in a form that gives its bytes back, whatever they are."""
         return _stored(self.path.name)
 
+    @property
+    def since(self) -> float:
+        """Since when it has been as it is, by its own word: an old file that was moved here says
+        more than the moment at which it came."""
+        return min(self.changed_at, self.modified_ns / 1e9)
+
     def settled(self, *, now: float, settle: float) -> bool:
         """Tell whether nothing has touched it for `settle` seconds.
 

@@ -91,22 +91,22 @@ def hub_round(account: Account) -> int:
     return told.sent.refused
 
 
-def wait_until_settled(account: Account) -> None:
+def wait_until_settled(account: Account) -> int:
     """Wait until the state files that lie in `statin` now have settled or gone.
 
-    Gives up after ten times `settle`, at least 10 s; what is left is for the next round.
+    Gives up after ten times `settle`, at least 10 s; returns how many are left for the next round.
     """
     settle = account.settings.push.settle
     names = arriving(account)
     deadline = time.monotonic() + max(LEAST_PATIENCE, 10 * settle)
-    while time.monotonic() < deadline:
+    while True:
         moving = [
             file
             for file in account.mailbox.dropped()
             if file.name in names and not has_settled(account, file)
         ]
-        if not moving:
-            return
+        if not moving or time.monotonic() >= deadline:
+            return len(moving)
         time.sleep(0.05)
 
 

@@ -118,11 +118,10 @@ def expects_files(account: Account) -> bool:
 def left_lying(mailbox: Mailbox, push: PushSettings, *, now: datetime) -> LeftLying:
     """Return what lies in `statin` for long, by arrival."""
     oldest = now.timestamp() - LEFT_LYING_AFTER
-    late = [file for file in mailbox.dropped() if file.changed_at < oldest]
-    known = [_is_state_file(mailbox, push, file) for file in late]
+    lying = [(file, _is_state_file(mailbox, push, file)) for file in mailbox.dropped()]
     return LeftLying(
-        unrecognised=tuple(file.name for file, ours in zip(late, known, strict=True) if not ours),
-        not_taken=tuple(file.name for file, ours in zip(late, known, strict=True) if ours),
+        unrecognised=tuple(file.name for file, ours in lying if not ours and file.since < oldest),
+        not_taken=tuple(file.name for file, ours in lying if ours and file.changed_at < oldest),
     )
 
 

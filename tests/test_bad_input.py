@@ -102,6 +102,17 @@ def test_a_missing_secret_is_a_wrong_setting(gateway: Gateway) -> None:
         result = gateway.run(command)
         assert result.code == 2
         assert "ajuntament.secret" in only_line(result.err)
+        assert "mode 600" in result.err
+
+
+def test_a_ledger_that_is_none_says_where_a_whole_one_is(gateway: Gateway) -> None:
+    gateway.forget()
+    (gateway.folder / "data").mkdir()
+    (gateway.folder / "data" / "ledger.db").write_bytes(b"no database" * 500)
+    result = gateway.run("pull")
+    assert result.code == 3
+    assert "backup" in only_line(result.err)
+    assert "permissions" not in result.err
 
 
 def test_a_secret_that_others_can_read_is_refused(gateway: Gateway) -> None:

@@ -317,6 +317,17 @@ def test_a_missing_receipt_does_not_hold_an_invoice_after_three_tries(
     assert receipt_trouble(office, hub_id)
 
 
+def test_of_a_receipt_that_the_hub_cannot_make_nobody_says_that_it_is_tried_again(
+    office: Office,
+) -> None:
+    office.sandbox.book.faults.fail(operation="receipt", code=9002, times=None)
+    (hub_id,) = office.served()
+    trouble = receipt_trouble(office, hub_id)
+    assert trouble is not None
+    assert "ask the AOC" in trouble
+    assert "tried again" not in trouble
+
+
 def test_a_receipt_that_comes_at_the_third_try_is_used(office: Office) -> None:
     office.sandbox.book.faults.fail(operation="receipt", code=9002, times=2)
     (hub_id,) = office.served()

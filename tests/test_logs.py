@@ -92,6 +92,18 @@ def test_no_secret_is_in_anything_that_the_bridge_writes(tmp_path: Path, sandbox
         assert not [text for text in [*outputs, ledger] if secret in text]
 
 
+def test_a_log_format_counts_before_the_commands_name_too(tmp_path: Path, sandbox: Sandbox) -> None:
+    gateway = install(tmp_path, sandbox)
+    done = subprocess.run(
+        [str(COMMAND), "--log-format", "text", "pull", "-c", str(gateway.config)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "invoice placed" in done.stderr
+    assert '"event"' not in done.stderr
+
+
 def test_an_unknown_log_format_is_wrong_usage() -> None:
     done = subprocess.run(
         [str(COMMAND), "--log-format", "xml", "status"], capture_output=True, check=False

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from bridge import rounds
 from bridge.errors import HubAwayError, StorageError
 from bridge.ledger import events, histories, schema, state_files, updates
 from bridge.ledger.state_files import Kind
 from bridge.model import Digest, State, UpdateStatus
 from bridge.naming import Folder
+from bridge.rounds import wait_until_settled
 from bridge.taking import (
     MOST_UPDATES,
     LeftLying,
@@ -90,6 +92,25 @@ def test_what_is_not_recognised_is_listed_after_ten_minutes(office: Office) -> N
     found = left_lying(mailbox, push, now=later)
     assert sorted(found.unrecognised) == ["a.txt", "b.XML.part"]
     assert found.not_taken == ()
+
+
+def test_an_old_file_that_is_not_recognised_is_listed_at_once(office: Office) -> None:
+    office.pull()
+    path = office.drop("a.txt", b"x")
+    os.utime(path, (0, office.clock().timestamp() - 700))
+    mailbox, push = office.account.mailbox, office.account.settings.push
+    assert left_lying(mailbox, push, now=office.clock()).unrecognised == ("a.txt",)
+
+
+def test_push_counts_what_it_leaves_for_the_next_round(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "LEAST_PATIENCE", 0)
+    office.pull()
+    path = office.drop("a.XML", state_file())
+    assert wait_until_settled(office.account) == 0
+    with path.open("ab"):
+        assert wait_until_settled(office.account) == 1
 
 
 def test_a_state_file_that_could_not_be_taken_is_told_of_after_ten_minutes(office: Office) -> None:

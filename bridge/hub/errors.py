@@ -202,7 +202,9 @@ class HubInvoiceFaultError(HubFaultError, InvoiceError):
 
 
 class NoReceiptError(HubInvoiceFaultError):
-    """9002: the hub could not make the receipt."""
+    """9002: the hub could not make the receipt, after all tries: the invoice goes without."""
+
+    next_step = "where it is needed, ask the AOC for it with this text"
 
 
 class HubDatabaseError(HubFaultError, HubAwayError):

@@ -111,9 +111,7 @@ class Ledger:
             yield
         except (SQLAlchemyError, sqlite3.Error) as error:
             cause = getattr(error, "orig", None) or error
-            raise LedgerError(
-                f"ledger {self.path}: {cause}; look at the disk's space and permissions"
-            ) from error
+            raise LedgerError(f"ledger {self.path}: {cause}; {_advice(cause)}") from error
         except OSError as error:
             raise LedgerError(
                 f"ledger {self.path}: {error.strerror or error}; see data_dir and its permissions"
@@ -167,3 +165,13 @@ def _configure(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _advice(cause: BaseException) -> str:
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is not None and code & _PRIMARY in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return (
+            "put it aside and put back the one of the last backup, or none: what came since is "
+            "made anew from the archive's journal"
+        )
+    return "look at the disk's space and permissions"

@@ -160,8 +160,7 @@ class AccountSettings(Section):
             where = str(self.secret_file)
         if not secret:
             raise SettingsError(
-                f"account {self.name}: the secret is empty: put the key that the AOC gave you "
-                f"into {where}"
+                f"the secret is empty: put the key that the AOC gave you into {where}"
             )
         return SecretStr(secret)
 
@@ -173,7 +172,10 @@ def read_secret_file(path: Path) -> str:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise SettingsError(f"{path}: the secret cannot be read: {reason}") from error
+        raise SettingsError(
+            f"{path}: the secret cannot be read: {reason}: put it there, alone, in a file that "
+            "belongs to whoever runs this, mode 600"
+        ) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise SettingsError(f"{path}: others can read this secret: run `chmod 600 {path}`")
     return text.strip()
