@@ -275,6 +275,7 @@ class Promises(RuleBasedStateMachine):
 
     @rule(rounds=AFTERWARDS)
     def the_operator_has_everything_tried_again(self, rounds: Rounds) -> None:
+        put_right(self.office.account)  # as every command does before anything else
         refused = self.known.refused()
         self.known.retried |= {update.hub_id for update in refused if update.hub_id is not None}
         for file in self.known.files:

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import select
 
 from bridge import status
-from bridge.errors import StorageError
-from bridge.ledger import schema, updates
+from bridge.errors import LedgerError, StorageError
+from bridge.ledger import events, schema, updates
 from bridge.model import State
 from bridge.placing import prepare
 from bridge.sandbox.server import Sandbox
@@ -211,6 +211,22 @@ def test_what_was_shown_before_a_crash_is_recognised_by_a_lost_ledger(open_accou
     again.push()
     again.pull()
     assert not again.out_of(hub_id)
+
+
+def test_nothing_new_is_written_down_before_what_was_forgotten(open_account: Open) -> None:
+    """Ledger and journal would tell different stories for ever."""
+    office = open_account()
+    backup = back_up(office)
+    office.served()
+    restore(office, backup)
+    again = open_account()
+    ledger, now = again.account.ledger, again.clock()
+    with pytest.raises(LedgerError, match="knows more"), ledger.write() as connection:
+        events.record(connection, "town", "said too early", at=now)
+    again.pull()
+    with ledger.write() as connection:
+        events.record(connection, "town", "said in time", at=now)
+    assert failing(again.push) is None
 
 
 def test_a_journal_that_lags_behind_is_completed(open_account: Open) -> None:

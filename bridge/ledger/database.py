@@ -45,6 +45,8 @@ class Ledger:
             self._upgrade()
         self._groups = Groups(self._engine, after_commit=self._note_in_journals)
         self._journals: dict[str, Journal] = {}
+        self._agreeing: set[str] = set()
+        """Accounts whose journal knew no more than the ledger when it was looked at."""
 
     def close(self) -> None:
         """Give every connection back."""
@@ -54,6 +56,7 @@ class Ledger:
     def write(self) -> Iterator[Connection]:
         """Work in a transaction that is on disk when the block ends, or not at all."""
         with self._ours(), self._groups.turn() as connection:
+            connection.info[events.MAY_GO_ON] = self._may_go_on
             yield connection
 
     @contextmanager
@@ -87,6 +90,27 @@ class Ledger:
                     self.complete_journal(account)
             except (OSError, BrokenChainError, LedgerError) as error:
                 log.error("journal not written", path=str(journal.path), reason=str(error))
+
+    def _may_go_on(self, account: str, known: int) -> None:
+        """Refuse a new event after the last that is known, where the journal knows later ones.
+
+        The two would tell different stories for ever. Looked at once: only a restored backup, or
+        a lost ledger, has forgotten anything, and what opens it first brings it up to the journal.
+        """
+        if account in self._agreeing or not account:  # of no account: nobody brings that up
+            return
+        journal = self.journal(account)
+        try:
+            number, _ = journal.last()
+        except (OSError, BrokenChainError):
+            return  # a journal that cannot be read keeps nobody from writing: the ledger counts
+        if number > known:
+            raise LedgerError(
+                f"account {account}: its journal {journal.path} knows more than the ledger, which "
+                "was restored from a backup: nothing new is written down before what was "
+                "forgotten. `efact-bridge pull` does that, or says what stands in the way"
+            )
+        self._agreeing.add(account)
 
     def complete_journal(self, account: str) -> int:
         """Append what an account's journal lacks of the ledger's events; return how many.

@@ -4,7 +4,7 @@ A row is written in the transaction that makes it true; once that is on disk, th
 to the account's journal as well (see `journal`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,9 @@ TAKEN_BACK = "invoice taken back: collected before a backup was restored"
 
 LINKS = "links"
 """Where a connection keeps the events of its transaction until they are on disk."""
+
+MAY_GO_ON = "may go on"
+"""Where a connection keeps who refuses a new event of an account that has forgotten older ones."""
 
 # Built once: a statement made anew for each event costs more than running it.
 _LAST = (
@@ -51,7 +54,7 @@ def record(
 
     `also` adds to the detail what has no fixed names.
     """
-    number, previous = last(connection, account)
+    number, previous = _end(connection, account)
     link = Link(
         account=account,
         number=number + 1,
@@ -78,7 +81,7 @@ class Said:
 
 def record_all(connection: Connection, account: str, said: Sequence[Said]) -> None:
     """Add many events of one account at once, in this order."""
-    number, previous = last(connection, account)
+    number, previous = _end(connection, account)
     links = []
     for number, it in enumerate(said, start=number + 1):  # noqa: B020  (goes on from the last one)
         link = Link(
@@ -102,6 +105,15 @@ def add(connection: Connection, link: Link) -> None:
     """Add an event that is chained already: a new one, or one that the journal remembers."""
     connection.execute(_ADD, _row(link))
     connection.info.setdefault(LINKS, []).append(link)
+
+
+def _end(connection: Connection, account: str) -> tuple[int, str]:
+    """Return what a new event follows; raises LedgerError where the journal knows a later one."""
+    number, digest = last(connection, account)
+    may_go_on: Callable[[str, int], None] | None = connection.info.get(MAY_GO_ON)
+    if may_go_on is not None:
+        may_go_on(account, number)
+    return number, digest
 
 
 def _row(link: Link) -> dict[str, object]:
