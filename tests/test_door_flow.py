@@ -13,10 +13,11 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from bridge.facade.events import LogEvents, Session
 from bridge.facade.ssh import Connection
 from bridge.facade.ssh_packets import Packets
 from bridge.facade.ssh_transport import SshTransport
-from tests.door_clients import Lftp, Openssh
+from tests.door_clients import FtplibClient, Lftp, Openssh, ParamikoClient
 from tests.door_rig import PASSWORD, USER, Rig, open_doors, wait_until
 
 READ, OPEN, INIT = 5, 3, 1
@@ -253,3 +254,37 @@ def test_an_ended_connection_is_freed_without_a_search_for_garbage(rig: Rig, pas
         served = [weakref.ref(each) for each in gc.get_objects() if type(each) is Connection]
     assert served
     wait_until(lambda: not any(each() for each in served), "the connection is freed")
+
+
+class Slow(LogEvents):
+    """Books that are written only when the client has its answer."""
+
+    def __init__(self) -> None:
+        self.answered = threading.Event()
+        self.in_time: list[bool] = []
+
+    def uploaded(self, session: Session, folder: str, name: str, *, size: int) -> None:
+        self.in_time.append(self.answered.wait(20))
+
+    fetched = uploaded
+
+
+def test_sftp_a_client_has_its_answer_before_the_books_are_written(tmp_path: Path) -> None:
+    events = Slow()
+    with (
+        open_doors(tmp_path, events=events) as rig,
+        ParamikoClient("sftp", rig.port("sftp")).session() as client,
+    ):
+        client.open("/in/a", "w").close()
+        events.answered.set()
+    assert events.in_time == [True]
+
+
+def test_ftp_a_client_has_its_answer_before_the_books_are_written(tmp_path: Path) -> None:
+    events = Slow()
+    with open_doors(tmp_path, events=events) as rig:
+        rig.place("out", "a")
+        with FtplibClient("ftp", rig.port("ftp")).session() as client:
+            client.retrbinary("RETR /out/a", lambda _: None)
+            events.answered.set()
+    assert events.in_time == [True]

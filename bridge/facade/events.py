@@ -154,6 +154,13 @@ def tell(event: Callable[_P, None], *args: _P.args, **details: _P.kwargs) -> Non
         log.exception("an event of the door was not taken", door_event=event.__name__)
 
 
+class Teller(Protocol):
+    """How events are delivered: at once (`tell`), or when the client has its answer."""
+
+    def __call__(self, event: Callable[_P, None], *args: _P.args, **details: _P.kwargs) -> None:
+        """Deliver an event, now or soon."""
+
+
 def printable(name: str) -> str:
     """Return a name with the bytes that are no UTF-8 escaped, fit for logs and tables."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")

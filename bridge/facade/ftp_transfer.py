@@ -17,6 +17,7 @@ from typing import Any
 from lxml import etree
 from pyftpdlib.exceptions import _RetryError
 from pyftpdlib.handlers import DTPHandler
+from pyftpdlib.handlers.ftp import control, data, dispatchers
 from pyftpdlib.handlers.ftp.dispatchers import PassiveDTP
 from pyftpdlib.ioloop import _ERRNOS_DISCONNECTED, _ERRNOS_RETRY, AsyncChat
 
@@ -24,6 +25,9 @@ from bridge.facade.on_disk import Download
 from bridge.facade.refusals import DoorError
 from bridge.facade.tree import Visit
 from bridge.facade.uploads import Upload
+
+# pyftpdlib puts these into words, though nobody reads them: a twentieth of the door's time.
+control.debug = data.debug = dispatchers.debug = lambda s, inst=None: None
 
 _MOMENT = 0.5
 """Seconds for which an upload that may be half waits for its control connection to end."""
@@ -39,6 +43,7 @@ class Outgoing(io.FileIO):
         super().__init__(download.fd, "rb", closefd=False)
         self.name = path
         self.download = download
+        self._size = os.fstat(download.fd).st_size
         self._visit = visit
 
     def close(self) -> None:
@@ -48,7 +53,7 @@ class Outgoing(io.FileIO):
 
     def sent(self) -> None:
         """Tell that it was sent to its end."""
-        self._visit.fetched(self.download, size=os.fstat(self.fileno()).st_size)
+        self._visit.fetched(self.download, size=self._size)
 
 
 class Incoming:
@@ -149,9 +154,10 @@ class DataChannel(DTPHandler):  # type: ignore[misc]
         """End the connection; an upload that ended properly may still have to wait."""
         if not isinstance(self.file_obj, Incoming):
             outgoing = self.file_obj
-            if isinstance(outgoing, Outgoing) and self.transfer_finished and not self._closed:
-                outgoing.sent()
+            whole = isinstance(outgoing, Outgoing) and self.transfer_finished and not self._closed
             super().close()
+            if whole:  # the client has its answer by now, and need not wait for our books
+                outgoing.sent()
         elif self.waiting:
             self.settle(counts=not self.cmd_channel._closed)
         elif not self._closed:

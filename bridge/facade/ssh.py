@@ -332,7 +332,12 @@ class Doorkeeper(paramiko.ServerInterface):
         session = self._connection.session
         if name != "sftp" or session is None or self._connection.serves_sftp(channel):
             return False
-        visit = Visit(self._mailboxes[session.account], session, self._events)
+        visit = Visit(
+            self._mailboxes[session.account],
+            session,
+            self._events,
+            teller=self._connection.tell_later,
+        )
         self._connection.serve_sftp(channel, SftpServer(visit))
         return True
 

@@ -69,6 +69,8 @@ class Packets(Packetizer):
         self._someone_waits = False
         self.on_room: Callable[[], None] = nothing
         """Called in the reading thread when there is room again after `has_room` said no."""
+        self.on_pause: Callable[[], None] = nothing
+        """Called in the reading thread when all was answered that has come."""
 
     def has_room(self) -> bool:
         """Tell whether the client reads enough of what it is sent for more to be said."""
@@ -126,6 +128,7 @@ class Packets(Packetizer):
     def _receive(self, patience: float) -> bool:
         """Send what is collected, then wait for bytes; tell whether some came."""
         self._flush()
+        self.on_pause()
         if self._someone_waits and len(self._to_send) < _ENOUGH:
             self._someone_waits = False
             self.on_room()
@@ -179,4 +182,4 @@ class Packets(Packetizer):
 
 
 def nothing() -> None:
-    """Do so: nobody waits for room."""
+    """Do so: nobody waits for it."""

@@ -7,8 +7,9 @@ their stream, everything else here.
 """
 
 import socket
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import ParamSpec, Protocol
 
 import paramiko
 from paramiko.common import (
@@ -20,9 +21,12 @@ from paramiko.common import (
     MSG_USERAUTH_REQUEST,
 )
 
+from bridge.facade.events import tell
 from bridge.facade.sftp_server import SftpServer
 from bridge.facade.sftp_stream import Stream
 from bridge.facade.ssh_packets import Packets, nothing
+
+_P = ParamSpec("_P")
 
 _MOST_HELD = 1000
 """Messages that wait for new keys; a client that causes more asks for no good."""
@@ -56,6 +60,8 @@ class SshTransport(paramiko.Transport):
         self.packetizer.on_room = self._go_on  # a circle, see `detach`
         self._streams: dict[int, Stream] = {}
         self._held: list[Sendable] = []
+        self._to_tell: list[Callable[[], None]] = []
+        self.packetizer.on_pause = self._tell_all  # a circle as well
 
     def serve_sftp(self, channel: paramiko.Channel, server: SftpServer) -> None:
         """Answer what comes on a channel from now on."""
@@ -67,7 +73,7 @@ class SshTransport(paramiko.Transport):
 
     def detach(self) -> None:
         """Drop what refers back to this connection, which has ended."""
-        self.packetizer.on_room = nothing
+        self.packetizer.on_room = self.packetizer.on_pause = nothing
         self.server_object = self.saved_exception = None
         self._handler_table: dict[int, object] = {}
         self.server_accepts: list[paramiko.Channel] = []
@@ -79,6 +85,20 @@ class SshTransport(paramiko.Transport):
         finally:
             for channel in list(self._streams):
                 self._end_stream(channel)
+            self._tell_all()
+
+    def tell_later(self, event: Callable[_P, None], *args: _P.args, **details: _P.kwargs) -> None:
+        """Tell what a client did once it has its answer: it need not wait for our books.
+
+        For the connection's thread.
+        """
+        self._to_tell.append(partial(tell, event, *args, **details))
+
+    def _tell_all(self) -> None:
+        while self._to_tell:
+            to_tell, self._to_tell = self._to_tell, []
+            for each in to_tell:
+                each()
 
     # Sending
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from bridge.facade import on_disk
 from bridge.facade.clients import Habits
-from bridge.facade.events import DoorEvents, Session, printable, tell
+from bridge.facade.events import DoorEvents, Session, Teller, printable, tell
 from bridge.facade.folders import UPLOAD_ROLES, DoorMailbox, FilePlace, Place, must_be_good
 from bridge.facade.handles import Handle, must_leave_enough
 from bridge.facade.listings import ROWS_AT_ONCE, Entry, Row
@@ -30,7 +30,16 @@ class Visit:
     Raises DoorError for what is not allowed or not there, OSError where the disk says no.
     """
 
-    def __init__(self, mailbox: DoorMailbox, session: Session, events: DoorEvents) -> None:
+    def __init__(
+        self,
+        mailbox: DoorMailbox,
+        session: Session,
+        events: DoorEvents,
+        *,
+        teller: Teller = tell,
+    ) -> None:
+        """`teller` tells what the client did; what was cut off is told at once."""
+        self._tell = teller
         self._mailbox = mailbox
         self.session = session
         self.habits = Habits()
@@ -120,7 +129,7 @@ class Visit:
 
     def fetched(self, download: Download, *, size: int) -> None:
         """Tell that a file was sent to its last byte."""
-        tell(self._events.fetched, self.session, download.role, download.name, size=size)
+        self._tell(self._events.fetched, self.session, download.role, download.name, size=size)
 
     # Changing
 
@@ -136,7 +145,7 @@ class Visit:
             os.unlink(name, dir_fd=folder)
             os.fsync(folder)
         self._mailbox.room.deleted(place.role)
-        tell(self._events.deleted, self.session, place.role, name)
+        self._tell(self._events.deleted, self.session, place.role, name)
 
     def write(
         self,
@@ -207,7 +216,7 @@ class Visit:
             raise
         self._uploads.remove(upload)
         self.habits.uploaded(upload.name)
-        tell(self._events.uploaded, self.session, upload.role, upload.name, size=size)
+        self._tell(self._events.uploaded, self.session, upload.role, upload.name, size=size)
 
     def cut_off(self, upload: Upload) -> None:
         """End an upload that the client did not close: nothing of it shows in the mailbox."""
@@ -244,7 +253,7 @@ class Visit:
             on_disk.move(folder, name, target.name, replace=replace)
             os.fsync(folder)
         self.habits.renamed(name, target.name)
-        tell(self._events.renamed, self.session, source.role, name, to=target.name)
+        self._tell(self._events.renamed, self.session, source.role, name, to=target.name)
 
     def set_attributes(
         self, path: str, *, size: int | None = None, times: tuple[float, float] | None = None
