@@ -133,6 +133,9 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
         "attachments": evidence.attachments,
         "receipts": evidence.receipts,
         "state_updates": evidence.state_updates,
+        "older_states": evidence.older_states,
+        "names": evidence.names,
+        "older_names": evidence.older_names,
     }
 
 

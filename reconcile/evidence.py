@@ -19,10 +19,13 @@ def evidence_of(
     states: Sequence[StateRow],
     *,
     unseen: int,
+    older_states: int,
     entities: Collection[str],
     reported: Collection[str],
 ) -> Evidence:
     """Return what was seen; `unseen` invoices are the same on both sides and not among `pairs`.
+
+    `older_states` were not compared.
 
     `reported` are states that went through the bridge, besides those of the old state files.
     """
@@ -38,4 +41,7 @@ def evidence_of(
         attachments=tally.attachments,
         receipts=tally.receipts,
         state_updates=sum(row.parity is not Parity.UNKNOWN for row in states),
+        older_states=older_states,
+        names=tally.names.compared,
+        older_names=tally.names.older,
     )

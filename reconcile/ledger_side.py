@@ -7,6 +7,7 @@ else.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
 
@@ -24,6 +25,9 @@ from reconcile.pairs import Pair
 
 AT_ONCE = 5000
 """Hub ids that a statement is given."""
+
+MOST_NAMES = 10_000
+"""So many of the newest invoices have their names compared: what a profile gets wrong it shows."""
 
 _LEGACY = "a.account = :account AND a.feed = 'legacy' AND a.recorded_at IS NOT NULL"
 _REST = "b.account = :account AND b.feed = 'rest'"
@@ -71,10 +75,11 @@ SELECT nif FROM found WHERE nif IS NOT NULL
 _ATTACHMENTS = f"SELECT count(*) FROM attachment {_OF_FEED}"
 _RECEIPTS = f"SELECT count(*) FROM delivery {_OF_FEED} AND receipt_digest IS NOT NULL"
 _NAMES = f"""
-SELECT count(*) FROM (SELECT hub_id, name FROM delivery NOT INDEXED
+SELECT count(*), coalesce(sum(a.name <> b.name), 0) FROM (
+  SELECT hub_id, name FROM delivery NOT INDEXED
   WHERE account = :account AND feed = 'legacy' AND recorded_at IS NOT NULL
-  ORDER BY id DESC LIMIT 10000) a
-JOIN delivery b ON {_PARTNER} WHERE a.name <> b.name
+  ORDER BY id DESC LIMIT {{most}}) a
+JOIN delivery b ON {_PARTNER} WHERE a.name IS NOT NULL AND b.name IS NOT NULL
 """
 _REPORTED = """
 SELECT DISTINCT state FROM state_update
@@ -89,6 +94,16 @@ SELECT name, digest, taken_at AS at FROM state_file
 WHERE account = :account AND kind = 'taken' ORDER BY id
 """
 _FOR_EVER = ("0001-01-01", "9999-12-31")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """How the names of files in `out` compare."""
+
+    compared: int
+    differ: int
+    older: bool = False
+    """Whether there are older invoices, of which they were not compared."""
 
 
 class LedgerSides:
@@ -148,9 +163,12 @@ class LedgerSides:
             rows = connection.execute(text(_STATE_FILES_TAKEN), self._values).all() if taken else []
         return [(row.name, row.digest, _moment(row.at)) for row in (*seen, *rows)]
 
-    def name_differences(self) -> int:
-        """Return of how many of the newest invoices both names are known and differ."""
-        return self._number(_NAMES)
+    def names(self) -> Names:
+        """Compare the names of the newest invoices, as far as both are known."""
+        with self._ledger.read() as connection:
+            statement = text(_NAMES.format(most=MOST_NAMES))
+            compared, differ = connection.execute(statement, self._values).one()
+        return Names(compared=compared, differ=differ, older=self.times.heard > MOST_NAMES)
 
     def rest(self) -> dict[HubId, Recorded]:
         """Return all that REST gave, whatever the period."""

@@ -26,7 +26,7 @@ from reconcile.model import StateRow
 from reconcile.old_files import OldSide, read_folder_side, read_mailbox_side
 from reconcile.old_source import folder_of, mailbox_of, shown
 from reconcile.pairs import Pair, claimed
-from reconcile.parity import state_rows
+from reconcile.parity import History, state_rows
 from reconcile.reach import Reach
 from reconcile.second_look import ask_histories, read_from_rest
 from reconcile.shelf import Shelf
@@ -88,24 +88,33 @@ class Look:
             FeedRecorder(self.account).round(FeedName.LEGACY, only_due=False)
         return {pair.hub_id: pair for pair in self.sides.these(hub_ids) if pair.legacy}
 
-    def states(self) -> tuple[StateRow, ...]:
-        """Return how the state files that the old mailbox was given compare with the hub."""
-        given = given_states(
+    def states(self) -> tuple[tuple[StateRow, ...], int]:
+        """Return how the states that the old mailbox was given compare with the hub.
+
+        And of how many that was not asked: they are of older invoices.
+        """
+        found = given_states(
             self.state_files,
             self.shelf.content,
             self._invoice_of,
             refused=self.sides.refused_files,
         )
-        if self.hub is None:
-            return state_rows(given, lambda _: None, now=self.now, grace=self.asked.grace)
-        asked = dict.fromkeys(each.hub_id for each in given if each.hub_id)
-        ask_histories(self.account, self.hub, list(asked), self.reach)
-        return state_rows(given, self.hub.known_history, now=self.now, grace=self.asked.grace)
+        history: History = _not_asked
+        if self.hub is not None:
+            asked = dict.fromkeys(each.hub_id for each in found.newest if each.hub_id)
+            ask_histories(self.account, self.hub, list(asked), self.reach)
+            history = self.hub.known_history
+        rows = state_rows(found.newest, history, now=self.now, grace=self.asked.grace)
+        return rows, found.older
 
     def _invoice_of(self, update: ReadUpdate) -> HubId | None:
         return matching(
             self.account, update.invoice_number, update.supplier_nif, update.invoice_date
         )
+
+
+def _not_asked(_hub_id: HubId) -> None:
+    return None
 
 
 def look(

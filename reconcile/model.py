@@ -211,6 +211,12 @@ class Evidence:
     receipts: int
     state_updates: int
     """How many states of the software were compared."""
+    older_states: int = 0
+    """How many were not: those of invoices that are not among the newest."""
+    names: int = 0
+    """How many invoices' file names were compared."""
+    older_names: bool = False
+    """Whether there are older ones, of which they were not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -193,12 +193,13 @@ class _Making:
     def _judged(self, seen: Look, rows: Sequence[Row], *, now: datetime) -> tuple[Report, int]:
         asked, wanted = self.asked, wanted_of(self.account)
         tally = seen.sides.tally(list(self.pairs.values()))
-        states = seen.states()
+        states, older_states = seen.states()
         evidence = evidence_of(
             self.pairs.values(),
             tally,
             states,
             unseen=seen.sides.unseen,
+            older_states=older_states,
             entities=seen.entities,
             reported=seen.reported,
         )
@@ -232,7 +233,7 @@ class _Making:
             version=__version__,
             evidence=evidence,
             states=tuple(row for row in states if row.parity in MISMATCHES),
-            name_differences=tally.name_differences,
+            name_differences=tally.names.differ,
             gaps=tuple(found.gaps),
             capped_slices=seen.capped_slices,
             lag=tally.lag,

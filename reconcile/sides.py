@@ -15,7 +15,7 @@ from bridge.ledger import Ledger, spans
 from bridge.model import FeedName, HubId
 from bridge.recorded import Recorded, Span
 from reconcile.asked import Period
-from reconcile.ledger_side import LedgerSides
+from reconcile.ledger_side import LedgerSides, Names
 from reconcile.model import Lag
 from reconcile.moments import both_since, day_of, since, starts
 from reconcile.old_files import OldSide
@@ -37,7 +37,7 @@ class Tally:
     receivers: frozenset[str]
     attachments: int
     receipts: int
-    name_differences: int
+    names: Names
 
 
 class Sides(Protocol):
@@ -106,7 +106,7 @@ class FromLedger:
             receivers=frozenset(sides.receivers()),
             attachments=sides.attachments(),
             receipts=sides.receipts(),
-            name_differences=sides.name_differences(),
+            names=sides.names(),
         )
 
     def spans(self, feed: FeedName) -> list[Span]:
@@ -174,7 +174,10 @@ class FromOldFiles:
             ),
             attachments=sum(_fewer(pair) for pair in both),
             receipts=sum(_has_receipts(pair) for pair in both),
-            name_differences=sum(names_of(pair) is not None for pair in both),
+            names=Names(
+                compared=sum(_has_names(pair) for pair in both),
+                differ=sum(names_of(pair) is not None for pair in both),
+            ),
         )
 
     def spans(self, feed: FeedName) -> list[Span]:
@@ -210,6 +213,10 @@ def _fewer(pair: Pair) -> int:
     assert pair.legacy is not None
     assert pair.rest is not None
     return min(len(pair.legacy.attachments), len(pair.rest.attachments))
+
+
+def _has_names(pair: Pair) -> bool:
+    return all(side is not None and side.name for side in (pair.legacy, pair.rest))
 
 
 def _has_receipts(pair: Pair) -> bool:

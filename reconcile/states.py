@@ -1,6 +1,6 @@
 """The state updates that the software gave the old mailbox: out of state files that were kept."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +23,16 @@ class StateFile:
     at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenStates:
+    """The state updates that the software gave the old mailbox."""
+
+    newest: Sequence[Given]
+    """Those of the newest invoices, in the order in which they were given."""
+    older: int
+    """How many there are of others."""
+
+
 FindInvoice = Callable[[ReadUpdate], HubId | None]
 """Finds the invoice of an update that bears no hub id; None unless exactly one fits."""
 
@@ -33,7 +43,7 @@ def given_states(
     find: FindInvoice,
     *,
     refused: frozenset[str],
-) -> list[Given]:
+) -> GivenStates:
     """Return the updates of state files, of the newest invoices that they are about."""
     given = [
         Given(
@@ -48,7 +58,8 @@ def given_states(
     ]
     newest = list(dict.fromkeys(each.hub_id for each in reversed(given)))[:MOST_INVOICES]
     chosen = set(newest)
-    return [each for each in given if each.hub_id in chosen]
+    among = [each for each in given if each.hub_id in chosen]
+    return GivenStates(newest=among, older=len(given) - len(among))
 
 
 def _updates(content: Callable[[Digest], bytes], digest: Digest) -> Iterator[ReadUpdate]:

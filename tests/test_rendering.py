@@ -101,6 +101,14 @@ def test_a_text_says_what_was_not_seen() -> None:
     assert "  - No REJECTED invoice so far\n" in as_text(reports.report(), ENGLISH)
 
 
+def test_what_was_looked_at_in_part_only_is_said() -> None:
+    made = reports.report()
+    seen = replace(made.evidence, older_states=1234, names=10_000, older_names=True)
+    text = as_text(replace(made, evidence=seen), ENGLISH)
+    assert "2,961; 1,234 of older invoices were not" in text
+    assert "10,000, of the newest invoices" in text
+
+
 @pytest.mark.parametrize(
     ("note", "said"),
     [

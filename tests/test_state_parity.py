@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from bridge import feedback
-from bridge.model import HubId, State, StateRecord
+from bridge.model import Digest, HubId, State, StateRecord
 from bridge.translate import updates_of
 from reconcile.model import Parity, StateRow
 from reconcile.parity import Given, state_rows
+from reconcile.states import MOST_INVOICES, StateFile, given_states
 from tests.accounts import Said, annotated, paid, rejected, said, state_file
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -104,3 +105,14 @@ def test_without_the_hub_s_word_nothing_is_known() -> None:
 
 def test_a_file_that_names_no_invoice_tells_nothing() -> None:
     assert row(said("", State.ACCEPTED)).parity is Parity.UNKNOWN
+
+
+def test_states_of_older_invoices_are_not_compared_and_counted() -> None:
+    contents = {
+        Digest(str(number)): state_file(annotated(str(number), "R-1"))
+        for number in range(MOST_INVOICES + 2)
+    }
+    files = [StateFile(name=f"{digest}.XML", digest=digest) for digest in contents]
+    found = given_states(files, contents.__getitem__, lambda _: None, refused=frozenset())
+    assert [each.hub_id for each in found.newest] == list(contents)[2:]
+    assert found.older == 2

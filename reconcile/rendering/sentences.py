@@ -78,11 +78,28 @@ def evidence(language: Language, report: Report) -> Iterator[Fact]:
     yield Fact(label=say("Days from the first to the last"), value=_days(language, seen))
     yield Fact(label=say("Attachments compared"), value=language.number(seen.attachments))
     yield Fact(label=say("Receipts compared"), value=language.number(seen.receipts))
-    yield Fact(label=say("States compared"), value=language.number(seen.state_updates))
+    yield Fact(label=say("States compared"), value=_states_compared(language, seen))
+    yield Fact(label=say("File names compared"), value=_names_compared(language, seen))
     accepted = sum(row.accepted is not None for row in report.rows)
     yield Fact(label=say("Findings accepted"), value=language.number(accepted))
     yield Fact(label=say("Entities seen"), value=_listed(language, seen.entities_seen))
     yield Fact(label=say("States seen"), value=_listed(language, seen.states_seen))
+
+
+def _states_compared(language: Language, seen: Evidence) -> str:
+    if not seen.older_states:
+        return language.number(seen.state_updates)
+    return language.say(
+        "{compared}; {left} of older invoices were not",
+        compared=seen.state_updates,
+        left=seen.older_states,
+    )
+
+
+def _names_compared(language: Language, seen: Evidence) -> str:
+    if not seen.older_names:
+        return language.number(seen.names)
+    return language.say("{compared}, of the newest invoices", compared=seen.names)
 
 
 def not_seen(language: Language, seen: Evidence) -> Iterator[str]:
