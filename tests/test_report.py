@@ -21,6 +21,7 @@ from bridge.sandbox.scenarios import Kind, Scene
 from bridge.sandbox.server import Sandbox
 from reconcile.by_id import CUT_OFF
 from reconcile.compare import SEVERAL_FILES
+from reconcile.model import Outcome
 from tests.accounts import annotated, paid, rejected, state_file
 from tests.gateway import install
 from tests.old_mailboxes import Servers
@@ -80,7 +81,7 @@ def test_both_feeds_out_of_the_ledger_are_reported_exactly(tmp_path: Path) -> No
         assert (
             shown["counts"]
             == report["counts"]
-            == {kind.value: Counter(outcomes(report).values())[kind] for kind in Kind}
+            == {it.value: Counter(outcomes(report).values())[it] for it in Outcome}
         )
         assert it.is_verified()
 
@@ -286,6 +287,23 @@ def test_an_unknown_blocker_is_refused(tmp_path: Path) -> None:
         result = Town(sandbox=sandbox, gateway=gateway, saved=tmp_path).run("report")
         assert result.code == 2
         assert "blockers" in result.err
+
+
+@pytest.mark.parametrize("blockers", [(), ("different", "receipt")])
+def test_another_receipt_is_told_and_makes_a_difference_where_the_settings_say_so(
+    tmp_path: Path, blockers: tuple[str, ...]
+) -> None:
+    with town(tmp_path, "identical:1,receipt:1", shadow=True) as it:
+        if blockers:
+            with it.gateway.config.open("a") as settings:
+                settings.write(f"[reconcile]\nblockers = {list(blockers)}\n")
+        it.pull()
+        report = it.report("--all", code=int(bool(blockers)))
+        found = {row["hub_id"]: row for row in report["invoices"]}
+        other = next(scene for scene in it.sandbox.scenes if scene.what == "receipt")
+        assert found[other.hub_id]["outcome"] == ("different" if blockers else "identical")
+        assert [each["field"] for each in found[other.hub_id]["differences"]] == ["receipt"]
+        assert report["evidence"]["receipts"] == 2
 
 
 # -- what one report leaves for the next ---------------------------------------------------------

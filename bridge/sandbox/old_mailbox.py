@@ -158,6 +158,7 @@ class OldMailbox:
                     scene.held,
                     facturae=content_of(scene.legacy[0]),
                     attachments=scene.legacy_attachments,
+                    receipt=scene.legacy_receipt or scene.held.receipt,
                 )
             )
 

@@ -15,11 +15,15 @@ from bridge.errors import SettingsError
 from bridge.model import HubId
 from bridge.sandbox.alterations import CONTENTS, FORMS, applies, cut_off
 from bridge.sandbox.invoices import Generator
-from bridge.sandbox.records import HeldAttachment, HeldInvoice, content_of
+from bridge.sandbox.receipts import receipt
+from bridge.sandbox.records import Content, HeldAttachment, HeldInvoice, content_of
 
 
 class Kind(StrEnum):
-    """How the two feeds give an invoice: the words of a report's outcomes."""
+    """How the two feeds give an invoice: the words of a report's outcomes, and one more.
+
+    Another receipt alone leaves an invoice identical, and is told beside.
+    """
 
     IDENTICAL = "identical"
     EQUIVALENT = "equivalent"
@@ -29,6 +33,7 @@ class Kind(StrEnum):
     IN_FLIGHT = "in-flight"
     DUPLICATE = "duplicate"
     UNREADABLE = "unreadable"
+    RECEIPT = "receipt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,8 @@ class Scene:
     """The files that the old mailbox has under this hub id; none where it lacks the invoice."""
     on_rest: bool = True
     legacy_attachments: tuple[HeldAttachment, ...] = ()
+    legacy_receipt: Content | None = None
+    """Where it is another one than REST's."""
     field: str | None = None
     """The name of what differs."""
     what: str = ""
@@ -182,6 +189,13 @@ def _unreadable(stage: _Stage) -> Iterator[Scene]:
     yield _scene(held, Kind.UNREADABLE, cut_off(held.facturae()))
 
 
+def _receipt(stage: _Stage) -> Iterator[Scene]:
+    held = _until(stage, lambda held: held.receipt is not None)
+    other = replace(held.invoice, registration_number=f"{held.invoice.registration_number}9")
+    scene = _scene(held, Kind.IDENTICAL, held.facturae())
+    yield replace(scene, legacy_receipt=content_of(receipt(other)), what="receipt")
+
+
 _MAKE: Mapping[Kind, Callable[[_Stage], Iterator[Scene]]] = {
     Kind.IDENTICAL: _identical,
     Kind.EQUIVALENT: _equivalent,
@@ -191,4 +205,5 @@ _MAKE: Mapping[Kind, Callable[[_Stage], Iterator[Scene]]] = {
     Kind.IN_FLIGHT: _in_flight,
     Kind.DUPLICATE: _duplicate,
     Kind.UNREADABLE: _unreadable,
+    Kind.RECEIPT: _receipt,
 }
