@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from bridge.backoff import delay
 from bridge.errors import SettingsError
 from bridge.feeds.legacy import OldMailboxReader, OldMailboxWriter, open_reader, open_writer
 from bridge.hub import Circuit, HubClient, HubReader
@@ -58,6 +59,11 @@ class Account:
     def longest_gap(self) -> timedelta:
         """How far apart two listings of a feed may be and still leave no gap between them."""
         return longest_gap(self.settings)
+
+    def next_try(self, attempts: int) -> datetime:
+        """Return when a step is tried again that has failed now, and so often before."""
+        push = self.settings.push
+        return self.clock() + delay(attempts + 1, initial=push.retry_initial, most=push.retry_max)
 
     @property
     def hub(self) -> HubReader:

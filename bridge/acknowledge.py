@@ -9,12 +9,10 @@ tried again after any doubt without a second effect.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 
 import structlog
 
 from bridge.account import Account
-from bridge.backoff import delay
 from bridge.crew import work, workers_for
 from bridge.errors import BridgeError, HubAwayError, InvoiceError
 from bridge.hub import HubClient, HubReader, HubRefusalError, UnclearAnswerError
@@ -211,7 +209,7 @@ def _note_trouble(account: Account, row: Delivery, error: BridgeError) -> None:
     log.warning("not acknowledged", hub_id=row.hub_id, reason=str(error))
     with account.ledger.write() as connection:
         deliveries.failed(
-            connection, row.id, trouble=str(error), next_attempt_at=_next(account, row.attempts)
+            connection, row.id, trouble=str(error), next_attempt_at=account.next_try(row.attempts)
         )
 
 
@@ -219,10 +217,5 @@ def _note_attachment_trouble(account: Account, row: AttachmentRow, error: Bridge
     log.warning("attachment not acknowledged", hub_id=row.hub_id, reason=str(error))
     with account.ledger.write() as connection:
         attachments.failed(
-            connection, row.id, trouble=str(error), next_attempt_at=_next(account, row.attempts)
+            connection, row.id, trouble=str(error), next_attempt_at=account.next_try(row.attempts)
         )
-
-
-def _next(account: Account, attempts: int) -> datetime:
-    push = account.settings.push
-    return account.clock() + delay(attempts + 1, initial=push.retry_initial, most=push.retry_max)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from bridge import feedback, messages
 from bridge.account import Account
 from bridge.identity import plain_nif
-from bridge.ledger import deliveries, learned, state_files, updates
+from bridge.ledger import invoices, learned, state_files, updates
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.state_files import StateFile
 from bridge.ledger.updates import Update
@@ -81,11 +81,11 @@ def _name_parts(
     connection: Connection, account: Account, file: StateFile, hub_id: HubId | None
 ) -> NameParts:
     """Return what an answer's name tells: as the invoice's, else the receiver's id twice."""
-    name = deliveries.name_of(connection, account.name, hub_id) if hub_id else None
+    name = invoices.name_of(connection, account.name, hub_id) if hub_id else None
     parts = account.mailbox.profile.parse(Folder.OUT, name) if name else None
     if parts is not None:
         return parts
-    nif = deliveries.a_receiver(connection, account.name) or next(iter(account.own.nifs), "")
+    nif = invoices.a_receiver(connection, account.name) or next(iter(account.own.nifs), "")
     code = learned.codes(connection, account.name).get(plain_nif(nif))
     receiver = account.own.receiver_code or code or nif or account.own.issuer
     return NameParts(sender=receiver, receiver=receiver, reference=file.name)

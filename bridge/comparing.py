@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Connection
 
 from bridge.account import Account
+from bridge.archive import Archive
 from bridge.errors import StorageError
 from bridge.facturae import FacturaeError
 from bridge.ledger import comparisons
 from bridge.ledger.comparisons import Both
-from bridge.mailbox import Archive
 from bridge.model import Digest
 from bridge.xml_facts import Compared, compare_files
 

@@ -15,12 +15,12 @@ import structlog
 from sqlalchemy import Connection
 
 from bridge.account import Account
+from bridge.archive import Archive
 from bridge.durable import BusyError
 from bridge.errors import LocalError
 from bridge.facade.room import LEAST, Room
 from bridge.ledger import cut_offs, events
 from bridge.ledger.cut_offs import CutOffBytes
-from bridge.mailbox import Archive
 from bridge.naming import Folder
 from bridge.retention import nobody_else_at_work, remove
 from bridge.taking import Uploader, note_cut_off

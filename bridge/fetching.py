@@ -16,7 +16,8 @@ from bridge.errors import BridgeError, HubAwayError, InvoiceError
 from bridge.facturae import FacturaeError, read_facts
 from bridge.hub.errors import HubUnreachableError, UnknownAttachmentError
 from bridge.ledger.attachments import AttachmentRow
-from bridge.model import Digest, HubId, Invoice, InvoiceFacts
+from bridge.ledger.contents import Contents, contents_of
+from bridge.model import DeliveryState, Digest, HubId, Invoice, InvoiceFacts
 
 log = structlog.get_logger()
 
@@ -41,6 +42,48 @@ class Fetched:
     attachments: tuple[AttachmentRow, ...]
     receipt: Digest | None
     receipt_trouble: str | None
+
+    @property
+    def contents(self) -> Contents:
+        """What the ledger keeps of it."""
+        return contents_of(
+            self.invoice,
+            self.facts,
+            digest=self.digest,
+            receipt_digest=self.receipt,
+            receipt_trouble=self.receipt_trouble,
+        )
+
+
+def fetch_invoice(
+    account: Account,
+    hub_id: HubId,
+    *,
+    enclosed: Callable[[Invoice], Sequence[AttachmentRow]],
+    tries_before: int,
+    failed: Callable[[AttachmentRow, BridgeError], None],
+    purpose: str = "fetch",
+) -> Fetched:
+    """Bring an invoice's files into the archive; `purpose` is whose staging folder they go through.
+
+    `enclosed` returns all attachments of an invoice as the ledger has them; those that came before
+    it are not fetched again. `failed` is told of those that it goes without.
+    """
+    invoice = account.hub.invoice(hub_id)
+    digest, facts = fetch_facturae(account, hub_id, purpose=purpose)
+    waiting = [row for row in enclosed(invoice) if row.state is DeliveryState.SEEN]
+    came = fetch_attachments(
+        account, waiting, tries_before=tries_before, failed=failed, purpose=purpose
+    )
+    receipt, receipt_trouble = fetch_receipt(account, hub_id, purpose=purpose)
+    return Fetched(
+        invoice=invoice,
+        facts=facts,
+        digest=digest,
+        attachments=came,
+        receipt=receipt,
+        receipt_trouble=receipt_trouble,
+    )
 
 
 def fetch_facturae(

@@ -20,8 +20,8 @@ from bridge.account import Account
 from bridge.durable import storage, write_file
 from bridge.errors import SettingsError
 from bridge.habits import profile_text
-from bridge.ledger import deliveries, events, learned, placed_files
-from bridge.ledger.deliveries import Contents
+from bridge.ledger import events, learned, placed_files
+from bridge.ledger.contents import Contents, contents_of
 from bridge.ledger.learned import Known, Learned, LearnedAttachment, LearnedInvoice
 from bridge.ledger.placed_files import Kind
 from bridge.model import HubId, Invoice
@@ -270,6 +270,6 @@ def _contents(invoice: OldInvoice) -> Contents:
         registration_number=said.registration_number if said else None,
         registered_at=said.registered_at if said else None,
     )
-    return deliveries.contents_of(
+    return contents_of(
         hub_says, facts, digest=invoice.file.digest, receipt_digest=None, receipt_trouble=None
     )

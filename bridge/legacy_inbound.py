@@ -16,12 +16,13 @@ import structlog
 from sqlalchemy import Connection
 
 from bridge.account import Account
+from bridge.bringing import leave_out_attachment
 from bridge.collecting import look_for_collected
 from bridge.crew import work
 from bridge.errors import BridgeError
 from bridge.feeds.legacy import OldMailboxReader
-from bridge.inbound import Round, leave_out_attachment
-from bridge.ledger import accounts, attachments, deliveries, events, handing, legacy_files
+from bridge.inbound import Round
+from bridge.ledger import accounts, attachments, deliveries, events, handing, invoices, legacy_files
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.recorded_files import RecordedFile
@@ -250,7 +251,7 @@ def _leave_out(account: Account, hub_id: HubId, files: Sequence[PlacedFile]) -> 
     """Write down once that the software has had an invoice, or an attachment, already."""
     with account.ledger.read() as connection:
         row = deliveries.of_feed(connection, account.name, FEED, hub_id)
-        had = deliveries.collected_before(connection, account.name, hub_id)
+        had = invoices.collected_before(connection, account.name, hub_id)
         rows = [
             _row_of(connection, account, file) for file in files if file.kind is Kind.ATTACHMENT
         ]

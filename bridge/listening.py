@@ -20,12 +20,11 @@ import structlog
 from sqlalchemy import Connection
 
 from bridge.account import Account
-from bridge.backoff import delay
 from bridge.errors import OldMailboxFileError
 from bridge.feeds.legacy import Contents as Read
 from bridge.feeds.legacy import Entry, NotRead, OldMailboxReader, Why
 from bridge.ledger import recorded_files, recordings, spans
-from bridge.ledger.deliveries import Contents
+from bridge.ledger.contents import Contents
 from bridge.ledger.recorded_files import RecordedFile, Shown
 from bridge.ledger.recordings import Recording
 from bridge.model import Digest, FeedName
@@ -170,9 +169,6 @@ class _Round:
         self, connection: Connection, entry: Entry, known: RecordedFile | None, reason: str
     ) -> None:
         account, now = self.account, self.account.clock()
-        push = account.settings.push
-        tries = (known.attempts if known else 0) + 1
-        wait = delay(tries, initial=push.retry_initial, most=push.retry_max)
         log.warning("file of the old mailbox not read", path=entry.name, reason=reason)
         recorded_files.failed(
             connection,
@@ -180,7 +176,7 @@ class _Round:
             _shown(entry),
             known,
             trouble=reason,
-            next_attempt_at=now + wait,
+            next_attempt_at=account.next_try(known.attempts if known else 0),
             at=now,
         )
 

@@ -9,31 +9,22 @@ The mailbox bears a mark (a hidden file) that the ledger knows. A mailbox withou
 was not mounted or a folder that someone emptied: that is a fault to report, never a collection.
 """
 
-import fcntl
 import hashlib
 import os
 import stat
 import uuid
-from collections.abc import Iterable, Iterator, Set
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Set
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
-from bridge.durable import (
-    CHUNK,
-    lock,
-    removed_unless_whole,
-    storage,
-    sync_file,
-    sync_folder,
-    write_file,
-)
+from bridge.archive import Archive, Identity, identity_of
+from bridge.durable import lock, removed_unless_whole, storage, sync_folder, write_file
 from bridge.errors import InvoiceError, StorageError
-from bridge.filename import raw_of, readable, storable
+from bridge.filename import raw_of, storable
 from bridge.model import Digest
 from bridge.naming import Folder, Profile
+from bridge.statin import Statin
 
 MARK = ".efact-bridge"
 
@@ -47,112 +38,12 @@ INBOUND_FOLDERS = (Folder.OUT, Folder.ADJOUT, Folder.STATOUT)
 """What the bridge fills and the legacy software empties."""
 
 
-Identity = tuple[int, int]
-"""What all names of one file have in common: its file system and its inode."""
-
-
 class NameTakenError(InvoiceError):
     """A file that is not ours stands where one of ours has to go."""
 
 
 class MailboxGoneError(StorageError):
     """The mailbox is not the one that the ledger knows."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dropped:
-    """A file in `statin`, as it was when it was looked at. Times are in seconds of the epoch."""
-
-    name: str
-    path: Path
-    inode: int
-    size: int
-    modified_ns: int
-    changed_at: float
-    regular: bool
-
-    @property
-    def stored(self) -> str:
-        """The name in a form that gives its bytes back, whatever they are."""
-        return _stored(self.path.name)
-
-    @property
-    def since(self) -> float:
-        """Since when it has been as it is, by its own word: an old file that was moved here says
-        more than the moment at which it came."""
-        return min(self.changed_at, self.modified_ns / 1e9)
-
-    def settled(self, *, now: float, settle: float) -> bool:
-        """Tell whether nothing has touched it for `settle` seconds.
-
-        The change time is what no client can set; a clock that went back does not hold it up.
-        """
-        return abs(now - self.changed_at) >= settle
-
-
-_PREFIXES = frozenset(f"{number:02x}" for number in range(256))
-"""The archive's folders: the first two digits of a digest."""
-
-
-class Archive:
-    """Every file that an account ever received, once each, by digest."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def path(self, digest: Digest) -> Path:
-        """Return where the bytes of this digest lie."""
-        return self.root / digest[:2] / digest
-
-    def prepare(self) -> None:
-        """Make the folders, all at once: so keeping a file has only its own folder to sync."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        missing = _PREFIXES - {path.name for path in self.root.iterdir()}
-        for prefix in missing:
-            (self.root / prefix).mkdir(exist_ok=True)
-        if missing:
-            sync_folder(self.root)
-
-    def keep(self, staged: Path, digest: Digest) -> Path:
-        """Keep a staged file; the staged name goes. Safe to repeat.
-
-        The file is synced here; `prepare` has made the folders.
-        """
-        kept = self.hold(staged, digest)
-        with storage(f"archive {kept}"):
-            staged.unlink()
-        return kept
-
-    def hold(self, staged: Path, digest: Digest) -> Path:
-        """Keep a file that somebody else still needs under its staged name. Safe to repeat."""
-        kept = self.path(digest)
-        with storage(f"archive {kept}"):
-            sync_file(staged)
-            with suppress(FileExistsError):  # the same bytes, maybe from right before a crash
-                os.link(staged, kept)
-            sync_folder(kept.parent)
-        return kept
-
-    def files(self) -> Iterator[Path]:
-        """Return every file that is kept, by digest."""
-        for prefix in sorted(_PREFIXES):
-            folder = self.root / prefix
-            if folder.is_dir():
-                yield from sorted(folder.iterdir())
-
-    def identity(self, digest: Digest) -> Identity | None:
-        """Return which file holds the bytes of this digest: in a mailbox it is the same one."""
-        return _identity(self.path(digest))
-
-    def remove(self, digest: Digest) -> None:
-        """Let the bytes of this digest go. Safe to repeat."""
-        with storage(f"archive {self.path(digest)}"):
-            self.path(digest).unlink(missing_ok=True)
-
-    def read(self, digest: Digest, *, most: int = -1) -> bytes:
-        """Return the bytes of this digest, at most that many; raises StorageError without them."""
-        with storage(f"archive {self.path(digest)}"), self.path(digest).open("rb") as file:
-            return file.read(most)
 
 
 class Mailbox:
@@ -166,6 +57,9 @@ class Mailbox:
         self._staging = data_dir / "staging" / account
         self._placing = self._staging / "placing"
         self._locks = data_dir / "locks"
+        self.statin = Statin(
+            self.folder(Folder.STATIN), archive=self.archive, staged=lambda: self.staged("take")
+        )
 
     def folder(self, role: Folder) -> Path:
         """Return the folder of this role."""
@@ -400,7 +294,7 @@ class Mailbox:
     def identities(self, role: Folder, names: Iterable[str]) -> frozenset[Identity]:
         """Return which files these names in a folder stand for; some may have gone."""
         standing = (self.standing(role, name) for name in names)
-        return frozenset(found for path in standing if (found := _identity(path)))
+        return frozenset(found for path in standing if (found := identity_of(path)))
 
     def holds(self, role: Folder, name: str, digest: Digest) -> bool:
         """Tell whether a file in the mailbox has these bytes; False for what is no plain file."""
@@ -416,92 +310,6 @@ class Mailbox:
         )
         return digests & set(map(_digest, alike))
 
-    def dropped(self) -> Iterator[Dropped]:
-        """Look at what lies in `statin`, by arrival."""
-        yield from sorted(self.lying(), key=lambda found: (found.changed_at, found.name))
-
-    def lying(self) -> Iterator[Dropped]:
-        """Look at what lies in `statin`, one after the other, in no order."""
-        folder = self.folder(Folder.STATIN)
-        with storage(f"mailbox {folder}"), os.scandir(folder) as entries:
-            for entry in entries:
-                if found := _look(Path(entry.path)):
-                    yield found
-
-    def keep_dropped(self, file: Dropped) -> Digest:
-        """Copy a dropped file of any size into the archive.
-
-        A copy, not a link: whoever still has the file open could write to a link.
-        """
-        staged, digest = self.staged("take"), hashlib.sha256()
-        where = f"{self.profile.folder(Folder.STATIN)}/{file.name}"
-        with removed_unless_whole(staged):
-            with storage(where), _open(file) as source, staged.open("xb") as copy:
-                while chunk := source.read(CHUNK):
-                    digest.update(chunk)
-                    copy.write(chunk)
-            found = Digest(digest.hexdigest())
-            self.archive.keep(staged, found)
-        return found
-
-    def keep_partial(self, partial: Path) -> tuple[Digest, int]:
-        """Put an upload that was cut off into the archive; return its digest and size.
-
-        It stays where it is until `forget_partial`: after a crash it is found there again.
-        """
-        with storage(f"upload {partial.name}"):
-            size = partial.stat().st_size
-            with partial.open("rb") as file:
-                digest = Digest(hashlib.file_digest(file, "sha256").hexdigest())
-        self.archive.hold(partial, digest)
-        return digest, size
-
-    def forget_partial(self, partial: Path) -> None:
-        """Remove an upload that was cut off from staging: archive and ledger have it."""
-        with storage(f"upload {partial.name}"):
-            partial.unlink(missing_ok=True)
-        with suppress(OSError):  # not empty, or gone: then it is somebody else's
-            partial.parent.rmdir()
-
-    def is_being_written(self, file: Dropped) -> bool:
-        """Tell whether some program has a dropped file open for writing, however long it pauses.
-
-        The kernel grants a read lease on a file only while nobody writes to it (fcntl(2),
-        F_SETLEASE); where it grants none at all, nobody can tell.
-        """
-        try:
-            with _open(file) as opened:
-                fcntl.fcntl(opened, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-                fcntl.fcntl(opened, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
-
-    def is_unchanged(self, file: Dropped) -> bool:
-        """Tell whether a dropped file is still as it was when it was looked at."""
-        return _look(file.path) == file
-
-    def remove(self, file: Dropped) -> bool:
-        """Take a dropped file out of `statin`, durably.
-
-        Returns False, and leaves the name as it is, when another file has taken its place.
-        """
-        aside = self.staged("take")
-        with storage(f"{self.profile.folder(Folder.STATIN)}/{file.name}"):
-            try:
-                file.path.rename(aside)
-            except FileNotFoundError:
-                return True
-            same = _same(file, aside)
-            if not same and not file.path.exists():
-                aside.rename(file.path)
-            else:
-                aside.unlink()
-            sync_folder(file.path.parent)
-        return same
-
 
 def _stored(name: str) -> str:
     return name if name.isascii() else storable(os.fsencode(name))
@@ -514,11 +322,6 @@ def _stat(path: Path) -> os.stat_result | None:
         return None
 
 
-def _identity(path: Path) -> Identity | None:
-    found = _stat(path)
-    return None if found is None else (found.st_dev, found.st_ino)
-
-
 def _digest(path: Path) -> Digest | None:
     """Return the digest of a plain file; None for whatever else is there."""
     try:
@@ -529,29 +332,3 @@ def _digest(path: Path) -> Digest | None:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
         return Digest(hashlib.file_digest(file, "sha256").hexdigest())
-
-
-def _look(path: Path) -> Dropped | None:
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return None
-    return Dropped(
-        name=readable(path.name),
-        path=path,
-        inode=found.st_ino,
-        size=found.st_size,
-        modified_ns=found.st_mtime_ns,
-        changed_at=found.st_ctime,
-        regular=stat.S_ISREG(found.st_mode),
-    )
-
-
-def _open(file: Dropped) -> BinaryIO:
-    return os.fdopen(os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
-
-
-def _same(file: Dropped, moved: Path) -> bool:
-    found = moved.lstat()
-    now = (found.st_ino, found.st_size, found.st_mtime_ns)
-    return now == (file.inode, file.size, file.modified_ns)

@@ -6,7 +6,6 @@ hub can be asked, not what it can be told. One invoice's trouble is noted and tr
 what is wrong with the feed as a whole is noted beside its spans, and ends the round.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,25 +15,19 @@ import structlog
 from sqlalchemy import Connection
 
 from bridge.account import Account
-from bridge.backoff import delay
 from bridge.comparing import FileComparer
 from bridge.crew import work, workers_for
 from bridge.errors import BridgeError, HubAwayError, LedgerError
 from bridge.feeds import Listing, RestFeed
-from bridge.fetching import (
-    UnreadableError,
-    fetch_attachment,
-    fetch_attachments,
-    fetch_facturae,
-    fetch_receipt,
-)
-from bridge.inbound import name_parts
-from bridge.ledger import accounts, attachments, deliveries, events, learned, recordings, spans
+from bridge.fetching import fetch_attachment, fetch_invoice
+from bridge.held_back import hold_back, hold_back_attachment
+from bridge.invoice_files import name_parts
+from bridge.ledger import accounts, attachments, deliveries, learned, listings, recordings, spans
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.deliveries import Delivery
 from bridge.ledger.recordings import Recording
 from bridge.listening import listen
-from bridge.model import Attachment, DeliveryState, FeedName, HubId, PendingAttachment
+from bridge.model import FeedName, HubId, Invoice, PendingAttachment
 
 log = structlog.get_logger()
 
@@ -141,24 +134,10 @@ class FeedRecorder:
 
     def _note_listing(self, listing: Listing, enclosed: Sequence[PendingAttachment]) -> None:
         account, now = self.account, self.account.clock()
-        found: dict[HubId, list[Attachment]] = defaultdict(list)
-        for row in enclosed:
-            found[row.hub_id].append(Attachment(attachment_id=row.attachment_id, name=row.name))
-        rows = {row.hub_id: row for row in listing.invoices}
         with account.ledger.write() as connection:
-            for hub_id in deliveries.see(connection, account.name, REST, rows.values(), at=now):
-                events.record(
-                    connection,
-                    account.name,
-                    "invoice seen",
-                    at=now,
-                    hub_id=hub_id,
-                    feed=REST,
-                    nif=rows[hub_id].nif,
-                    accounting_office=rows[hub_id].accounting_office,
-                )
-            for hub_id, listed in found.items():
-                attachments.see(connection, account.name, REST, hub_id, listed, at=now)
+            listings.note_invoices(connection, account.name, listing.invoices, at=now)
+            listings.note_attachments(connection, account.name, enclosed, at=now)
+            rows = [row.hub_id for row in listing.invoices]
             recordings.find_again(connection, account.name, REST, rows, at=now)
 
     def _note_missing(self, shown: Sequence[HubId]) -> tuple[int, int]:
@@ -179,53 +158,49 @@ class FeedRecorder:
             waiting,
             self._fetch,
             workers=workers_for(account.settings.hub.max_connections),
-            failed=self._note_trouble,
+            failed=self._hold_back,
             stopping=account.stopping,
         )
         return len(waiting) - len(problems), [str(error) for _, error in problems]
 
     def _fetch(self, delivery: Delivery) -> None:
-        account, hub_id = self.account, delivery.hub_id
-        invoice = account.hub.invoice(hub_id)
-        digest, facts = fetch_facturae(account, hub_id, purpose=PURPOSE)
-        with account.ledger.write() as connection:
-            rows = attachments.see(
-                connection, account.name, REST, hub_id, invoice.attachments, at=account.clock()
-            )
-            codes = learned.codes(connection, account.name)
-        came = fetch_attachments(
+        account = self.account
+        fetched = fetch_invoice(
             account,
-            [row for row in rows if row.state is DeliveryState.SEEN],
+            delivery.hub_id,
+            enclosed=self._note_enclosed,
             tries_before=delivery.attempts,
-            failed=self._note_late_trouble,
+            failed=self._hold_back_attachment,
             purpose=PURPOSE,
         )
-        receipt, receipt_trouble = fetch_receipt(account, hub_id, purpose=PURPOSE)
+        with account.ledger.read() as connection:
+            codes = learned.codes(connection, account.name)
         parts = name_parts(
             account.mailbox.profile,
-            invoice,
-            facts,
+            fetched.invoice,
+            fetched.facts,
             receiver_code=account.own.receiver_code,
             codes=codes,
         )
         told = Recording(
             feed=REST,
-            hub_id=hub_id,
-            contents=deliveries.contents_of(
-                invoice,
-                facts,
-                digest=digest,
-                receipt_digest=receipt,
-                receipt_trouble=receipt_trouble,
-            ),
+            hub_id=delivery.hub_id,
+            contents=fetched.contents,
             name=account.mailbox.profile.invoice_name(parts),
-            accounting_office=invoice.accounting_office,
+            accounting_office=fetched.invoice.accounting_office,
         )
         now = account.clock()
         with account.ledger.write() as connection:
             recordings.record(connection, account.name, told, at=now)
-            for row in came:
+            for row in fetched.attachments:
                 self._note_attachment(connection, row, now)
+
+    def _note_enclosed(self, invoice: Invoice) -> Sequence[AttachmentRow]:
+        account, now = self.account, self.account.clock()
+        with account.ledger.write() as connection:
+            return attachments.see(
+                connection, account.name, REST, invoice.hub_id, invoice.attachments, at=now
+            )
 
     def _fetch_all_late(self, due: datetime | None) -> list[str]:
         """Fetch the attachments that came after their invoice."""
@@ -239,7 +214,7 @@ class FeedRecorder:
             [row for row in rows if row.hub_id not in seen],
             self._fetch_late,
             workers=workers_for(account.settings.hub.max_connections),
-            failed=self._note_late_trouble,
+            failed=self._hold_back_attachment,
             stopping=account.stopping,
         )
         return [str(error) for _, error in problems]
@@ -262,24 +237,11 @@ class FeedRecorder:
             at=now,
         )
 
-    def _note_trouble(self, delivery: Delivery, error: BridgeError) -> None:
-        account, again = self.account, self._next_try(delivery.attempts)
-        log.warning("invoice not recorded", hub_id=delivery.hub_id, reason=str(error))
-        with account.ledger.write() as connection:
-            deliveries.failed(connection, delivery.id, trouble=str(error), next_attempt_at=again)
-            if isinstance(error, UnreadableError):
-                recordings.spoiled(connection, delivery.id, str(error))
+    def _hold_back(self, delivery: Delivery, error: BridgeError) -> None:
+        hold_back(self.account, delivery, error)
 
-    def _note_late_trouble(self, row: AttachmentRow, error: BridgeError) -> None:
-        account, again = self.account, self._next_try(row.attempts)
-        log.warning("attachment not recorded", hub_id=row.hub_id, reason=str(error))
-        with account.ledger.write() as connection:
-            attachments.failed(connection, row.id, trouble=str(error), next_attempt_at=again)
-
-    def _next_try(self, attempts: int) -> datetime:
-        push = self.account.settings.push
-        wait = delay(attempts + 1, initial=push.retry_initial, most=push.retry_max)
-        return self.account.clock() + wait
+    def _hold_back_attachment(self, row: AttachmentRow, error: BridgeError) -> None:
+        hold_back_attachment(self.account, row, error)
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def wait_until_settled(account: Account) -> int:
     while True:
         moving = [
             file
-            for file in account.mailbox.dropped()
+            for file in account.mailbox.statin.dropped()
             if file.name in names and not has_settled(account, file)
         ]
         if not moving or time.monotonic() >= deadline:

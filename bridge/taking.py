@@ -22,13 +22,14 @@ from bridge import feedback
 from bridge.account import Account
 from bridge.chain import Value
 from bridge.errors import RcfFileError, StorageError
-from bridge.ledger import accounts, cut_offs, deliveries, events, state_files, updates
+from bridge.ledger import accounts, cut_offs, events, invoices, state_files, updates
 from bridge.ledger.state_files import StateFile
 from bridge.ledger.updates import Update
-from bridge.mailbox import Dropped, Mailbox
+from bridge.mailbox import Mailbox
 from bridge.model import Digest, FeedName, HubId, Refusal, StateUpdate, UpdateStatus
 from bridge.naming import Folder, is_temporary
 from bridge.settings import PushSettings
+from bridge.statin import Dropped
 from bridge.translate import ReadUpdate, updates_of
 
 log = structlog.get_logger()
@@ -61,7 +62,7 @@ def take_in(account: Account, *, most: int | None = None) -> int:
     serve = account.feeds().serve
     if serve is None:
         return 0
-    lying = list(account.mailbox.dropped())
+    lying = list(account.mailbox.statin.dropped())
     account.mailbox.clear_staged("take")
     _note_left(account, {name for file in lying for name in (file.name, file.stored)})
     taken = 0
@@ -81,7 +82,8 @@ def _is_finished(account: Account, file: Dropped) -> bool:
 def has_settled(account: Account, file: Dropped) -> bool:
     """Tell whether a dropped file has rested for `settle`, and nobody has it open to write on."""
     now, settle = account.clock().timestamp(), account.settings.push.settle
-    return file.settled(now=now, settle=settle) and not account.mailbox.is_being_written(file)
+    is_at_rest = file.settled(now=now, settle=settle)
+    return is_at_rest and not account.mailbox.statin.is_being_written(file)
 
 
 def _note_left(account: Account, lying: Collection[str]) -> None:
@@ -102,7 +104,7 @@ def arriving(account: Account) -> frozenset[str]:
     """Return the names of the state files that lie in `statin`, settled or not."""
     return frozenset(
         file.name
-        for file in account.mailbox.dropped()
+        for file in account.mailbox.statin.dropped()
         if _is_state_file(account.mailbox, account.settings.push, file)
     )
 
@@ -111,14 +113,14 @@ def expects_files(account: Account) -> bool:
     """Tell whether any state file lies in `statin`, settled or not."""
     if account.feeds().serve is None:
         return False
-    push = account.settings.push
-    return any(_is_state_file(account.mailbox, push, file) for file in account.mailbox.lying())
+    push, mailbox = account.settings.push, account.mailbox
+    return any(_is_state_file(mailbox, push, file) for file in mailbox.statin.lying())
 
 
 def left_lying(mailbox: Mailbox, push: PushSettings, *, now: datetime) -> LeftLying:
     """Return what lies in `statin` for long, by arrival."""
     oldest = now.timestamp() - LEFT_LYING_AFTER
-    lying = [(file, _is_state_file(mailbox, push, file)) for file in mailbox.dropped()]
+    lying = [(file, _is_state_file(mailbox, push, file)) for file in mailbox.statin.dropped()]
     return LeftLying(
         unrecognised=tuple(file.name for file, ours in lying if not ours and file.since < oldest),
         not_taken=tuple(file.name for file, ours in lying if ours and file.changed_at < oldest),
@@ -136,11 +138,11 @@ def _is_state_file(mailbox: Mailbox, push: PushSettings, file: Dropped) -> bool:
 def _take(account: Account, file: Dropped, *, pass_on: bool) -> bool:
     """Take one file; False when it has to wait, which must not hold up the others."""
     try:
-        digest = account.mailbox.keep_dropped(file)
+        digest = account.mailbox.statin.keep(file)
     except StorageError as error:
         log.warning("state file not taken", name=file.name, reason=str(error))
         return False
-    if not account.mailbox.is_unchanged(file):
+    if not account.mailbox.statin.is_unchanged(file):
         return False  # somebody is still writing: the next round sees it whole
     with account.ledger.read() as connection:
         before = state_files.same_bytes(connection, account.name, digest)
@@ -149,7 +151,7 @@ def _take(account: Account, file: Dropped, *, pass_on: bool) -> bool:
     file_id = (
         interrupted.id if interrupted else _enter(account, file, digest, before, pass_on=pass_on)
     )
-    account.mailbox.remove(file)
+    account.mailbox.statin.remove(file)
     with account.ledger.write() as connection:
         state_files.left(connection, file_id, at=account.clock())
     return True
@@ -347,7 +349,7 @@ def _resolve(
     """Find the invoice that an update means: by its hub id, else by its facts, never by guess."""
     if found.hub_id is not None:
         return found.hub_id, found.outcome
-    fitting = deliveries.matching(
+    fitting = invoices.matching(
         connection,
         account.name,
         number=found.invoice_number,
@@ -394,13 +396,13 @@ def note_cut_off(
     """
     with account.mailbox.turn("outbound"):
         _note_cut_off(account, folder, name, partial, who)
-        account.mailbox.forget_partial(partial)
+        account.mailbox.statin.forget_partial(partial)
 
 
 def _note_cut_off(
     account: Account, folder: Folder, name: str, partial: Path, who: Uploader | None
 ) -> None:
-    digest, size = account.mailbox.keep_partial(partial)
+    digest, size = account.mailbox.statin.keep_partial(partial)
     now = account.clock()
     with account.ledger.write() as connection:
         file_id = None

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from bridge.account import Account
 from bridge.errors import StorageError
 from bridge.ledger import attachments, legacy_files, recorded_files, recordings
-from bridge.ledger.deliveries import Contents
+from bridge.ledger.contents import Contents
 from bridge.ledger.recorded_files import RecordedFile, Shown
 from bridge.ledger.recordings import Recording
 from bridge.model import Attachment, Digest, FeedName

@@ -15,10 +15,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from bridge import comparing
+from bridge.archive import Archive
 from bridge.chain import FIRST, BrokenChainError, Link, check
 from bridge.ledger import Ledger, accounts, archive_removals, doubts, events, evidence, replay
 from bridge.ledger.journal import Journal
-from bridge.mailbox import Archive
 from bridge.model import Digest
 
 FEW = 3

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from bridge.account import Account
 from bridge.feeds.legacy import open_reader
 from bridge.feeds.rest import RestFeed
-from bridge.ledger import deliveries, reports, spans
+from bridge.ledger import invoices, reports, spans
 from bridge.listening import profiles
 from bridge.model import Digest, FeedName, HubId, InvoiceFacts
 from bridge.recorded import Recorded, in_order
@@ -183,7 +183,7 @@ def matching(
 ) -> HubId | None:
     """Return the one invoice of the ledger with this number, supplier and date, if it is one."""
     with account.ledger.read() as connection:
-        found = deliveries.matching(
+        found = invoices.matching(
             connection,
             account.name,
             number=number,

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from bridge.archive import Archive
 from bridge.errors import StorageError
-from bridge.mailbox import Archive
 from bridge.model import Digest
 from bridge.old_file import OldFile
 from bridge.old_folder import read_again

@@ -15,7 +15,7 @@ from bridge.account import Account, open_account
 from bridge.errors import BridgeError
 from bridge.inbound import Inbound
 from bridge.inbound import Round as InboundRound
-from bridge.ledger import deliveries, updates
+from bridge.ledger import invoices, updates
 from bridge.ledger.deliveries import Delivery
 from bridge.ledger.updates import Update
 from bridge.model import Digest, HubId, State
@@ -107,7 +107,7 @@ class Office:
 
     def delivery(self, hub_id: str) -> Delivery:
         with self.account.ledger.read() as connection:
-            found = deliveries.known(connection, self.account.name, HubId(hub_id))
+            found = invoices.known(connection, self.account.name, HubId(hub_id))
         assert found is not None
         return found
 

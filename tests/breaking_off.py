@@ -11,18 +11,20 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from bridge.archive import Archive
 from bridge.feeds.legacy.folder import WritableFolderLine
 from bridge.hub import HubClient
 from bridge.ledger import Ledger
-from bridge.mailbox import Archive, Mailbox
+from bridge.mailbox import Mailbox
+from bridge.statin import Statin
 from reconcile.moves.folder import Target
 
 STEPS: tuple[tuple[type, str], ...] = (
     (Archive, "keep"),
     (Mailbox, "make_ready"),
     (Mailbox, "show"),
-    (Mailbox, "keep_dropped"),
-    (Mailbox, "remove"),
+    (Statin, "keep"),
+    (Statin, "remove"),
     (Mailbox, "take_back"),
     (Mailbox, "set_aside"),
     (Mailbox, "bring_back"),

@@ -9,10 +9,10 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from bridge.archive import Archive
 from bridge.cut_offs import make_room
 from bridge.facade.room import LEAST, Room
 from bridge.ledger import Ledger, archive_removals, cut_offs, events
-from bridge.mailbox import Archive
 from bridge.naming import Folder
 from bridge.sandbox.server import Sandbox
 from bridge.settings import UploadSettings

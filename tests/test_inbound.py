@@ -11,7 +11,7 @@ from bridge import feedback
 from bridge.collecting import look_for_collected
 from bridge.errors import AccountError, HubAwayError, StorageError
 from bridge.inbound import Inbound
-from bridge.ledger import attachments, deliveries, histories, placed_files, schema
+from bridge.ledger import attachments, deliveries, histories, invoices, placed_files, schema
 from bridge.mailbox import CONFIRMATION, MARK, MailboxGoneError
 from bridge.model import DeliveryState, FeedName, HubId, PendingInvoice, State
 from bridge.placing import DELIVERED_KINDS
@@ -506,7 +506,7 @@ def test_an_invoice_collected_through_the_other_feed_is_never_placed(office: Off
     with office.account.ledger.write() as connection:
         row = PendingInvoice(hub_id=hub_id)
         deliveries.see(connection, office.account.name, FeedName.LEGACY, [row], at=now)
-        legacy = deliveries.known(connection, office.account.name, hub_id)
+        legacy = invoices.known(connection, office.account.name, hub_id)
         assert legacy is not None
         deliveries.had_before(connection, legacy.id, at=now)
     office.pull()
@@ -713,7 +713,7 @@ def test_a_file_is_never_shown_before_its_bytes_are_in_the_archive(office: Offic
 def test_an_invoice_can_be_found_by_number_supplier_and_date(office: Office) -> None:
     (hub_id,) = office.served(number="A-7", supplier_nif="B12345678", issue_date=date(2026, 3, 4))
     with office.account.ledger.read() as connection:
-        found = deliveries.matching(
+        found = invoices.matching(
             connection,
             office.account.name,
             number="a-7",

@@ -13,7 +13,7 @@ from bridge.facturae import MAX_BYTES
 from bridge.inbound import Inbound
 from bridge.learning import Lesson, learn
 from bridge.ledger import accounts, histories, learned
-from bridge.ledger.deliveries import Contents
+from bridge.ledger.contents import Contents
 from bridge.ledger.histories import DeliveryRow, EventRow
 from bridge.ledger.learned import LearnedAttachment, LearnedInvoice
 from bridge.model import Digest, HubId, State, StateUpdate

@@ -17,11 +17,13 @@ from bridge.ledger import (
     deliveries,
     events,
     histories,
+    invoices,
     placed_files,
     schema,
     state_files,
     updates,
 )
+from bridge.ledger.contents import contents_of
 from bridge.ledger.state_files import Kind
 from bridge.ledger.updates import Outcome
 from bridge.model import (
@@ -58,7 +60,7 @@ def see(ledger: Ledger, *hub_ids: str, feed: FeedName = FeedName.REST) -> list[H
 
 def fetch(ledger: Ledger, hub_id: HubId, **facts: object) -> None:
     with ledger.write() as connection:
-        row = deliveries.known(connection, "town", hub_id)
+        row = invoices.known(connection, "town", hub_id)
         assert row is not None
         invoice = Invoice(hub_id=hub_id, **facts)  # type: ignore[arg-type]
         deliveries.fetched(
@@ -67,14 +69,14 @@ def fetch(ledger: Ledger, hub_id: HubId, **facts: object) -> None:
 
 
 def contents(invoice: Invoice, facts: InvoiceFacts | None) -> deliveries.Contents:
-    return deliveries.contents_of(
+    return contents_of(
         invoice, facts, digest=Digest("d"), receipt_digest=None, receipt_trouble=None
     )
 
 
 def state(ledger: Ledger, hub_id: HubId) -> DeliveryState:
     with ledger.read() as connection:
-        row = deliveries.known(connection, "town", hub_id)
+        row = invoices.known(connection, "town", hub_id)
     assert row is not None
     return row.state
 
@@ -201,14 +203,14 @@ def test_what_one_feed_delivered_and_was_collected_counts_for_both(ledger: Ledge
     fetch(ledger, ONE)
     with ledger.write() as connection:
         deliveries.collected(connection, "town", FeedName.LEGACY, ONE, at=NOW)
-        assert deliveries.collected_before(connection, "town", ONE)
-        assert not deliveries.collected_before(connection, "other", ONE)
+        assert invoices.collected_before(connection, "town", ONE)
+        assert not invoices.collected_before(connection, "other", ONE)
 
 
 def test_what_failed_comes_after_what_did_not(ledger: Ledger) -> None:
     see(ledger, "1", "2", "3")
     with ledger.write() as connection:
-        first = deliveries.known(connection, "town", ONE)
+        first = invoices.known(connection, "town", ONE)
         assert first is not None
         later = NOW + timedelta(hours=1)
         deliveries.failed(connection, first.id, trouble="9999", next_attempt_at=later)
@@ -238,7 +240,7 @@ def test_an_invoice_is_found_by_what_a_state_file_tells(
     see(ledger, "1")
     fetch(ledger, ONE, number="A/7", supplier_nif="B12345678", issue_date=date(2026, 3, 1))
     with ledger.read() as connection:
-        found = deliveries.matching(
+        found = invoices.matching(
             connection, "town", number=number, supplier_nif=nif, issue_date=date(2026, 3, 1)
         )
     assert found == ([ONE] if fits else [])
@@ -259,11 +261,11 @@ def test_a_number_fits_with_the_series_of_the_file_or_without(ledger: Ledger, nu
         buyer_nif=None,
     )
     with ledger.write() as connection:
-        row = deliveries.known(connection, "town", ONE)
+        row = invoices.known(connection, "town", ONE)
         assert row is not None
         told = contents(Invoice(hub_id=ONE), facts)
         deliveries.fetched(connection, row.id, told, name="1.XML", at=NOW)
-        found = deliveries.matching(
+        found = invoices.matching(
             connection,
             "town",
             number=number,

@@ -318,12 +318,12 @@ def test_a_file_that_is_replaced_while_it_is_taken_is_not_lost(office: Office) -
     (hub_id,) = office.served()
     office.drop("a.XML", state_file(annotated(hub_id)))
     mailbox = office.account.mailbox
-    (dropped,) = mailbox.dropped()
+    (dropped,) = mailbox.statin.dropped()
     path = office.folder("statin") / "a.XML"
     path.unlink()
     path.write_bytes(b"another")
-    assert not mailbox.is_unchanged(dropped)
-    assert mailbox.remove(dropped) is False
+    assert not mailbox.statin.is_unchanged(dropped)
+    assert mailbox.statin.remove(dropped) is False
     assert path.read_bytes() == b"another"
 
 

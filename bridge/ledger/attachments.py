@@ -4,12 +4,14 @@ An attachment may come with its invoice or long after it (hub-rest-api, "Attachm
 steps of its own; its position in the invoice is given once and never changes.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Row,
@@ -24,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 
 from bridge.chain import Value
+from bridge.ledger.deliveries import batched
 from bridge.ledger.schema import attachment, delivery
 from bridge.ledger.walk import failed_last, is_due, note_failure, state_of, unacknowledged
 from bridge.model import Attachment, DeliveryState, Digest, FeedName, HubId
@@ -88,21 +91,26 @@ _HAD_THROUGH_OTHER = (
     .limit(1)
 )
 _ADD = insert(attachment)
-_LAST_POSITION = select(func.max(attachment.c.position)).where(
-    attachment.c.account == bindparam("account"),
-    attachment.c.hub_id == bindparam("hub_id"),
-    # What the software had through the other feed; what that one was only seen to have has no
-    # name in the mailbox.
-    or_(attachment.c.feed == bindparam("feed"), attachment.c.placed_at.is_not(None)),
+_HUB_IDS: BindParameter[Any] = bindparam("hub_ids", expanding=True)
+_LAST_POSITIONS = (
+    select(attachment.c.hub_id, func.max(attachment.c.position).label("position"))
+    .where(
+        attachment.c.account == bindparam("account"),
+        attachment.c.hub_id.in_(_HUB_IDS),
+        # What the software had through the other feed; what that one was only seen to have has no
+        # name in the mailbox.
+        or_(attachment.c.feed == bindparam("feed"), attachment.c.placed_at.is_not(None)),
+    )
+    .group_by(attachment.c.hub_id)
 )
-_OF_INVOICE = (
+_OF_INVOICES = (
     select(attachment)
     .where(
         attachment.c.account == bindparam("account"),
         attachment.c.feed == bindparam("feed"),
-        attachment.c.hub_id == bindparam("hub_id"),
+        attachment.c.hub_id.in_(_HUB_IDS),
     )
-    .order_by(attachment.c.position)
+    .order_by(attachment.c.hub_id, attachment.c.position)
 )
 
 
@@ -126,32 +134,67 @@ def see(
     account: str,
     feed: FeedName,
     hub_id: HubId,
-    attachments: Iterable[Attachment],
+    found: Iterable[Attachment],
     *,
     at: datetime,
-) -> list[AttachmentRow]:
+) -> Sequence[AttachmentRow]:
     """Write down the attachments of an invoice; return all that it has, by position."""
-    rows = of_invoice(connection, account, feed, hub_id)
-    known = {row.attachment_id for row in rows}
-    new = [found for found in attachments if found.attachment_id not in known]
-    if not new:
-        return rows
-    first = _last_position(connection, account, feed, hub_id) + 1
-    values = [
-        {
-            "account": account,
-            "feed": feed,
-            "hub_id": hub_id,
-            "attachment_id": found.attachment_id,
-            "position": position,
-            "original_name": found.name,
-            "state": DeliveryState.SEEN,
-            "seen_at": at,
-        }
-        for position, found in enumerate(new, start=first)
-    ]
-    connection.execute(_ADD, values)
+    see_all(connection, account, feed, {hub_id: found}, at=at)
     return of_invoice(connection, account, feed, hub_id)
+
+
+def see_all(
+    connection: Connection,
+    account: str,
+    feed: FeedName,
+    found: Mapping[HubId, Iterable[Attachment]],
+    *,
+    at: datetime,
+) -> None:
+    """Write down the attachments of many invoices; those that are new get the next positions."""
+    new = _unknown(found, of_invoices(connection, account, feed, list(found)))
+    last = _last_positions(connection, account, feed, list(new))
+    values = [
+        _values(account, feed, hub_id, it, position=position, at=at)
+        for hub_id, some in new.items()
+        for position, it in enumerate(some, start=last.get(hub_id, 0) + 1)
+    ]
+    if values:
+        connection.execute(_ADD, values)
+
+
+def _unknown(
+    found: Mapping[HubId, Iterable[Attachment]],
+    known: Mapping[HubId, Sequence[AttachmentRow]],
+) -> dict[HubId, list[Attachment]]:
+    new: dict[HubId, list[Attachment]] = {}
+    for hub_id, some in found.items():
+        ids = {row.attachment_id for row in known.get(hub_id, ())}
+        each = {it.attachment_id: it for it in some}
+        if fresh := [it for attachment_id, it in each.items() if attachment_id not in ids]:
+            new[hub_id] = fresh
+    return new
+
+
+def _values(
+    account: str,
+    feed: FeedName,
+    hub_id: HubId,
+    found: Attachment,
+    *,
+    position: int,
+    at: datetime,
+) -> dict[str, object]:
+    return {
+        "account": account,
+        "feed": feed,
+        "hub_id": hub_id,
+        "attachment_id": found.attachment_id,
+        "position": position,
+        "original_name": found.name,
+        "state": DeliveryState.SEEN,
+        "seen_at": at,
+    }
 
 
 def remember(
@@ -165,32 +208,40 @@ def remember(
     at: datetime,
 ) -> AttachmentRow:
     """Write down an attachment that had this position before; return its row, new or known."""
-    values = {
-        "account": account,
-        "feed": feed,
-        "hub_id": hub_id,
-        "attachment_id": found.attachment_id,
-        "position": position,
-        "original_name": found.name,
-        "state": DeliveryState.SEEN,
-        "seen_at": at,
-    }
+    values = _values(account, feed, hub_id, found, position=position, at=at)
     connection.execute(sqlite.insert(attachment).values(values).on_conflict_do_nothing())
     rows = of_invoice(connection, account, feed, hub_id)
     return next(row for row in rows if row.attachment_id == found.attachment_id)
 
 
-def _last_position(connection: Connection, account: str, feed: FeedName, hub_id: HubId) -> int:
-    row = {"account": account, "feed": feed, "hub_id": hub_id}
-    return connection.execute(_LAST_POSITION, row).scalar() or 0
+def _last_positions(
+    connection: Connection, account: str, feed: FeedName, hub_ids: Sequence[HubId]
+) -> dict[HubId, int]:
+    last: dict[HubId, int] = {}
+    for some in batched(hub_ids):
+        key = {"account": account, "feed": feed, "hub_ids": some}
+        rows = connection.execute(_LAST_POSITIONS, key)
+        last |= {HubId(row.hub_id): row.position for row in rows}
+    return last
 
 
 def of_invoice(
     connection: Connection, account: str, feed: FeedName, hub_id: HubId
-) -> list[AttachmentRow]:
+) -> Sequence[AttachmentRow]:
     """Return the attachments of one invoice, by position."""
-    row = {"account": account, "feed": feed, "hub_id": hub_id}
-    return [_row(found) for found in connection.execute(_OF_INVOICE, row)]
+    return of_invoices(connection, account, feed, [hub_id]).get(hub_id, ())
+
+
+def of_invoices(
+    connection: Connection, account: str, feed: FeedName, hub_ids: Sequence[HubId]
+) -> dict[HubId, list[AttachmentRow]]:
+    """Return the attachments of those of these invoices that have any, by position."""
+    found: dict[HubId, list[AttachmentRow]] = defaultdict(list)
+    for some in batched(hub_ids):
+        key = {"account": account, "feed": feed, "hub_ids": some}
+        for row in map(_row, connection.execute(_OF_INVOICES, key)):
+            found[row.hub_id].append(row)
+    return found
 
 
 def to_fetch(

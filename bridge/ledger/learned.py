@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert
 from bridge.chain import Value
 from bridge.ledger import attachments
 from bridge.ledger.attachments import AttachmentRow
-from bridge.ledger.deliveries import Contents
+from bridge.ledger.contents import Contents
 from bridge.ledger.schema import account as account_table
 from bridge.ledger.schema import addressing_code, attachment, delivery, placed_file
 from bridge.ledger.walk import state_of

@@ -28,7 +28,8 @@ from sqlalchemy.dialects.sqlite import insert
 
 from bridge.ledger import attachments, events, spans
 from bridge.ledger.attachments import AttachmentRow
-from bridge.ledger.deliveries import Contents, as_detail, batched
+from bridge.ledger.contents import Contents
+from bridge.ledger.deliveries import batched
 from bridge.ledger.schema import IN_ORDER, attachment, delivery, recorded_file
 from bridge.ledger.walk import state_of
 from bridge.model import DeliveryState, Digest, FeedName, HubId
@@ -107,7 +108,7 @@ def record(connection: Connection, account: str, told: Recording, *, at: datetim
         feed=told.feed,
         name=told.name,
         accounting_office=told.accounting_office,
-        contents=as_detail(told.contents),
+        contents=told.contents.as_detail(),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from bridge.account import longest_gap
+from bridge.archive import Archive
 from bridge.blame import Caller
 from bridge.cut_offs import KEPT_FOR, kept, weight
 from bridge.durable import is_locked
@@ -47,7 +48,7 @@ from bridge.ledger.summary import (
     WithoutReceipt,
 )
 from bridge.ledger.visitors import BanRow, ClientRow, VisitRow
-from bridge.mailbox import Archive, Mailbox
+from bridge.mailbox import Mailbox
 from bridge.model import DeliveryState, FeedName, HubId, UpdateStatus
 from bridge.naming import Folder, parse_profile
 from bridge.settings import AccountSettings, Settings, read_profile

@@ -19,7 +19,7 @@ from bridge.collecting import look_for_collected
 from bridge.errors import AccountError, HubAwayError, InvoiceError, OldMailboxAwayError
 from bridge.feeds import RestFeed
 from bridge.hub.errors import UnknownInvoiceError
-from bridge.ledger import deliveries, handing, standings, updates
+from bridge.ledger import handing, invoices, standings, updates
 from bridge.ledger.serving import Feeds
 from bridge.ledger.standings import Standing
 from bridge.listening import listen
@@ -196,7 +196,7 @@ def decided(
         for kind, hub_ids in ((handing.COUNTED, has), (handing.LACKING, lacks)):
             chosen = [HubId(hub_id) for hub_id in hub_ids]
             for hub_id in chosen:
-                if deliveries.known(connection, account.name, hub_id) is None:
+                if invoices.known(connection, account.name, hub_id) is None:
                     raise InvoiceError(f"{hub_id}: neither feed ever gave an invoice of this id")
             handing.record(connection, account.name, kind, chosen, at=at, actor=by)
         chosen = [HubId(hub_id) for hub_id in has]

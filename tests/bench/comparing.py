@@ -21,9 +21,9 @@ from shutil import which
 from statistics import median
 from typing import Any
 
+from bridge.archive import Archive
 from bridge.comparing import FileComparer
 from bridge.ledger import Ledger, comparisons, doubts
-from bridge.mailbox import Archive
 from bridge.model import Digest, FeedName, HubId
 from bridge.recorded import Recorded
 from bridge.sandbox.alterations import CONTENTS, FORMS

@@ -14,6 +14,7 @@ from bridge.ledger import (
     placed_files,
     steps,
 )
+from bridge.ledger.contents import Contents
 from bridge.ledger.replay.told import (
     Step,
     detail_of,
@@ -42,7 +43,7 @@ def _invoice_fetched(connection: Connection, link: Link) -> None:
     assert invoice.feed is not None
     row = deliveries.of_feed(connection, link.account, invoice.feed, hub_id)
     assert row is not None, f"event {link.number}: invoice {hub_id} was never seen"
-    contents = deliveries.from_detail(detail_of(link)["contents"])
+    contents = Contents.from_detail(detail_of(link)["contents"])
     deliveries.fetched(connection, row.id, contents, name=invoice.name, at=link.at)
     _attachments_fetched(connection, link)
 

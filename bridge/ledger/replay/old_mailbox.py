@@ -8,12 +8,12 @@ from sqlalchemy import Connection
 from bridge.chain import Link
 from bridge.ledger import (
     attachments,
-    deliveries,
     legacy_files,
     placed_files,
     recorded_files,
     recordings,
 )
+from bridge.ledger.contents import Contents
 from bridge.ledger.recordings import Recording
 from bridge.ledger.replay.told import (
     Step,
@@ -43,7 +43,7 @@ def _delivery_recorded(connection: Connection, link: Link) -> None:
     told = Recording(
         feed=FeedName(detail["feed"]),
         hub_id=invoice_of(link),
-        contents=deliveries.from_detail(detail["contents"]),
+        contents=Contents.from_detail(detail["contents"]),
         name=detail["name"],
         accounting_office=detail["accounting_office"],
     )
