@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bridge.errors import OldMailboxUnwritableError, SettingsError
+from bridge.errors import OldMailboxUnwritableError, SettingsError, StorageError
 from bridge.flood import Happening
 from bridge.ledger import events
 from bridge.model import FeedName
@@ -398,6 +398,30 @@ def test_a_folder_that_is_not_empty_is_refused(alone: Office, tmp_path: Path) ->
     way = Way(target=tmp_path / "target")
     assert isinstance(failing(lambda: roll_back(alone.account, way, APPLY)), SettingsError)
     assert len(collect(alone)) == 1
+
+
+def test_a_folder_that_is_not_empty_is_refused_with_the_plan(alone: Office, tmp_path: Path) -> None:
+    alone.served(1)
+    (tmp_path / "target" / "out").mkdir(parents=True)
+    (tmp_path / "target" / "out" / "x").touch()
+    way = Way(target=tmp_path / "target")
+    assert isinstance(failing(lambda: rollback.plan(alone.account, way)), SettingsError)
+
+
+def test_a_folder_in_the_mailbox_is_refused(alone: Office) -> None:
+    alone.served(1)
+    way = Way(target=alone.account.mailbox.root / "out" / "target")
+    assert isinstance(failing(lambda: roll_back(alone.account, way, APPLY)), SettingsError)
+
+
+def test_a_folder_that_cannot_be_made_leaves_the_choice_of_another(
+    alone: Office, tmp_path: Path
+) -> None:
+    alone.served(1)
+    (tmp_path / "file").touch()
+    way = Way(target=tmp_path / "file" / "target")
+    assert isinstance(failing(lambda: roll_back(alone.account, way, APPLY)), StorageError)
+    assert back(alone, target=tmp_path / "target").is_zero
 
 
 def test_a_second_run_into_a_folder_changes_nothing(alone: Office, tmp_path: Path) -> None:

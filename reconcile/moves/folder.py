@@ -49,9 +49,14 @@ class Target:
     troubles: list[str] = field(default_factory=list)
 
     def refuse_strange(self) -> None:
-        """Raise SettingsError where something else lies in the folder already."""
+        """Raise SettingsError in the mailbox, and where some file lies in the folder already."""
+        if self.root.resolve().is_relative_to(self.account.mailbox.root.resolve()):
+            raise SettingsError(
+                f"--target {self.root}: it lies in the mailbox that the software reads; name a "
+                "folder elsewhere"
+            )
         with storage(f"folder {self.root}"):
-            if self.root.exists() and any(self.root.iterdir()):
+            if self.root.exists() and any(_not_folders(self.root)):
                 raise SettingsError(
                     f"--target {self.root}: it is not empty; name a new folder, so that nothing of "
                     "another rollback is imported from it"
@@ -141,3 +146,8 @@ class Target:
 
     def _path(self, file: PlacedFile, below: str) -> Path:
         return self.root / below / self.name_of(file.folder) / os.fsdecode(raw_of(file.name))
+
+
+def _not_folders(root: Path) -> Iterator[Path]:
+    """Yield what lies in a folder at any depth, empty folders aside: a kill may leave them."""
+    return (path for path in root.rglob("*") if path.is_symlink() or not path.is_dir())

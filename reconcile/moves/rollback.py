@@ -42,6 +42,8 @@ def plan(account: Account, way: Way) -> tuple[Look, Plan]:
             f"account {account.name} has no old mailbox ([account.legacy]): say with --target DIR "
             "where to put what is still to be imported"
         )
+    if way.target is not None and account.feeds().serve is FeedName.REST and not _is_open(account):
+        Target(account, way.target).refuse_strange()
     seen = look(account)
     if seen.old_said and way.target is None:
         raise OldMailboxAwayError(
@@ -60,7 +62,10 @@ def apply(account: Account, seen: Look, way: Way, *, by: str) -> tuple[list[str]
     if _is_asked_otherwise(account, way):
         end(account)
     if way.target is not None and not _is_open(account):
-        Target(account, way.target).refuse_strange()
+        # Before it is begun: one that was begun must be ended with the same folder.
+        target = Target(account, way.target)
+        target.refuse_strange()
+        target.prepare()
     switching.begin(account, MoveKind.ROLLBACK, way.options, by=by, note={})
     doing = RollingBack(account, seen, way, by)
     with doing.at_the_old_mailbox():
