@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -99,7 +100,15 @@ def push(config: Path) -> Iterator[AccountRound]:
     return each(config, _push)
 
 
+def _sit_out(account: Account) -> None:
+    """Wait for the end of a short pause that the hub asked for; a long one ends the command."""
+    left = account.circuit.pause_left
+    if left <= account.settings.hub.timeout and account.feeds().serve is FeedName.REST:
+        time.sleep(left)
+
+
 def _pull(account: Account) -> AccountRound:
+    _sit_out(account)
     done = pull_round(Inbound(account), only_due=False)
     capped = [f"more waits than the hub lists: {part}" for part in done.capped_slices]
     held_back = [reason for _, reason in done.troubles]
@@ -113,6 +122,7 @@ def _pull(account: Account) -> AccountRound:
 def _push(account: Account) -> AccountRound:
     moving = wait_until_settled(account) if account.mailbox.root.is_dir() else 0
     left = f"; {moving} still being written, left for the next round" if moving else ""
+    _sit_out(account)
     done = push_round(account, only_due=False)
     return AccountRound(
         account=account.name,

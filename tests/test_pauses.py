@@ -41,6 +41,14 @@ def test_a_pause_that_one_command_was_asked_for_is_kept_by_the_next(
     assert len(sandbox.book.requests()) == asked
 
 
+def test_a_short_pause_is_waited_for(gateway: Gateway, sandbox: Sandbox) -> None:
+    sandbox.book.add_invoice()
+    sandbox.book.faults.fail("busy", seconds=1)
+    assert gateway.run("pull").code == 3
+    assert gateway.run("pull").code == 0
+    assert list((gateway.mailbox / "out").iterdir())
+
+
 def test_a_state_file_is_taken_during_a_pause_and_sent_after_it(
     gateway: Gateway, sandbox: Sandbox
 ) -> None:
