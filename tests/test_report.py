@@ -86,6 +86,17 @@ def test_both_feeds_out_of_the_ledger_are_reported_exactly(tmp_path: Path) -> No
         assert it.is_verified()
 
 
+def test_a_message_that_cannot_be_read_leaves_the_outcome_to_the_files(tmp_path: Path) -> None:
+    with town(tmp_path, "identical:2", shadow=True) as it:
+        assert it.sandbox.old_mailbox is not None
+        message = min((it.sandbox.old_mailbox.root / "statout").iterdir())
+        message.write_bytes(message.read_bytes()[:300])
+        it.pull()
+        assert it.report("--grace", "0", code=0)["counts"]["identical"] == 2
+        (account,) = it.gateway.status()["accounts"]
+        assert account["shadow_feed"]["unrecognised_files"] == [f"statout/{message.name}"]
+
+
 # -- the verdict and how the command ends --------------------------------------------------------
 
 

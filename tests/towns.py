@@ -10,7 +10,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from bridge import commands
+from bridge import commands, logs
 from bridge.sandbox.server import Sandbox
 from reconcile.cli import app
 from tests.gateway import Gateway, Result, install
@@ -28,6 +28,9 @@ class Town:
     def run(self, *arguments: str) -> Result:
         """Run a command of `efact-reconcile`, in this process."""
         command = [arguments[0], "-c", str(self.gateway.config), *arguments[1:]]
+        logs.configure(
+            "json"
+        )  # as a command does at its start: what the sandbox says goes there, too
         done = CliRunner().invoke(app, command, catch_exceptions=False)
         return Result(done.exit_code, done.stdout, done.stderr)
 
