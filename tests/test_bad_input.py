@@ -105,14 +105,17 @@ def test_a_missing_secret_is_a_wrong_setting(gateway: Gateway) -> None:
         assert "mode 600" in result.err
 
 
-def test_a_ledger_that_is_none_says_where_a_whole_one_is(gateway: Gateway) -> None:
-    gateway.forget()
-    (gateway.folder / "data").mkdir()
-    (gateway.folder / "data" / "ledger.db").write_bytes(b"no database" * 500)
+def test_a_damaged_ledger_put_aside_as_the_message_says_is_made_anew(gateway: Gateway) -> None:
+    assert gateway.run("pull").code == 0
+    ledger = gateway.folder / "data" / "ledger.db"
+    ledger.write_bytes(b"no database" * 500)
     result = gateway.run("pull")
     assert result.code == 3
-    assert "backup" in only_line(result.err)
-    assert "permissions" not in result.err
+    assert "put it aside with its -wal and -shm" in only_line(result.err)
+    for part in ledger.parent.glob("ledger.db*"):
+        part.unlink()
+    assert gateway.run("pull").code == 0
+    assert gateway.run("verify").code == 0
 
 
 def test_a_secret_that_others_can_read_is_refused(gateway: Gateway) -> None:

@@ -195,7 +195,7 @@ def _advice(cause: BaseException) -> str:
     code = getattr(cause, "sqlite_errorcode", None)
     if code is not None and code & _PRIMARY in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return (
-            "put it aside and put back the one of the last backup, or none: what came since is "
-            "made anew from the archive's journal"
+            "put it aside with its -wal and -shm, and put back the one of the last backup, or "
+            "none: what came since is made anew from the archive's journal"
         )
     return "look at the disk's space and permissions"
