@@ -26,6 +26,8 @@ log = structlog.get_logger()
 class TlsDataChannel(TLS_DTPHandler, DataChannel):  # type: ignore[misc]
     """A data connection that may be encrypted."""
 
+    ac_out_buffer_size = TLS_DTPHandler.ac_out_buffer_size  # each piece is encrypted at once
+
     def secure_connection(self, ssl_context: ssl.SSLContext) -> None:
         """Begin TLS, without session tickets."""
         _begin(self, ssl_context, tickets=False)

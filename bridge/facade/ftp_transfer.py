@@ -43,7 +43,7 @@ class Outgoing(io.FileIO):
         super().__init__(download.fd, "rb", closefd=False)
         self.name = path
         self.download = download
-        self._size = os.fstat(download.fd).st_size
+        self.size = os.fstat(download.fd).st_size
         self._visit = visit
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class Outgoing(io.FileIO):
 
     def sent(self) -> None:
         """Tell that it was sent to its end."""
-        self._visit.fetched(self.download, size=self._size)
+        self._visit.fetched(self.download, size=self.size)
 
 
 class Incoming:
@@ -108,6 +108,9 @@ class Incoming:
 class DataChannel(DTPHandler):  # type: ignore[misc]
     """A data connection; the end of an upload is judged before it is answered."""
 
+    ac_out_buffer_size = 1 << 20
+    """Bytes handed to the system at once."""
+
     waiting = False
     """The data connection has ended well; whether the upload counts is not yet decided."""
 
@@ -117,6 +120,12 @@ class DataChannel(DTPHandler):  # type: ignore[misc]
     def enable_receiving(self, type: str, cmd: str) -> None:  # noqa: A002
         """Receive bytes as they are, whatever TYPE says."""
         super().enable_receiving("i", cmd)
+
+    def initiate_sendfile(self) -> None:
+        """Send what the system takes; what was the end is found now, not at the next look."""
+        super().initiate_sendfile()
+        if not self._closed and self._offset >= self.file_obj.size:
+            super().initiate_sendfile()
 
     def recv(self, buffer_size: int) -> bytes:
         """Receive, and remember when the connection was broken instead of closed."""
