@@ -24,6 +24,7 @@ from reconcile.model import Outcome
 from reconcile.moves import rollback
 from reconcile.moves.balance import Balance
 from reconcile.moves.command import Wanted, cut_over, roll_back
+from reconcile.moves.folder import Target
 from reconcile.moves.readiness import Silent
 from reconcile.moves.rules import OldMailboxMode, Place
 from reconcile.moves.way import Way
@@ -406,6 +407,21 @@ def test_a_folder_that_is_not_empty_is_refused_with_the_plan(alone: Office, tmp_
     (tmp_path / "target" / "out" / "x").touch()
     way = Way(target=tmp_path / "target")
     assert isinstance(failing(lambda: rollback.plan(alone.account, way)), SettingsError)
+
+
+def test_a_mailbox_of_empty_folders_is_no_new_folder(alone: Office, tmp_path: Path) -> None:
+    alone.served(1)
+    (tmp_path / "target" / "out").mkdir(parents=True)
+    way = Way(target=tmp_path / "target")
+    assert isinstance(failing(lambda: roll_back(alone.account, way, APPLY)), SettingsError)
+
+
+def test_the_empty_folders_of_a_rollback_that_was_killed_are_taken(
+    alone: Office, tmp_path: Path
+) -> None:
+    alone.served(1)
+    Target(alone.account, tmp_path / "target").prepare()
+    assert back(alone, target=tmp_path / "target").is_zero
 
 
 def test_a_folder_in_the_mailbox_is_refused(alone: Office) -> None:

@@ -56,7 +56,7 @@ class Target:
                 "folder elsewhere"
             )
         with storage(f"folder {self.root}"):
-            if self.root.exists() and any(_not_folders(self.root)):
+            if self.root.exists() and not _is_new(self.root):
                 raise SettingsError(
                     f"--target {self.root}: it is not empty; name a new folder, so that nothing of "
                     "another rollback is imported from it"
@@ -65,7 +65,7 @@ class Target:
     def prepare(self) -> None:
         """Make the folders."""
         with storage(f"folder {self.root}"):
-            for base in (self.root, self.root / COLLECTED):
+            for base in (self.root / COLLECTED, self.root):
                 for role in FILLED:
                     (base / self.name_of(role)).mkdir(parents=True, exist_ok=True)
             (self.root / self.name_of(Folder.STATIN)).mkdir(exist_ok=True)
@@ -148,6 +148,9 @@ class Target:
         return self.root / below / self.name_of(file.folder) / os.fsdecode(raw_of(file.name))
 
 
-def _not_folders(root: Path) -> Iterator[Path]:
-    """Yield what lies in a folder at any depth, empty folders aside: a kill may leave them."""
-    return (path for path in root.rglob("*") if path.is_symlink() or not path.is_dir())
+def _is_new(root: Path) -> bool:
+    """Tell whether a folder is empty, or has but the empty folders that a kill left of ours."""
+    if not any(root.iterdir()):
+        return True
+    below = root.rglob("*")
+    return (root / COLLECTED).is_dir() and all(it.is_dir() and not it.is_symlink() for it in below)

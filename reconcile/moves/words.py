@@ -15,7 +15,7 @@ PLACES: Mapping[Place, Message] = {
     Place.SOFTWARE: Message("with the software"),
     Place.MAILBOX: Message("waiting in the mailbox"),
     Place.OLD_MAILBOX: Message("waiting in the old mailbox"),
-    Place.HUB: Message("at the hub, on its way"),
+    Place.HUB: Message("at the hub, not in the mailbox yet"),
     Place.FOLDER: Message("in the folder, to be imported"),
     Place.PERSON: Message("needing a person"),
 }
