@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from bridge import commands
-from bridge.ledger import comparisons
+from bridge.ledger import Ledger, comparisons
+from bridge.model import Digest
+from bridge.xml_facts import Compared
 from tests.towns import Town, town
 
 
@@ -72,3 +74,14 @@ def test_verify_compares_anew_and_names_what_is_kept_otherwise(differing: Town) 
     ask(differing, "UPDATE comparison SET differences = '[]' WHERE equivalent = 0")
     (found,) = (it for it in commands.verify(differing.gateway.config, None) if not it.right)
     assert "they differ in another way than is kept" in found.said
+
+
+def test_what_was_found_out_of_a_file_goes_with_it_from_the_archive(tmp_path: Path) -> None:
+    one, two, other = (Digest(letter * 64) for letter in "abc")
+    with closing(Ledger(tmp_path / "ledger.db")) as ledger, ledger.write() as connection:
+        found = [(one, other, Compared(equivalent=True)), (two, other, Compared(equivalent=True))]
+        comparisons.keep(connection, "town", found, done=())
+        comparisons.forget_file(connection, "town", one)
+        assert list(comparisons.every(connection, "town")) == [(two, other)]
+        comparisons.forget_file(connection, "town", other)
+        assert list(comparisons.every(connection, "town")) == []
