@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from tests.moving import OldHub, balanced, collect, faults, moved, names, names_
 from tests.small_disk import small_disk
 
 APPLY = Wanted(by="test", apply=True, force=True)
+LISTED = Way(mode=OldMailboxMode.LIST)
 
 
 @pytest.fixture
@@ -122,6 +124,73 @@ def test_it_is_only_listed_where_that_is_asked_for(town: Office, old: OldHub) ->
     balance = back(town, mode=OldMailboxMode.LIST)
     assert len(old.has(had)) == 1
     assert [it.hub_id for it in balance.twice] == [had]
+
+
+def test_what_is_only_listed_is_named_file_by_file(
+    town: Office, old: OldHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old.both(town, attachments=1)
+    pull(town)
+    collect(town)
+    assert roll_back(town.account, LISTED, APPLY) == 1
+    _, _, printed = capsys.readouterr().out.partition("Take these files away")
+    assert [line.strip() for line in printed.splitlines() if "@" in line] == old.names()
+
+
+def test_while_what_is_listed_lies_there_a_second_run_changes_nothing(
+    town: Office, old: OldHub
+) -> None:
+    old.both(town)
+    pull(town)
+    collect(town)
+    assert roll_back(town.account, LISTED, APPLY) == 1
+    before = moved(town), old.names()
+    assert roll_back(town.account, LISTED, APPLY) == 1
+    assert (moved(town), old.names()) == before
+
+
+def test_once_what_is_listed_has_been_taken_away_the_second_run_ends_with_0(
+    town: Office, old: OldHub
+) -> None:
+    had = old.both(town)
+    pull(town)
+    collect(town)
+    assert roll_back(town.account, LISTED, APPLY) == 1
+    for folder in ("out", "statout"):
+        for name in old.has(had, folder=folder):
+            (old.root / folder / name).unlink()
+    assert roll_back(town.account, LISTED, APPLY) == 0
+
+
+def test_what_was_listed_is_taken_away_by_a_second_run_that_is_told_to(
+    town: Office, old: OldHub
+) -> None:
+    old.both(town)
+    pull(town)
+    collect(town)
+    assert roll_back(town.account, LISTED, APPLY) == 1
+    assert roll_back(town.account, Way(), APPLY) == 0
+    assert old.names() == []
+
+
+def test_the_balance_says_how_what_comes_late_leaves_the_old_mailbox(
+    town: Office, old: OldHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert roll_back(town.account, Way(), replace(APPLY, lang="es")) == 0
+    assert "--old-mailbox move" in capsys.readouterr().out
+
+
+def test_a_plan_of_another_move_is_refused_when_this_one_was_done(
+    town: Office, old: OldHub, tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.json"
+    assert roll_back(town.account, Way(), replace(APPLY, apply=False, plan_file=plan)) == 0
+    assert roll_back(town.account, Way(), replace(APPLY, plan_file=plan)) == 0
+    assert roll_back(town.account, Way(), replace(APPLY, plan_file=plan)) == 0
+    assert cut_over(town.account, APPLY) == 0
+    error = failing(lambda: cut_over(town.account, replace(APPLY, plan_file=plan)))
+    assert isinstance(error, SettingsError)
+    assert "is a plan of a rollback" in str(error)
 
 
 def test_what_waits_in_the_old_mailbox_is_left_there_and_collected_once(

@@ -18,6 +18,7 @@ from bridge.naming import Folder
 from bridge.recorded import in_order
 from reconcile.language import Message
 from reconcile.moves.looking import Look, standing_names
+from reconcile.moves.offered_again import offered_again
 from reconcile.moves.plan import WaitingUpdates
 from reconcile.moves.rules import Place
 
@@ -51,6 +52,8 @@ class Balance:
     lost: tuple[Problem, ...] = ()
     twice: tuple[Problem, ...] = ()
     updates: WaitingUpdates = field(default_factory=WaitingUpdates)
+    to_take_away: tuple[str, ...] = ()
+    """Files in the old mailbox of what the software has: they would be offered once more."""
     unknown_files: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -132,6 +135,8 @@ def balance(seen: Look, *, since: datetime | None, updates: WaitingUpdates) -> B
         )
         for standing in seen.standings(connection):
             counting.count(standing)
+        there = [it.hub_id for it in counting.twice if it.said is TWICE_THERE]
+        again = offered_again(connection, account.name, there)
         unknown = standings.unknown_files(connection, account.name)
     return Balance(
         account=account.name,
@@ -142,6 +147,7 @@ def balance(seen: Look, *, since: datetime | None, updates: WaitingUpdates) -> B
         lost=_sorted(counting.lost),
         twice=_sorted(counting.twice),
         updates=updates,
+        to_take_away=tuple(sorted(file.path for file in again)),
         unknown_files=tuple(unknown),
         remarks=tuple(seen.remarks),
     )

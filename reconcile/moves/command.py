@@ -1,7 +1,7 @@
 """`cutover` and `rollback`: what they do, without their options."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +9,9 @@ import typer
 
 from bridge.account import Account
 from bridge.durable import storage, write_file
-from bridge.errors import LocalError
+from bridge.errors import LocalError, SettingsError
 from bridge.ledger.moves import MoveKind
-from reconcile.language import Language, language
+from reconcile.language import Language, Message, language
 from reconcile.moves import cutover, rollback, switching
 from reconcile.moves.balance import Balance
 from reconcile.moves.documents import balance_as_json
@@ -53,6 +53,7 @@ def cut_over(account: Account, wanted: Wanted) -> int:
         switching.refuse_another(account, MoveKind.CUTOVER)
         decided(account, has=wanted.has, lacks=wanted.lacks, by=wanted.by, at=account.clock())
         if cutover.is_done(account):
+            _refuse_other_plan(account, MoveKind.CUTOVER, wanted.plan_file)
             return _was_done(account, MoveKind.CUTOVER, wanted)
         ready = _asked_before(account) or readiness(account)
         seen, plan = cutover.plan(account, forced=wanted.force)
@@ -70,6 +71,7 @@ def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
         switching.refuse_another(account, MoveKind.ROLLBACK)
         decided(account, has=wanted.has, lacks=wanted.lacks, by=wanted.by, at=account.clock())
         if rollback.is_done(account):
+            _refuse_other_plan(account, MoveKind.ROLLBACK, wanted.plan_file)
             late = wanted.apply and switching.last_move(account, MoveKind.ROLLBACK) is not None
             troubles = clear_up(account, way) if late else ()
             return _was_done(account, MoveKind.ROLLBACK, wanted, remarks=troubles)
@@ -116,22 +118,47 @@ def _was_done(
     account: Account, kind: MoveKind, wanted: Wanted, *, remarks: Sequence[str] = ()
 ) -> int:
     last = switching.last_move(account, kind)
-    say, feed = wanted.language.say, feed_of(account.feeds(), wanted.language)
-    if last is None:
-        said = say(
-            "{account}: {feed} serves already: nothing is left to be done.",
-            account=account.name,
-            feed=feed,
-        )
-    else:
-        said = say(
-            "{account}: {feed} serves already, since {moment}: nothing is left to be done.",
-            account=account.name,
-            feed=feed,
-            moment=last.switched_at or last.begun_at,
-        )
+    done = look_at_balance(account, kind, remarks=remarks)
+    said = wanted.language.say(
+        _DONE[last is not None, done.is_zero],
+        account=account.name,
+        feed=feed_of(account.feeds(), wanted.language),
+        moment=(last.switched_at or last.begun_at) if last else "",
+    )
     typer.echo(said, err=wanted.as_json)
-    return _show_balance(look_at_balance(account, kind, remarks=remarks), kind, wanted)
+    return _show_balance(done, kind, wanted)
+
+
+_DONE: Mapping[tuple[bool, bool], Message] = {
+    (False, True): Message("{account}: {feed} serves already: nothing is left to be done."),
+    (False, False): Message(
+        "{account}: {feed} serves already; what is left for a person stands below."
+    ),
+    (True, True): Message(
+        "{account}: {feed} serves already, since {moment}: nothing is left to be done."
+    ),
+    (True, False): Message(
+        "{account}: {feed} serves already, since {moment}; what is left for a person stands below."
+    ),
+}
+"""By whether a move of ours did it, and whether the balance is zero."""
+
+
+def _refuse_other_plan(account: Account, kind: MoveKind, path: Path | None) -> None:
+    """See that a plan of a move that was done is one of this move; one that is not there is none.
+
+    Whether it still holds is not asked: what it says has been done.
+    """
+    if path is None or not path.exists():
+        return
+    with storage(f"plan {path}"):
+        text = path.read_text(encoding="utf-8")
+    planned = read_plan(text, where=str(path))
+    if (planned["move"], planned["account"]) != (kind, account.name):
+        raise SettingsError(
+            f"{path} is a plan of a {planned['move']} of {planned['account']}, not of a {kind} of "
+            f"{account.name}: nothing was done"
+        )
 
 
 def _refuse(plan: Plan, wanted: Wanted, ready: Readiness) -> None:

@@ -34,6 +34,7 @@ def balance_as_document(balance: Balance, *, move: str) -> dict[str, Any]:
             "accepted": balance.updates.accepted,
             "refused": balance.updates.refused,
         },
+        "to_take_away": list(balance.to_take_away),
         "unknown_files": list(balance.unknown_files),
         "remarks": list(balance.remarks),
     }

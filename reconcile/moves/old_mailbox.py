@@ -16,20 +16,18 @@ import structlog
 from bridge.account import Account
 from bridge.errors import OldMailboxFileError, OldMailboxUnwritableError
 from bridge.feeds.legacy import Contents, OldMailboxWriter
-from bridge.ledger import attachments, handing, legacy_files, recorded_files, recordings
+from bridge.ledger import handing, legacy_files, recorded_files, recordings
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.recorded_files import ASIDE, RecordedFile
-from bridge.model import DeliveryState, FeedName, HubId
-from bridge.naming import Folder
+from bridge.model import FeedName, HubId
 from bridge.old_file import FileKind
+from reconcile.moves.offered_again import offered_again
 from reconcile.moves.rules import OldMailboxMode
 
 log = structlog.get_logger()
 
 AT_ONCE = 50
 """Invoices of which is written down in one transaction."""
-
-_FILLED = (Folder.OUT, Folder.ADJOUT, Folder.STATOUT)
 
 
 @dataclass(slots=True)
@@ -50,32 +48,8 @@ class Changes:
             return
         for some in _parts(hub_ids):
             with self.account.ledger.read() as connection:
-                there = recorded_files.of_invoices(connection, self.account.name, some)
-                had = {hub_id: self._had(connection, hub_id) for hub_id in some}
-            gone = [
-                file
-                for hub_id in some
-                for file in sorted(there.get(hub_id, []), key=_invoice_first)
-                if self._is_had(file, had[hub_id]) and self._take_away(file)
-            ]
-            self._note_gone(gone)
-
-    def _had(self, connection: object, hub_id: HubId) -> set[str]:
-        """Return the digests of the attachments that the software has had, or is getting."""
-        rows = [
-            row
-            for feed in FeedName
-            for row in attachments.of_invoice(connection, self.account.name, feed, hub_id)  # type: ignore[arg-type]
-        ]
-        reached = {DeliveryState.SEEN, DeliveryState.FETCHED}
-        return {row.digest for row in rows if row.digest and row.state not in reached}
-
-    def _is_had(self, file: RecordedFile, had: set[str]) -> bool:
-        if file.folder not in _FILLED or file.digest is None:
-            return False
-        if file.kind is FileKind.ATTACHMENT:  # one that came later is new to the software
-            return file.digest in had
-        return file.kind in {FileKind.INVOICE, FileKind.STATE}
+                files = offered_again(connection, self.account.name, some)
+            self._note_gone([file for file in files if self._take_away(file)])
 
     def _take_away(self, file: RecordedFile) -> bool:
         assert file.digest is not None
@@ -182,10 +156,6 @@ class Changes:
                     kind=kind,
                     at=now,
                 )
-
-
-def _invoice_first(file: RecordedFile) -> bool:
-    return file.kind is not FileKind.INVOICE
 
 
 def _parts(hub_ids: Sequence[HubId]) -> Iterator[Sequence[HubId]]:

@@ -8,10 +8,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bridge.ledger.moves import MoveKind
+from bridge.model import FeedName
 from reconcile.language import Language
 from reconcile.moves.balance import Balance
 from reconcile.moves.rules import Place
-from reconcile.moves.text import feed_of, updates_line, verdict
+from reconcile.moves.text import LATE, TAKE_AWAY, feed_of, updates_line, verdict
 from reconcile.moves.words import MOVES, PLACES
 from reconcile.rendering.inert import visible
 
@@ -40,6 +41,8 @@ def balance_as_html(balance: Balance, kind: MoveKind, language: Language) -> byt
                 (say("Lost"), balance.lost),
                 (say("Twice"), balance.twice),
             ],
+            take_away=say(TAKE_AWAY),
+            late=say(LATE) if balance.feeds.serve is FeedName.LEGACY else "",
             most=MOST,
             style=Markup(style),  # noqa: S704  (our own file)
             policy=f"default-src 'none'; style-src {_digest(style)}; base-uri 'none'",

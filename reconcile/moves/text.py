@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bridge.ledger.serving import Feeds
+from bridge.model import FeedName
 from reconcile.language import Language, Message
 from reconcile.moves.balance import Balance, Problem
 from reconcile.moves.plan import Plan, WaitingUpdates
@@ -16,6 +17,18 @@ LISTED = 20
 """So many invoices or files are listed; JSON and HTML have them all."""
 
 _WIDTH = 80
+
+TAKE_AWAY = Message(
+    "Take these files away in the old mailbox, then give the same command again: it looks there "
+    "once more, and ends with 0 when they have gone. With --old-mailbox move, or delete, it takes "
+    "them away itself."
+)
+LATE = Message(
+    "What the software has already and the old hub delivers only later never comes into our "
+    "mailbox. Software that reads the old mailbox itself would see it there: the same command "
+    "with --old-mailbox move, or delete, given again afterwards, takes it away."
+)
+"""After a rollback to the old mailbox."""
 
 
 def plan_as_text(plan: Plan, language: Language) -> str:
@@ -98,6 +111,13 @@ def _balance(balance: Balance, language: Language) -> Iterator[str]:
     yield from _problems(say("A person must decide"), balance.people, language)
     yield from _problems(say("Lost"), balance.lost, language)
     yield from _problems(say("Twice"), balance.twice, language)
+    if balance.to_take_away:
+        yield ""
+        yield from _wrapped(say(TAKE_AWAY), 0)
+        yield from (f"  {visible(path)}" for path in balance.to_take_away)
+    if balance.feeds.serve is FeedName.LEGACY:
+        yield ""
+        yield from _wrapped(say(LATE), 0)
     yield ""
     yield verdict(balance, language)
 

@@ -66,7 +66,7 @@ def _move(gateway: Gateway, kind: str, *options: str) -> list[str]:
 def _waiting(hub: HubProcess, folder: Path, invoices: int, *, has_old: bool = False) -> Gateway:
     """Install a gateway in whose mailbox so many invoices wait."""
     folder.mkdir()
-    account = 'acknowledge = "stored"'
+    account = f'acknowledge = "{"never" if has_old else "stored"}"'
     if has_old:
         for role in ("out", "adjout", "statout", "statin"):
             (folder / "old" / role).mkdir(parents=True)
