@@ -20,6 +20,8 @@ from bridge.ledger import events
 from bridge.model import FeedName
 from bridge.rounds import pull_round, push_round
 from bridge.sandbox.server import Sandbox
+from bridge.status.facts import look
+from bridge.status.text import as_text
 from reconcile.asked import Asked
 from reconcile.model import Outcome
 from reconcile.moves import rollback
@@ -310,6 +312,20 @@ def test_an_old_mailbox_that_cannot_be_written_to_asks_for_a_folder(
     assert town.account.feeds().serve is FeedName.REST
 
 
+def test_the_plan_says_that_a_folder_may_only_be_read(
+    open_account: Offices, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        old = OldHub(sandbox.book, disk.root / "old")
+        town = old.open(open_account)
+        cut_over(town.account, APPLY)
+        with disk.read_only():
+            _, plan = rollback.plan(town.account, Way(target=tmp_path / "target"))
+        assert rollback.READ_ONLY in plan.remarks
+        _, plan = rollback.plan(town.account, Way(target=tmp_path / "target"))
+        assert rollback.READ_ONLY not in plan.remarks
+
+
 def test_where_an_old_mailbox_could_not_be_written_to_the_same_rollback_takes_a_folder(
     open_account: Offices, sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -444,6 +460,19 @@ def test_open_updates_are_in_the_statin_of_the_folder(alone: Office, tmp_path: P
         failing(lambda: push(alone))
         back(alone, target=tmp_path / "target")
     assert (tmp_path / "target" / "statin" / "a.XML").read_bytes() == content
+
+
+def test_status_tells_what_a_folder_took_from_what_was_collected(
+    alone: Office, tmp_path: Path
+) -> None:
+    had, _ = alone.served(2)
+    alone.collect(had)
+    back(alone, target=tmp_path / "target")
+    account = alone.account
+    status = look(account.settings, account.ledger, now=alone.clock())
+    assert "1 invoice of those counted as collected: a rollback" in " ".join(
+        as_text(status).split()
+    )
 
 
 def test_what_the_software_is_just_taking_is_left_to_it(alone: Office, tmp_path: Path) -> None:

@@ -18,12 +18,14 @@ from sqlalchemy import (
     select,
 )
 
+from bridge.ledger.placed_files import Kind as FileKind
 from bridge.ledger.rows import answers, fill, updates_with_file
 from bridge.ledger.schema import (
     account,
     attachment,
     component,
     delivery,
+    placed_file,
     state_update,
 )
 from bridge.ledger.updates import Outcome
@@ -187,6 +189,13 @@ def found_applied(connection: Connection, name: str) -> int:
     updates = select(func.count()).select_from(state_update).where(mine).scalar_subquery()
     others = select(account.c.found_applied).where(account.c.name == name).scalar_subquery()
     return connection.scalar(select(updates + func.coalesce(others, 0))) or 0
+
+
+def handed_over(connection: Connection, name: str) -> int:
+    """Return how many invoices a rollback put into a folder: they count as collected."""
+    handed = (placed_file.c.account == name) & (placed_file.c.state == "handed")
+    rows = select(func.count()).where(handed, placed_file.c.kind == FileKind.INVOICE)
+    return connection.scalar(rows) or 0
 
 
 def uncollected(connection: Connection, name: str) -> list[Uncollected]:

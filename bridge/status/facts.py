@@ -90,6 +90,8 @@ class AccountStatus:
     mailbox_trouble: str | None
     disk_trouble: str | None
     deliveries: Mapping[DeliveryState, int]
+    handed_over: int
+    """Invoices that a rollback put into a folder, to be imported from there."""
     uncollected: tuple[Uncollected, ...]
     held_back: tuple[HeldBack, ...]
     not_acknowledged: tuple[HeldBack, ...]
@@ -250,6 +252,7 @@ def _account(
         mailbox_trouble=mailbox_trouble,
         disk_trouble=disk_trouble,
         deliveries=summary.deliveries_by_state(connection, name, serving=feeds.serve),
+        handed_over=summary.handed_over(connection, name),
         uncollected=tuple(summary.uncollected(connection, name)),
         held_back=tuple(summary.held_back(connection, name, feeds.serve)),
         not_acknowledged=tuple(summary.not_acknowledged(connection, name)),

@@ -123,6 +123,10 @@ _STATUSES = {
 def _facts(status: Status, account: AccountStatus) -> Iterator[Fact]:
     poll = account.row.last_poll
     yield Fact(label="Invoices", value=_counts(account.deliveries, _STEPS))
+    if account.handed_over:
+        told = f"{counted(account.handed_over, 'invoice')} of those counted as collected: "
+        told += "a rollback put them into a folder, to be imported from there"
+        yield Fact(label="In a folder", value=told)
     yield Fact(label="Not collected", value=_not_collected(status, account))
     yield Fact(label="State updates", value=_counts(account.updates, _STATUSES))
     if account.found_applied:

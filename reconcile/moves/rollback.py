@@ -13,6 +13,7 @@ The steps, each safe to repeat; whoever runs it again after it was broken off go
 
 from bridge.account import Account
 from bridge.errors import OldMailboxAwayError, SettingsError
+from bridge.feeds.legacy import is_read_only
 from bridge.ledger import moves
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName
@@ -23,6 +24,12 @@ from reconcile.moves.plan import Plan
 from reconcile.moves.rolling_back import RollingBack
 from reconcile.moves.updates import OpenFile
 from reconcile.moves.way import Way, terms_of, then_of
+
+READ_ONLY = (
+    "the old mailbox may only be read: nothing can be put there or taken away; what the software "
+    "has already it goes on to offer. --target DIR puts what is still to be imported into a folder"
+)
+"""Told by a plan where it is known beforehand."""
 
 
 def is_done(account: Account) -> bool:
@@ -51,6 +58,8 @@ def plan(account: Account, way: Way) -> tuple[Look, Plan]:
             "is still to be imported into a folder"
         )
     seen.remarks += [said for said in (seen.hub_said, seen.old_said) if said]
+    if account.own.legacy is not None and not seen.old_said and is_read_only(account.own.legacy):
+        seen.remarks.append(READ_ONLY)
     return seen, make_plan(seen, terms_of(account, seen, way), then_of(account, seen))
 
 

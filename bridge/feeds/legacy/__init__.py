@@ -10,7 +10,7 @@ troubles, watch     foreign errors turned into ours; a deadline around everythin
 
 from bridge.feeds.legacy.entries import Contents, Entry, NotRead, Why
 from bridge.feeds.legacy.lines import PATIENCE, Patience
-from bridge.feeds.legacy.opening import open_reader, open_writer
+from bridge.feeds.legacy.opening import is_read_only, open_reader, open_writer
 from bridge.feeds.legacy.reader import OldMailboxReader
 from bridge.feeds.legacy.writer import OldMailboxWriter
 
@@ -23,6 +23,7 @@ __all__ = [
     "OldMailboxWriter",
     "Patience",
     "Why",
+    "is_read_only",
     "open_reader",
     "open_writer",
 ]

@@ -1,5 +1,6 @@
 """An old mailbox by its settings: to be read, or, made apart from that, to be written to."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,6 +37,15 @@ def open_writer(
     writer = OldMailboxWriter(_writable_line(legacy, patience), profile)
     with _connected(writer):
         yield writer
+
+
+def is_read_only(legacy: LegacySettings) -> bool:
+    """Tell whether an old mailbox is known to take nothing, without trying.
+
+    That is only known of a folder of this machine: servers tell when something is put there.
+    """
+    address = parse_address(legacy.url)
+    return address.scheme == "file" and not os.access(address.path, os.W_OK)
 
 
 @contextmanager
