@@ -311,7 +311,7 @@ def _unrecognised(_: Status, account: AccountStatus) -> Finding | None:
     return Finding(
         account=account.name,
         what=f"{counted(len(names), 'file')} in statin {are} not recognised as {state_files}",
-        advice="State files end in .xml; rename what is one, and delete what is none",
+        advice="State files end in .XML or .xml; rename what is one, and delete what is none",
     )
 
 
