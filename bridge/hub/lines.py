@@ -3,7 +3,9 @@
 httpcore's own pool must not be shared by threads: looking for an idle connection, one thread can
 close another that was just given out, and the call on it hangs until its timeout, or fails
 (httpcore 1.0.9, encode/httpcore#1110). For a write that is an unclear answer out of nothing. So a
-line here is an httpx client of its own with one connection, and threads take turns.
+line here is a transport of httpx of its own with one connection, and threads take turns. It is the
+transport alone, below httpx's client: cookies, redirects and credentials of a URL, which the client
+would see to at every request, are not for a token that goes to one hub.
 
 httpx bounds each read by the timeout, but not how many there are: an answer that drips, in its
 headers or its body, would hold a thread for ever. So each call has a deadline, and while there are
@@ -28,7 +30,7 @@ class NoLineError(Exception):
 class Line:
     """One connection to the hub, made when it is needed and kept for the next call."""
 
-    def __init__(self, http: httpx.Client) -> None:
+    def __init__(self, http: httpx.BaseTransport) -> None:
         self.http = http
         self.deadline = math.inf
         """When the call under way is ended, by the monotonic clock."""
@@ -39,7 +41,7 @@ class Line:
     def send(self, request: httpx.Request) -> httpx.Response:
         """Send a request; the body of the answer is still to be read."""
         request.extensions["trace"] = self._note_socket
-        return self.http.send(request, stream=True)
+        return self.http.handle_request(request)
 
     def interrupt(self, why: str) -> None:
         """End the call under way in another thread: closing a socket would not wake it."""
@@ -57,9 +59,14 @@ class Lines:
     """The lines of one account; calls wait their turn for a free one."""
 
     def __init__(
-        self, make: Callable[[], httpx.Client], *, most: int, patience: float, look_every: float
+        self,
+        make: Callable[[], httpx.BaseTransport],
+        *,
+        most: int,
+        patience: float,
+        look_every: float,
     ) -> None:
-        """Take how to make an httpx client, how many at most, and how many seconds to wait.
+        """Take how to make a transport, how many at most, and how many seconds to wait.
 
         `look_every`: how many seconds a call can be beyond its deadline before that is seen.
         """

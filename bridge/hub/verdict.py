@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 
 from bridge.blame import said
@@ -137,6 +138,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
+@lru_cache(maxsize=64)
 def http_date(text: str) -> datetime | None:
     """Return the time of an HTTP date (resolution: a second), or None if it is none."""
     try:

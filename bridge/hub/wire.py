@@ -5,7 +5,7 @@ that the hub had closed meanwhile is noticed only when it is used: what reads is
 what writes is not, because nobody can tell whether it arrived. Every read has the timeout of the
 settings; the whole call, headers and body, has twice that, and what a body of its size takes on the
 slowest line, so that an answer that drips cannot hold a thread for ever. The Authorization header
-is set on the request and nowhere else: httpx logs URLs only.
+is set on the request and nowhere else, and no request is logged.
 """
 
 import ssl
@@ -15,7 +15,8 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import structlog
@@ -42,6 +43,13 @@ SLOWEST = 10_000
 
 SAME_CLOCK = timedelta(seconds=5)
 """Offsets that differ by less are the same news: `Date` has a resolution of a second."""
+
+_HEADERS = (
+    ("Accept", "*/*"),
+    ("Accept-Encoding", "identity"),  # or Content-Length would not be the file's
+    ("Connection", "keep-alive"),
+    ("User-Agent", f"efact-bridge/{bridge.__version__}"),
+)
 
 _NOT_SENT = (
     NoLineError,
@@ -74,6 +82,7 @@ class Wire:
         self._clock = clock
         self._tokens = Tokens(issuer=issuer, secret=secret, lifetime=settings.token_lifetime)
         self._lines = _lines(settings)
+        self._timeouts = httpx.Timeout(settings.timeout).as_dict()
         self._seen_offset: timedelta | None = None
         self._used_offset = timedelta(0)
         self._warned_offset: timedelta | None = None
@@ -143,10 +152,11 @@ class Wire:
     def answer(self, response: httpx.Response, body: bytes) -> Answer:
         """Return a whole answer, without httpx."""
         headers = response.headers
+        kind = headers.get("content-type", "").lower()
         return Answer(
             status=response.status_code,
             body=body,
-            charset=response.charset_encoding,
+            charset=response.charset_encoding if "charset" in kind else None,
             location=headers.get("location", ""),
             retry_after=retry_after(headers.get("retry-after"), self.hub_now()),
         )
@@ -179,23 +189,31 @@ class Wire:
 
     def _open(self, line: Line, call: Call, offset: timedelta) -> httpx.Response:
         try:
-            return line.send(self._request(line, call, offset))
+            return line.send(self._request(call, offset))
         except _STALE:
             if call.writes:
                 raise
             self._lines.check_open()
             if line.ended is not None:
                 raise
-        return line.send(self._request(line, call, offset))
+        return line.send(self._request(call, offset))
 
-    def _request(self, line: Line, call: Call, offset: timedelta) -> httpx.Request:
-        headers = {"Authorization": f"Bearer {self._tokens.fresh(self._clock() + offset)}"}
+    def _request(self, call: Call, offset: timedelta) -> httpx.Request:
+        headers = [
+            *_HEADERS,
+            ("Authorization", f"Bearer {self._tokens.fresh(self._clock() + offset)}"),
+        ]
         if call.body is not None:
-            headers["Content-Type"] = "application/json"
+            headers.append(("Content-Type", "application/json"))
         url = self._settings.base_url + call.path
-        params = dict(call.params) or None
-        return line.http.build_request(
-            call.method, url, params=params, content=call.body, headers=headers
+        if call.params:
+            url += f"?{urlencode(call.params)}"
+        return httpx.Request(
+            call.method,
+            url,
+            headers=headers,
+            content=call.body,
+            extensions={"timeout": self._timeouts},
         )
 
     @contextmanager
@@ -243,20 +261,11 @@ class Wire:
 
 def _lines(settings: HubSettings) -> Lines:
     url = urlsplit(settings.base_url)
-    authorities = _authorities(url.scheme)
+    authorities, proxy = _authorities(url.scheme), _proxy(url)
 
-    def make() -> httpx.Client:
-        return httpx.Client(
-            timeout=settings.timeout,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-            verify=authorities,
-            trust_env=not is_loopback(url.hostname or ""),  # no proxy to this machine
-            follow_redirects=False,  # a token goes to the hub and to nobody it points to
-            headers={
-                "User-Agent": f"efact-bridge/{bridge.__version__}",
-                "Accept-Encoding": "identity",  # or Content-Length would not be the file's
-            },
-        )
+    def make() -> httpx.BaseTransport:
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+        return httpx.HTTPTransport(verify=authorities, limits=limits, proxy=proxy)
 
     return Lines(
         make,
@@ -264,6 +273,16 @@ def _lines(settings: HubSettings) -> Lines:
         patience=(PATIENCE + 1) * settings.timeout,  # whoever has a line gives it back in time
         look_every=PATIENCE * settings.timeout / 8,
     )
+
+
+def _proxy(url: SplitResult) -> str | None:
+    """Return the proxy that the environment names for a URL; none leads to this machine."""
+    host = url.hostname or ""
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    found = proxies.get(url.scheme) or proxies.get("all")
+    return found if found is None or "://" in found else f"http://{found}"
 
 
 def _authorities(scheme: str) -> ssl.SSLContext:
@@ -276,7 +295,8 @@ def _authorities(scheme: str) -> ssl.SSLContext:
 def _chunks(line: Line, call: Call, response: httpx.Response, *, limit: int) -> Iterator[bytes]:
     """Yield the body, and fail unless it comes whole, in time, and within `limit` bytes."""
     size = 0
-    for chunk in response.iter_bytes():
+    is_plain = "content-encoding" not in response.headers  # what we ask for
+    for chunk in response.iter_raw() if is_plain else response.iter_bytes():
         line.deadline += len(chunk) / SLOWEST
         size += len(chunk)
         if size > limit:
