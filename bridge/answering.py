@@ -22,7 +22,7 @@ from bridge.mailbox import NameTakenError
 from bridge.messages import Refused
 from bridge.model import HubId
 from bridge.naming import Folder, NameParts
-from bridge.placing import Reason, message_ids, place
+from bridge.placing import Parcel, message_ids, place
 
 log = structlog.get_logger()
 
@@ -68,12 +68,11 @@ def _answer(account: Account, file: StateFile, refused: Sequence[Update]) -> Non
         hub_id=hub_id,
     )
     ids = [update.id for update in refused]
-    reason = Reason(
-        kind="refusals answered",
-        write=lambda connection: updates.answered(connection, ids, at=account.clock()),
-        detail={"updates": ids},
+    place(
+        account,
+        Parcel(files=[placed], kind="refusals answered", detail={"updates": ids}),
+        lambda connection, now: updates.answered(connection, ids, at=now),
     )
-    place(account, [placed], reason)
     log.warning("state file refused", account=account.name, name=file.name, updates=len(ids))
 
 

@@ -7,8 +7,8 @@ An invoice that cannot go on is noted with its reason and tried again later; the
 invoice that the software has had before, through whichever feed, is never placed again.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -16,7 +16,9 @@ from sqlalchemy import Connection
 
 from bridge import feedback, messages
 from bridge.account import Account
+from bridge.chain import Detail
 from bridge.crew import work, workers_for
+from bridge.errors import BridgeError
 from bridge.fetching import Fetched, fetch_attachment, fetch_invoice
 from bridge.held_back import hold_back, hold_back_attachment
 from bridge.invoice_files import FEED, attachment_file, files_of, name_parts
@@ -27,7 +29,8 @@ from bridge.ledger.placed_files import PlacedFile
 from bridge.model import Digest, FeedName, HubId, Invoice
 from bridge.nameless import find_nameless
 from bridge.naming import Folder, NameParts
-from bridge.placing import Reason, message_ids, place
+from bridge.placing import Parcel, begin, message_ids, place, show
+from bridge.together import Together
 
 log = structlog.get_logger()
 
@@ -74,6 +77,33 @@ def bring_late(account: Account, *, due: datetime | None) -> Troubles:
     return [(row.hub_id, str(error)) for row, error in problems]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Brought:
+    """An invoice whose files are all in the archive, with the message beside it."""
+
+    row: Delivery
+    fetched: Fetched
+    name: str
+    files: Sequence[PlacedFile]
+
+    @property
+    def parcel(self) -> Parcel:
+        """The files, and what is said of them."""
+        detail: Detail = {
+            "contents": self.fetched.contents.as_detail(),
+            "attachments": attachments.as_detail(self.fetched.attachments),
+        }
+        return Parcel(files=self.files, kind="invoice fetched", detail=detail)
+
+
+def _named(
+    rows: Iterable[AttachmentRow], files: Iterable[PlacedFile]
+) -> list[tuple[int, Digest, str]]:
+    """Return of each attachment its row's id, its digest, and its name in the mailbox."""
+    names = {file.attachment_id: file.name for file in files}
+    return [(row.id, row.digest, names[row.attachment_id]) for row in rows if row.digest]
+
+
 class _Bringing:
     """What a round brings, with what it has to know of all invoices: that is read once."""
 
@@ -83,7 +113,9 @@ class _Bringing:
         with account.ledger.read() as connection:
             self._codes = learned.codes(connection, account.name)
             self._enclosed = attachments.of_invoices(connection, account.name, FEED, hub_ids)
+            self._had = attachments.placed_through_other(connection, account.name, FEED, hub_ids)
         self._nameless = find_nameless(account)
+        self._together = Together(self._place_all)
 
     def bring(self, row: Delivery, *, message_id: str) -> None:
         """Bring one invoice into the mailbox, with a message of this id."""
@@ -111,8 +143,7 @@ class _Bringing:
             tries_before=row.attempts,
             failed=lambda it, error: hold_back_attachment(account, it, error),
         )
-        ours = [it for it in fetched.attachments if not _had_through_other(account, it)]
-        return replace(fetched, attachments=tuple(ours))
+        return replace(fetched, attachments=_not_had(account, fetched.attachments, self._had))
 
     def _note_enclosed(self, invoice: Invoice) -> Sequence[AttachmentRow]:
         """Write down what the listing did not tell yet; return all attachments of an invoice."""
@@ -141,22 +172,27 @@ class _Bringing:
         name = profile.invoice_name(parts)
         message = _message(account, row, fetched, filename=name)
         files = files_of(profile, parts, fetched, message=message)
-        contents = fetched.contents
+        self._together.add(_Brought(row=row, fetched=fetched, name=name, files=files))
 
-        def write(connection: Connection) -> None:
-            now = account.clock()
-            deliveries.fetched(connection, row.id, contents, name=name, at=now)
-            _note_fetched(connection, fetched.attachments, files, at=now)
+    def _place_all(self, brought: Sequence[_Brought]) -> Sequence[BridgeError | None]:
+        """Place all of these at once; return what stood in the way of each.
 
-        reason = Reason(
-            kind="invoice fetched",
-            write=write,
-            detail={
-                "contents": contents.as_detail(),
-                "attachments": attachments.as_detail(fetched.attachments),
-            },
-        )
-        place(account, files, reason)
+        What cannot be done together is done one by one: one's trouble is not the others'.
+        """
+
+        def write(connection: Connection, now: datetime) -> None:
+            whole = [(it.row.id, it.fetched.contents, it.name) for it in brought]
+            deliveries.fetched_all(connection, whole, at=now)
+            enclosed = [row for it in brought for row in _named(it.fetched.attachments, it.files)]
+            attachments.fetched_all(connection, enclosed, at=now)
+
+        try:
+            begun = begin(self.account, [it.parcel for it in brought], write)
+        except BridgeError as error:  # none is visible yet
+            if len(brought) == 1:
+                return [error]
+            return [error for it in brought for error in self._place_all([it])]
+        return show(self.account, begun)
 
 
 def _message(account: Account, row: Delivery, fetched: Fetched, *, filename: str) -> Digest:
@@ -171,20 +207,6 @@ def _message(account: Account, row: Delivery, fetched: Fetched, *, filename: str
         now=account.clock(),
     )
     return mailbox.keep_bytes(feedback.write(message), purpose="fetch")
-
-
-def _note_fetched(
-    connection: Connection,
-    rows: Sequence[AttachmentRow],
-    files: Sequence[PlacedFile],
-    *,
-    at: datetime,
-) -> None:
-    names = {file.attachment_id: file.name for file in files}
-    for row in rows:
-        assert row.digest is not None
-        name = names[row.attachment_id]
-        attachments.fetched(connection, row.id, digest=row.digest, name=name, at=at)
 
 
 def _leave_out(account: Account, had: Sequence[Delivery]) -> None:
@@ -209,27 +231,34 @@ def _leave_out(account: Account, had: Sequence[Delivery]) -> None:
 def _bring_late(account: Account, row: AttachmentRow) -> None:
     parts = _parts_of(account, row.hub_id)
     came = fetch_attachment(account, row)
-    if _had_through_other(account, came):
+    with account.ledger.read() as connection:
+        had = attachments.placed_through_other(connection, account.name, FEED, [row.hub_id])
+    if not _not_had(account, [came], had):
         return
     files = [attachment_file(account.mailbox.profile, parts, came)]
-    reason = Reason(
-        kind="attachment fetched",
-        write=lambda connection: _note_fetched(connection, [came], files, at=account.clock()),
-        detail={"attachments": attachments.as_detail([came])},
+    detail: Detail = {"attachments": attachments.as_detail([came])}
+    place(
+        account,
+        Parcel(files=files, kind="attachment fetched", detail=detail),
+        lambda connection, now: attachments.fetched_all(connection, _named([came], files), at=now),
     )
-    place(account, files, reason)
     log.info("late attachment placed", account=account.name, hub_id=row.hub_id)
 
 
-def _had_through_other(account: Account, row: AttachmentRow) -> bool:
-    """Leave out a fetched attachment that came through the other feed before a move."""
-    assert row.digest is not None
-    with account.ledger.read() as connection:
-        had = attachments.had_through_other(connection, account.name, FEED, row.hub_id, row.digest)
-    if had:
+def _not_had(
+    account: Account, rows: Sequence[AttachmentRow], had: Set[tuple[HubId, Digest | None]]
+) -> tuple[AttachmentRow, ...]:
+    """Return the attachments without those that came through the other feed before a move.
+
+    These are left out for good.
+    """
+    again = [row for row in rows if (row.hub_id, row.digest) in had]
+    if again:
+        now = account.clock()
         with account.ledger.write() as connection:
-            leave_out_attachment(connection, account.name, FEED, row, at=account.clock())
-    return had
+            for row in again:
+                leave_out_attachment(connection, account.name, FEED, row, at=now)
+    return tuple(row for row in rows if row not in again)
 
 
 def _parts_of(account: Account, hub_id: HubId) -> NameParts:

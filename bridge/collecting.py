@@ -115,6 +115,7 @@ def _place_again(account: Account, files: Sequence[PlacedFile]) -> None:
     account.mailbox.make_ready((file.folder, file.name, file.digest) for file in files)
     for file in files:
         account.mailbox.show(file.folder, file.name)
+        account.mailbox.sync([file.folder])
     log.warning("placed again", account=account.name, files=len(files))
 
 

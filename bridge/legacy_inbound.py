@@ -11,6 +11,7 @@ What goes from the old mailbox without our doing is taken back from ours (`legac
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 from sqlalchemy import Connection
@@ -32,7 +33,7 @@ from bridge.model import DeliveryState, FeedName, HubId, InvoiceFacts
 from bridge.old_file import FileKind, what_it_is
 from bridge.placing import (
     DELIVERED_KINDS,
-    Reason,
+    Parcel,
     number_on,
     place,
     prepare,
@@ -160,11 +161,11 @@ def _place(account: Account, group: Sequence[RecordedFile]) -> bool:
     if not wanted:
         return False
 
-    def write(connection: Connection) -> None:
-        legacy_files.taken(connection, account.name, wanted, at=account.clock())
+    def write(connection: Connection, now: datetime) -> None:
+        legacy_files.taken(connection, account.name, wanted, at=now)
         number_on(connection, account, wanted)
 
-    place(account, wanted, Reason(kind=legacy_files.TAKEN, write=write))
+    place(account, Parcel(files=wanted, kind=legacy_files.TAKEN), write)
     for file in wanted:
         log.info("placed", account=account.name, kind=file.kind, name=file.name)
     return any(file.kind is Kind.INVOICE for file in wanted)
@@ -236,9 +237,8 @@ def _comes_with_invoice(connection: Connection, account: Account, file: PlacedFi
         return file.kind in {Kind.INVOICE, Kind.STATE}
     row = _row_of(connection, account, file)
     known = row is not None and row.state not in {DeliveryState.SEEN, DeliveryState.FETCHED}
-    return known or attachments.had_through_other(
-        connection, account.name, FEED, file.hub_id, file.digest
-    )
+    had = attachments.placed_through_other(connection, account.name, FEED, [file.hub_id])
+    return known or (file.hub_id, file.digest) in had
 
 
 def _row_of(connection: Connection, account: Account, file: PlacedFile) -> AttachmentRow | None:

@@ -159,8 +159,9 @@ class Mailbox:
     def staged(self, purpose: str) -> Path:
         """Return a new path in the staging folder for a file of this purpose."""
         folder = self._staging / purpose
-        with storage(f"staging {folder}"):
-            folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            with storage(f"staging {folder}"):
+                folder.mkdir(parents=True, exist_ok=True)
         return folder / uuid.uuid4().hex
 
     def clear_staged(self, purpose: str) -> int:
@@ -191,9 +192,12 @@ class Mailbox:
         """Link archived files into `placing`, durably; the ledger says `placing` afterwards."""
         with storage(f"staging {self._placing}"):
             for role, name, digest in files:
-                ready = self._ready(role, name)
-                ready.unlink(missing_ok=True)
-                os.link(self.archive.path(digest), ready)
+                kept, ready = self.archive.path(digest), self._ready(role, name)
+                try:
+                    os.link(kept, ready)
+                except FileExistsError:  # from right before a crash, maybe to other bytes
+                    ready.unlink()
+                    os.link(kept, ready)
             sync_folder(self._placing)
 
     def clear_placing(self, wanted: Iterable[tuple[Folder, str]]) -> int:
@@ -210,14 +214,14 @@ class Mailbox:
         return len(strays)
 
     def show(self, role: Folder, name: str) -> bool:
-        """Make a file visible that was made ready. Safe to repeat.
+        """Make a file visible that was made ready; durable by `sync`. Safe to repeat.
 
         Returns False when it was shown before and is gone: collected. Raises NameTakenError when
         another file has that name.
         """
         ready, target = self._ready(role, name), self.standing(role, name)
         with storage(f"{self.profile.folder(role)}/{name}"):
-            if not ready.exists():
+            if not os.path.lexists(ready):
                 return target.exists()
             if target.exists():
                 raise NameTakenError(
@@ -225,8 +229,13 @@ class Mailbox:
                     "move it away and the bridge goes on"
                 )
             ready.rename(target)
-            sync_folder(target.parent)
         return True
+
+    def sync(self, roles: Iterable[Folder]) -> None:
+        """Make durable what was shown in these folders."""
+        for role in roles:
+            with storage(f"mailbox {self.folder(role)}"):
+                sync_folder(self.folder(role))
 
     def _ready(self, role: Folder, name: str) -> Path:
         return self._placing / hashlib.sha256(f"{role}/{name}".encode()).hexdigest()[:40]

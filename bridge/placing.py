@@ -6,27 +6,33 @@ The order of the durable steps, each safe to repeat after a crash:
     3 the ledger says `placing`               one transaction, with the caller's own rows
     4 the links are renamed into the mailbox  `Mailbox.show`: attachments, message, invoice
     5 the ledger says `placed`
+
+Many invoices may take each step together: then all attachments become visible and durable, then
+all messages, then the invoices.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, islice
 
 import structlog
 from sqlalchemy import Connection
 
 from bridge.account import Account
-from bridge.chain import Value
+from bridge.chain import Detail, Value
 from bridge.errors import StorageError
 from bridge.ledger import accounts, events, placed_files, serving, steps
-from bridge.ledger.events import MAILBOX_MADE
+from bridge.ledger.events import MAILBOX_MADE, Said
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.mailbox import NameTakenError
 from bridge.naming import Folder
 from bridge.recovery import message_number, remember
 
 log = structlog.get_logger()
+
+ORDER = (Kind.ATTACHMENT, Kind.FILE, Kind.STATE, Kind.ANSWER, Kind.INVOICE)
+"""In which files become visible: the invoice last."""
 
 DELIVERED_KINDS = frozenset({Kind.INVOICE, Kind.ATTACHMENT, Kind.STATE, Kind.FILE})
 """What inbound places; answers are outbound's."""
@@ -108,31 +114,46 @@ def _make_ready_again(account: Account) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
-    """Why files are placed: what the event says, and what the ledger writes down with it."""
+class Parcel:
+    """Files that belong together, an invoice with what comes with it, and what an event says."""
 
+    files: Sequence[PlacedFile]
     kind: str
-    write: Callable[[Connection], None]
     detail: Mapping[str, Value] = field(default_factory=dict)
 
 
-def place(account: Account, files: Sequence[PlacedFile], reason: Reason) -> None:
-    """Make archived files visible, in this order; raises StorageError, NameTakenError."""
+Write = Callable[[Connection, datetime], None]
+"""What the ledger writes down with the files, at a time."""
+
+
+def place(account: Account, parcel: Parcel, write: Write) -> None:
+    """Make archived files visible; raises StorageError, NameTakenError."""
+    for error in show(account, begin(account, [parcel], write)):
+        if error is not None:
+            raise error
+
+
+def begin(
+    account: Account, parcels: Sequence[Parcel], write: Write
+) -> Sequence[Sequence[PlacedFile]]:
+    """Write down that files are about to become visible; all of them, or none after an error.
+
+    Returns the files of each parcel, for `show`.
+    """
+    files = [file for parcel in parcels for file in parcel.files]
     account.mailbox.make_ready((file.folder, file.name, file.digest) for file in files)
     now = account.clock()
     with account.ledger.write() as connection:
-        reason.write(connection)
-        begun = placed_files.begin(connection, account.name, files, at=now)
-        events.record(
-            connection,
-            account.name,
-            reason.kind,
-            at=now,
-            hub_id=files[0].hub_id,
-            files=[placed_files.as_detail(file) for file in files],
-            also=reason.detail,
-        )
-    _show(account, begun)
+        write(connection, now)
+        begun = iter(placed_files.begin(connection, account.name, files, at=now))
+        events.record_all(connection, account.name, [_said(it, at=now) for it in parcels])
+    return [list(islice(begun, len(parcel.files))) for parcel in parcels]
+
+
+def _said(parcel: Parcel, *, at: datetime) -> Said:
+    files = [placed_files.as_detail(file) for file in parcel.files]
+    hub_id = parcel.files[0].hub_id
+    return Said(kind=parcel.kind, at=at, hub_id=hub_id, detail={"files": files, **parcel.detail})
 
 
 def resume(account: Account, kinds: frozenset[Kind]) -> int:
@@ -145,45 +166,74 @@ def resume(account: Account, kinds: frozenset[Kind]) -> int:
     if not interrupted:
         return 0
     log.warning("resuming an interrupted placing", account=account.name, files=len(interrupted))
-    for _, together in groupby(interrupted, key=lambda file: file.hub_id or file.name):
-        try:
-            _show(account, list(together))
-        except NameTakenError as error:
+    groups = groupby(interrupted, key=lambda file: file.hub_id or file.name)
+    for error in show(account, [list(together) for _, together in groups]):
+        if error is not None:
             log.error("not placed", account=account.name, reason=str(error))
     return len(interrupted)
 
 
-def _show(account: Account, files: Sequence[PlacedFile]) -> None:
-    shown = [file for file in files if account.mailbox.show(file.folder, file.name)]
-    gone = [file for file in files if file not in shown]
+def show(
+    account: Account, groups: Sequence[Sequence[PlacedFile]]
+) -> Sequence[NameTakenError | None]:
+    """Make files visible kind by kind, each kind durably before the next, and note it.
+
+    Returns for each group what stood in its way: then nothing of it is noted yet (see `resume`).
+    """
+    shown: set[int] = set()
+    errors: list[NameTakenError | None] = [None] * len(groups)
+    for kind in ORDER:
+        for number, group in enumerate(groups):
+            if errors[number] is None:
+                some = [file for file in group if file.kind is kind]
+                errors[number] = _show(account, some, shown)
+        account.mailbox.sync(
+            {
+                file.folder
+                for group in groups
+                for file in group
+                if file.kind is kind and file.id in shown
+            }
+        )
+    clear = [group for group, error in zip(groups, errors, strict=True) if error is None]
+    _note_shown(account, [file for group in clear for file in group], shown)
+    return errors
+
+
+def _show(account: Account, files: Sequence[PlacedFile], shown: set[int]) -> NameTakenError | None:
+    """Show files and add them to `shown`, but for those that were shown before and are gone."""
+    for file in files:
+        try:
+            if account.mailbox.show(file.folder, file.name):
+                shown.add(file.id)
+        except NameTakenError as error:
+            return error
+    return None
+
+
+def _note_shown(account: Account, files: Sequence[PlacedFile], shown: Set[int]) -> None:
+    there = [file for file in files if file.id in shown]
     now = account.clock()
     with account.ledger.write() as connection:
-        steps.placed(connection, account.name, shown, at=now)
-        for file in shown:
-            _record(connection, account, file, f"{file.kind} placed", at=now)
-        note_collected(connection, account, gone)
+        steps.placed(connection, account.name, there, at=now)
+        placed = [_noted(file, f"{file.kind} placed", at=now) for file in there]
+        events.record_all(connection, account.name, placed)
+        note_collected(connection, account, [file for file in files if file.id not in shown])
 
 
 def note_collected(connection: Connection, account: Account, files: Sequence[PlacedFile]) -> None:
     """Write down that the software has deleted these files: it has them."""
     now = account.clock()
-    for file in steps.collected(connection, account.name, files, at=now):
-        _record(connection, account, file, f"{file.kind} collected", at=now)
+    gone = steps.collected(connection, account.name, files, at=now)
+    collected = [_noted(file, f"{file.kind} collected", at=now) for file in gone]
+    events.record_all(connection, account.name, collected)
+    for file in gone:
         log.info("collected", account=account.name, hub_id=file.hub_id, name=file.name)
 
 
-def _record(
-    connection: Connection, account: Account, file: PlacedFile, kind: str, *, at: datetime
-) -> None:
-    events.record(
-        connection,
-        account.name,
-        kind,
-        at=at,
-        hub_id=file.hub_id,
-        folder=file.folder,
-        name=file.name,
-    )
+def _noted(file: PlacedFile, kind: str, *, at: datetime) -> Said:
+    detail: Detail = {"folder": file.folder, "name": file.name}
+    return Said(kind=kind, at=at, hub_id=file.hub_id, detail=detail)
 
 
 def number_on(connection: Connection, account: Account, files: Sequence[PlacedFile]) -> None:

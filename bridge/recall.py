@@ -42,9 +42,9 @@ def recall(account: Account, listed: Collection[HubId]) -> int:
     """
     with account.ledger.read() as connection:
         since = accounts.recall_since(connection, account.name)
+        if since is None:
+            return 0
         offered = placed_files.offered(connection, account.name)
-    if since is None:
-        return 0
     strange = {file.hub_id for file in offered if file.hub_id} - set(listed)
     taken = [hub_id for hub_id in sorted(strange) if _was_taken(account, hub_id, since)]
     for hub_id in taken:

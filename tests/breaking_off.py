@@ -23,6 +23,7 @@ STEPS: tuple[tuple[type, str], ...] = (
     (Archive, "keep"),
     (Mailbox, "make_ready"),
     (Mailbox, "show"),
+    (Mailbox, "sync"),
     (Statin, "keep"),
     (Statin, "remove"),
     (Mailbox, "take_back"),

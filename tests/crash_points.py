@@ -59,10 +59,10 @@ POINTS: dict[str, str] = {
     "commit in bridge.placing.message_ids": "a number that nobody used is no loss",
     "link in bridge.mailbox.Mailbox.make_ready": "a link that the ledger does not know is replaced",
     "sync folder in bridge.mailbox.Mailbox.make_ready": "the ledger does not know the links yet",
-    "commit in bridge.placing.place": "the links are made again",
+    "commit in bridge.placing.begin": "the links are made again",
     "rename in bridge.mailbox.Mailbox.show": "still in `placing`: it is shown at the start",
-    "sync folder in bridge.mailbox.Mailbox.show": "in one of the two places, whichever it is",
-    "commit in bridge.placing._show": "shown, or shown and collected: the folder tells which",
+    "sync folder in bridge.mailbox.Mailbox.sync": "in one of the two places, whichever it is",
+    "commit in bridge.placing._note_shown": "shown, or shown and collected: the folder tells which",
     "commit in bridge.collecting.look_for_collected": "it is still missing at the next look",
     # Acknowledging
     "PATCH in bridge.acknowledge.tell_delivered": "the delivery is still due",
@@ -153,7 +153,7 @@ POINTS: dict[str, str] = {
 UNREACHED: dict[str, str] = {
     "bridge.comparing.FileComparer._forget_outdated": "needs what another version found out",
     "bridge.bringing._Bringing._note_enclosed": "needs an attachment newer than the list",
-    "bridge.bringing._had_through_other": "needs an attachment from before a move",
+    "bridge.bringing._not_had": "needs an attachment from before a move",
     "bridge.nameless.Nameless._write_down": "needs a move after a file without a hub id",
     "bridge.legacy_gone.take_back_collected": "says that a folder is empty: nothing is done",
     "bridge.placing._follow_settings": "needs settings that were changed; each start does it again",

@@ -401,7 +401,7 @@ def go_on_without_it(town: Town) -> None:
 
 def a_broken_off_pull(town: Town) -> None:
     a_usual_day(town)
-    kill = Kill(step="commit in bridge.placing._show")
+    kill = Kill(step="commit in bridge.placing._note_shown")
     assert town.run("pull", kill=kill).killed
     town.collect()
 

@@ -23,7 +23,7 @@ from tests.crash_old_mailbox import OLD_MAILBOX
 from tests.crash_points import POINTS, UNREACHED
 from tests.crash_scenarios import SCENARIOS as OTHERS
 from tests.crash_scenarios import Scenario, Town, forget
-from tests.crashing import Crasher, Kill
+from tests.crashing import CONFIG, Crasher, Kill
 
 SCENARIOS = OTHERS | OLD_MAILBOX
 
@@ -148,6 +148,28 @@ def kills(step: str, times: dict[str, int]) -> Iterator[tuple[str, Kill]]:
             for nth in range(1, min(most, 20) + 1):
                 yield name, Kill(step=step, nth=nth)
                 yield name, Kill(step=step, nth=nth, power_cut=True)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "commit in bridge.placing.begin",
+        "rename in bridge.mailbox.Mailbox.show",
+        "sync folder in bridge.mailbox.Mailbox.sync",
+        "commit in bridge.placing._note_shown",
+    ],
+)
+def test_a_power_cut_while_many_invoices_are_placed_together_breaks_no_promise(
+    open_town: Open, step: str
+) -> None:
+    scenario = SCENARIOS["first pull"]
+    town = open_town(scenario)
+    settings = town.folder / CONFIG
+    settings.write_text(settings.read_text().replace("max_connections = 1", "max_connections = 8"))
+    for _ in range(12):
+        town.invoice(attachments=1)
+    assert town.run("pull", kill=Kill(step=step, nth=2, power_cut=True)).killed
+    scenario.go_on(town)
 
 
 @pytest.mark.parametrize("name", ["first pull", "usual day", "state files"])

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from bridge import feedback
 from bridge.collecting import look_for_collected
-from bridge.errors import AccountError, HubAwayError, StorageError
+from bridge.errors import AccountError, HubAwayError, LedgerError, StorageError
 from bridge.inbound import Inbound
 from bridge.ledger import attachments, deliveries, histories, invoices, placed_files, schema
 from bridge.mailbox import CONFIRMATION, MARK, MailboxGoneError
@@ -288,6 +288,39 @@ def test_a_foreign_file_in_the_way_of_one_invoice_does_not_hold_the_others(
     (path,) = office.out_of(blocked)
     assert path.read_bytes() == office.sandbox.book.held(blocked).facturae()
     assert trouble(office, blocked) is None
+
+
+def test_a_foreign_file_in_the_way_of_one_invoice_of_many_at_once_holds_up_that_one_alone(
+    office: Office,
+) -> None:
+    office.pull()
+    (blocked,) = office.add(number="7", supplier_nif="B1", receiver_nif="P1")
+    foreign = office.folder("out") / f"B1@P1@7@{blocked}.XML"
+    foreign.write_bytes(b"somebody else's")
+    others = office.add(12)
+    done = office.pull()
+    assert [hub_id for hub_id, _ in done.troubles] == [blocked]
+    assert all(office.out_of(hub_id) for hub_id in others)
+
+
+def test_an_invoice_that_cannot_be_written_down_does_not_hold_those_beside_it(
+    office: Office,
+) -> None:
+    office.pull()
+    (refused,) = office.add()
+    others = office.add(12)
+    with office.account.ledger.write() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON delivery "
+            f"WHEN NEW.hub_id = '{refused}' AND NEW.fetched_at IS NOT NULL "
+            "BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+        )
+    with pytest.raises(LedgerError, match="not this one"):
+        office.pull()
+    with office.account.ledger.write() as connection:
+        connection.exec_driver_sql("DROP TRIGGER refuse")
+    office.pull()
+    assert all(office.out_of(hub_id) for hub_id in (refused, *others))
 
 
 # -- receipts --------------------------------------------------------------------------------

@@ -76,20 +76,6 @@ _COLLECTED = (
         state=state_of(attachment, reached=["placed_at", "collected_at"]),
     )
 )
-_OF_OTHER = and_(
-    attachment.c.account == bindparam("of_account"),
-    attachment.c.feed != bindparam("of_feed"),
-    attachment.c.hub_id == bindparam("of_hub_id"),
-)
-_HAD_THROUGH_OTHER = (
-    select(attachment.c.id)
-    .where(
-        _OF_OTHER,
-        attachment.c.digest == bindparam("of_digest"),
-        attachment.c.placed_at.is_not(None),
-    )
-    .limit(1)
-)
 _ADD = insert(attachment)
 _HUB_IDS: BindParameter[Any] = bindparam("hub_ids", expanding=True)
 _LAST_POSITIONS = (
@@ -286,7 +272,18 @@ def fetched(
     connection: Connection, row_id: int, *, digest: Digest, name: str, at: datetime
 ) -> None:
     """The attachment's bytes are safe in the archive."""
-    connection.execute(_FETCHED, {"row": row_id, "digest": digest, "name": name, "at": at})
+    fetched_all(connection, [(row_id, digest, name)], at=at)
+
+
+def fetched_all(
+    connection: Connection, rows: Iterable[tuple[int, Digest, str]], *, at: datetime
+) -> None:
+    """Those of many are: of each its row's id, its digest, its name in the mailbox."""
+    values = [
+        {"row": row_id, "digest": digest, "name": name, "at": at} for row_id, digest, name in rows
+    ]
+    if values:
+        connection.execute(_FETCHED, values)
 
 
 def had_before(connection: Connection, row_id: int, *, at: datetime) -> None:
@@ -304,8 +301,24 @@ def placed(
     at: datetime,
 ) -> None:
     """The attachment stands in the mailbox."""
-    row = {"of_account": account, "of_feed": feed, "of_hub_id": hub_id}
-    connection.execute(_PLACED, {**row, "of_attachment_id": attachment_id, "at": at})
+    placed_all(connection, account, [(feed, hub_id, attachment_id)], at=at)
+
+
+def placed_all(
+    connection: Connection,
+    account: str,
+    which: Iterable[tuple[FeedName, HubId, str]],
+    *,
+    at: datetime,
+) -> None:
+    """Many attachments do."""
+    key = {"of_account": account, "at": at}
+    rows = [
+        {**key, "of_feed": feed, "of_hub_id": hub_id, "of_attachment_id": attachment_id}
+        for feed, hub_id, attachment_id in which
+    ]
+    if rows:
+        connection.execute(_PLACED, rows)
 
 
 def collected(
@@ -322,12 +335,22 @@ def collected(
     connection.execute(_COLLECTED, {**row, "of_attachment_id": attachment_id, "at": at})
 
 
-def had_through_other(
-    connection: Connection, account: str, feed: FeedName, hub_id: HubId, digest: Digest
-) -> bool:
-    """Tell whether another feed brought an attachment of these bytes into the mailbox before."""
-    key = {"of_account": account, "of_feed": feed, "of_hub_id": hub_id, "of_digest": digest}
-    return connection.execute(_HAD_THROUGH_OTHER, key).first() is not None
+def placed_through_other(
+    connection: Connection, account: str, feed: FeedName, hub_ids: Sequence[HubId]
+) -> frozenset[tuple[HubId, Digest]]:
+    """Return which bytes another feed brought into the mailbox as attachments of these invoices."""
+    placed = and_(
+        attachment.c.account == account,
+        attachment.c.feed != feed,
+        attachment.c.digest.is_not(None),
+        attachment.c.placed_at.is_not(None),
+    )
+    found: set[tuple[HubId, Digest]] = set()
+    for some in batched(hub_ids):
+        rows = select(attachment.c.hub_id, attachment.c.digest)
+        mine = attachment.c.hub_id.in_(some)
+        found |= {(row.hub_id, row.digest) for row in connection.execute(rows.where(placed, mine))}
+    return frozenset(found)
 
 
 def acknowledged(connection: Connection, row_id: int, *, at: datetime) -> None:

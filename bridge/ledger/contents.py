@@ -1,7 +1,7 @@
 """What the files and the data of an invoice tell, as the ledger and its events keep it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 
 from pydantic import TypeAdapter
@@ -33,6 +33,11 @@ class Contents:
     """Why it goes without its receipt."""
     unreadable: str | None = None
     """Why the file is no readable Facturae."""
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """Their values by the names of the ledger's columns."""
+        return {name: getattr(self, name) for name in NAMES}
 
     def as_detail(self) -> dict[str, Value]:
         """Return them as an event tells them: what is not known is left out."""
@@ -71,3 +76,6 @@ def contents_of(
 
 
 _CONTENTS = TypeAdapter(Contents)
+
+NAMES = tuple(field.name for field in fields(Contents))
+"""The columns that keep them."""

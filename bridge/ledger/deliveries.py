@@ -6,13 +6,13 @@ Each step sets its time; the state is the last step that all earlier ones have l
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, select, update
 
-from bridge.ledger.contents import Contents
+from bridge.ledger.contents import NAMES, Contents
 from bridge.ledger.schema import delivery
 from bridge.ledger.walk import failed_last, is_due, note_failure, state_of, unacknowledged
 from bridge.model import DeliveryState, FeedName, HubId, PendingInvoice
@@ -38,7 +38,7 @@ _STATE = state_of(delivery)
 
 # Built once: a statement made anew for each step costs more than running it.
 _QUIET = {"trouble": None, "next_attempt_at": None, "attempts": 0}
-_WRITTEN = (*(field.name for field in fields(Contents)), "name", "fetched_at")
+_WRITTEN = (*NAMES, "name", "fetched_at")
 _SEE = insert(delivery)
 _FETCHED = (
     update(delivery)
@@ -157,7 +157,17 @@ def fetched(
     connection: Connection, delivery_id: int, contents: Contents, *, name: str, at: datetime
 ) -> None:
     """The files of a delivery are safe in the archive; `name` is the invoice's in `out`."""
-    values = {"row": delivery_id, "name": name, "fetched_at": at, **asdict(contents)}
+    fetched_all(connection, [(delivery_id, contents, name)], at=at)
+
+
+def fetched_all(
+    connection: Connection, rows: Iterable[tuple[int, Contents, str]], *, at: datetime
+) -> None:
+    """The files of many deliveries are: of each its id, its contents, its invoice's name."""
+    values = [
+        {"row": row_id, "name": name, "fetched_at": at, **contents.columns}
+        for row_id, contents, name in rows
+    ]
     connection.execute(_FETCHED, values)
 
 
@@ -165,8 +175,17 @@ def placed(
     connection: Connection, account: str, feed: FeedName, hub_id: HubId, *, at: datetime
 ) -> None:
     """The invoice of this feed stands in the mailbox."""
-    row = {"of_account": account, "of_feed": feed, "of_hub_id": hub_id}
-    connection.execute(_PLACED, {**row, "at": at})
+    placed_all(connection, account, [(feed, hub_id)], at=at)
+
+
+def placed_all(
+    connection: Connection, account: str, which: Iterable[tuple[FeedName, HubId]], *, at: datetime
+) -> None:
+    """Many invoices do."""
+    key = {"of_account": account, "at": at}
+    rows = [{**key, "of_feed": feed, "of_hub_id": hub_id} for feed, hub_id in which]
+    if rows:
+        connection.execute(_PLACED, rows)
 
 
 def had_before(connection: Connection, delivery_id: int, *, at: datetime) -> None:

@@ -15,13 +15,18 @@ def placed(
     """The files are visible in the mailbox."""
     files = list(files)
     placed_files.placed(connection, files, at=at)
-    for file in files:
-        if file.kind is Kind.INVOICE and file.hub_id and file.feed:
-            deliveries.placed(connection, account, file.feed, file.hub_id, at=at)
-        if file.kind is Kind.ATTACHMENT and file.hub_id and file.attachment_id and file.feed:
-            attachments.placed(
-                connection, account, file.feed, file.hub_id, file.attachment_id, at=at
-            )
+    invoices = [
+        (file.feed, file.hub_id)
+        for file in files
+        if file.kind is Kind.INVOICE and file.hub_id and file.feed
+    ]
+    deliveries.placed_all(connection, account, invoices, at=at)
+    enclosed = [
+        (file.feed, file.hub_id, file.attachment_id)
+        for file in files
+        if file.kind is Kind.ATTACHMENT and file.hub_id and file.attachment_id and file.feed
+    ]
+    attachments.placed_all(connection, account, enclosed, at=at)
 
 
 def collected(
