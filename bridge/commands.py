@@ -18,6 +18,7 @@ from bridge import learning, service, status, unbanning, verifying
 from bridge.account import Account, open_account, utc_now
 from bridge.doctor import Finding, examine
 from bridge.durable import storage
+from bridge.entering import retry as queue_again
 from bridge.errors import (
     BridgeError,
     HubAwayError,
@@ -34,7 +35,6 @@ from bridge.repair import put_right
 from bridge.rounds import pull_round, push_round, wait_until_settled
 from bridge.settings import Settings, config_folder, load_settings
 from bridge.status import Life, Status
-from bridge.taking import retry as queue_again
 from bridge.unbanning import Lifted
 from bridge.verifying import Checked
 

@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,24 +125,24 @@ class Statin:
         """Tell whether a dropped file is still as it was when it was looked at."""
         return _look(file.path) == file
 
-    def remove(self, file: Dropped) -> bool:
-        """Take a dropped file out of `statin`, durably.
+    def remove(self, files: Iterable[Dropped]) -> None:
+        """Take dropped files out of `statin`, durably.
 
-        Returns False, and leaves the name as it is, when another file has taken its place.
+        Where another file has taken the place of one, its name is left as it is.
         """
+        with storage(f"mailbox {self.folder}"):
+            for file in files:
+                self._remove(file)
+            sync_folder(self.folder)
+
+    def _remove(self, file: Dropped) -> None:
         aside = self._staged()
-        with storage(self._said(file)):
-            try:
-                file.path.rename(aside)
-            except FileNotFoundError:
-                return True
-            same = _same(file, aside)
-            if not same and not file.path.exists():
-                aside.rename(file.path)
-            else:
+        with storage(self._said(file)), suppress(FileNotFoundError):
+            file.path.rename(aside)
+            if _same(file, aside) or file.path.exists():
                 aside.unlink()
-            sync_folder(file.path.parent)
-        return same
+            else:
+                aside.rename(file.path)
 
     def _said(self, file: Dropped) -> str:
         return f"{self.folder.name}/{file.name}"

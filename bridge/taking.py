@@ -10,38 +10,38 @@ are written down for the record, what our rules refuse among them, and the old h
 feed serves, files are left lying.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection
 
-from bridge import feedback
 from bridge.account import Account
-from bridge.chain import Value
-from bridge.errors import RcfFileError, StorageError
-from bridge.ledger import accounts, cut_offs, events, invoices, state_files, updates
-from bridge.ledger.state_files import StateFile
-from bridge.ledger.updates import Update
+from bridge.crew import workers_for
+from bridge.entering import Kept, enter, read_updates
+from bridge.errors import StorageError
+from bridge.ledger import cut_offs, events, state_files
 from bridge.mailbox import Mailbox
-from bridge.model import Digest, FeedName, HubId, Refusal, StateUpdate, UpdateStatus
+from bridge.model import FeedName
 from bridge.naming import Folder, is_temporary
 from bridge.settings import PushSettings
 from bridge.statin import Dropped
-from bridge.translate import ReadUpdate, updates_of
 
 log = structlog.get_logger()
-
-MOST_UPDATES = 20_000
-"""Updates in one state file: they are written down in one transaction, and others wait for it."""
 
 LEFT_LYING_AFTER = 600
 """Seconds after which `status` tells of what lies in `statin` and is not taken."""
 
-HANDFUL = 200
+HANDFUL = 1_000
 """State files that one round of `serve` takes: what they ask for is sent before more are taken."""
+
+TOGETHER = 100
+"""State files that are written down in one transaction, at most."""
+
+BYTES_TOGETHER = 1_000_000
+"""Bytes of state files that are written down in one transaction, or a single file with more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +62,25 @@ def take_in(account: Account, *, most: int | None = None) -> int:
     serve = account.feeds().serve
     if serve is None:
         return 0
-    lying = list(account.mailbox.statin.dropped())
     account.mailbox.clear_staged("take")
-    _note_left(account, {name for file in lying for name in (file.name, file.stored)})
+    _note_left(account)
+    finished = (file for file in account.mailbox.statin.dropped() if _is_finished(account, file))
     taken = 0
-    for file in lying:
-        if taken == most:
-            break
-        if _is_finished(account, file):
-            taken += _take(account, file, pass_on=serve is FeedName.LEGACY)
+    while (most is None or taken < most) and (
+        share := _share(finished, TOGETHER if most is None else min(TOGETHER, most - taken))
+    ):
+        taken += _take(account, share, pass_on=serve is FeedName.LEGACY)
     return taken
+
+
+def _share(files: Iterator[Dropped], most: int) -> Sequence[Dropped]:
+    """Return the next files that are written down in one transaction, for which others wait."""
+    share: list[Dropped] = []
+    for file in files:
+        share.append(file)
+        if len(share) == most or sum(it.size for it in share) > BYTES_TOGETHER:
+            break
+    return share
 
 
 def _is_finished(account: Account, file: Dropped) -> bool:
@@ -86,18 +95,21 @@ def has_settled(account: Account, file: Dropped) -> bool:
     return is_at_rest and not account.mailbox.statin.is_being_written(file)
 
 
-def _note_left(account: Account, lying: Collection[str]) -> None:
+def _note_left(account: Account) -> None:
     """Note what left `statin` right before a crash: the same bytes coming again are news."""
     with account.ledger.read() as connection:
-        gone = [
-            file
-            for file in state_files.not_left(connection, account.name)
-            if file.name not in lying
-        ]
-    if gone:
+        entered = state_files.not_left(connection, account.name)
+    if not entered:
+        return
+    lying = {name for file in account.mailbox.statin.lying() for name in (file.name, file.stored)}
+    _left(account, [file.id for file in entered if file.name not in lying])
+
+
+def _left(account: Account, file_ids: Sequence[int]) -> None:
+    if file_ids:
         with account.ledger.write() as connection:
-            for file in gone:
-                state_files.left(connection, file.id, at=account.clock())
+            for file_id in file_ids:
+                state_files.left(connection, file_id, at=account.clock())
 
 
 def arriving(account: Account) -> frozenset[str]:
@@ -135,247 +147,36 @@ def _is_state_file(mailbox: Mailbox, push: PushSettings, file: Dropped) -> bool:
     )
 
 
-def _take(account: Account, file: Dropped, *, pass_on: bool) -> bool:
-    """Take one file; False when it has to wait, which must not hold up the others."""
+def _take(account: Account, files: Sequence[Dropped], *, pass_on: bool) -> int:
+    """Take files together, in their order; return how many, for some may have to wait.
+
+    Each step is one for all: the bytes are safe, then the ledger knows them, then they leave.
+    """
+    workers = workers_for(account.settings.hub.max_connections)
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="take") as pool:
+        kept = [it for it in pool.map(lambda file: _keep(account, file), files) if it]
+    if not kept:
+        return 0
+    with account.ledger.write() as connection:
+        file_ids = [enter(connection, account, it, pass_on=pass_on) for it in kept]
+    account.mailbox.statin.remove([it.file for it in kept])
+    _left(account, file_ids)
+    for it in kept:
+        log.info("state file taken", account=account.name, name=it.file.name, updates=len(it.asks))
+    return len(kept)
+
+
+def _keep(account: Account, file: Dropped) -> Kept | None:
+    """Put a file into the archive; None when it has to wait, which must not hold up the others."""
     try:
         digest = account.mailbox.statin.keep(file)
+        asks = read_updates(account, digest)
     except StorageError as error:
         log.warning("state file not taken", name=file.name, reason=str(error))
-        return False
-    if not account.mailbox.statin.is_unchanged(file):
-        return False  # somebody is still writing: the next round sees it whole
-    with account.ledger.read() as connection:
-        before = state_files.same_bytes(connection, account.name, digest)
-    names = {file.name, file.stored}
-    interrupted = next((it for it in before if it.name in names and not it.left), None)
-    file_id = (
-        interrupted.id if interrupted else _enter(account, file, digest, before, pass_on=pass_on)
-    )
-    account.mailbox.statin.remove(file)
-    with account.ledger.write() as connection:
-        state_files.left(connection, file_id, at=account.clock())
-    return True
-
-
-def _enter(
-    account: Account,
-    file: Dropped,
-    digest: Digest,
-    before: Sequence[StateFile],
-    *,
-    pass_on: bool,
-) -> int:
-    """Write a state file and its updates into the ledger; return its id."""
-    found = read_updates(account, digest)
-    kind = state_files.Kind.REPETITION if before else state_files.Kind.TAKEN
-    now, name = account.clock(), file.stored if pass_on else file.name
-    with account.ledger.write() as connection:
-        since = _perhaps_sent_since(connection, account, file)
-        file_id = state_files.add(
-            connection,
-            account.name,
-            name=name,
-            digest=digest,
-            size=file.size,
-            kind=kind,
-            at=now,
-            pass_on=pass_on,
-            perhaps_sent_since=since,
-        )
-        earlier = {
-            update.position: update
-            for known in before
-            for update in updates.of_file(connection, known.id)
-        }
-        events.record(
-            connection,
-            account.name,
-            f"state file {kind}",
-            at=now,
-            actor="rcf",
-            also=_passing(pass_on=pass_on) | _perhaps_sent(since),
-            file=file_id,
-            name=name,
-            digest=digest,
-            size=file.size,
-            updates=len(found),
-        )
-        for update in found:
-            known = earlier.get(update.position)
-            _queue(connection, account, file_id, update, known, pass_on=pass_on)
-    log.info("state file taken", account=account.name, name=file.name, updates=len(found))
-    return file_id
-
-
-def _perhaps_sent_since(connection: Connection, account: Account, file: Dropped) -> datetime | None:
-    """Return since when a file may have been sent: a restored backup brought it.
-
-    When a file was last changed no program can set, so all that came later is new.
-    """
-    forgotten = accounts.forgotten(connection, account.name)
-    if forgotten is None or file.changed_at > forgotten.until.timestamp():
         return None
-    return forgotten.since
-
-
-def _perhaps_sent(since: datetime | None) -> dict[str, Value]:
-    return {} if since is None else {"perhaps_sent_since": since.isoformat()}
-
-
-def _passing(*, pass_on: bool) -> dict[str, Value]:
-    return {"pass_on": True} if pass_on else {}
-
-
-def read_updates(account: Account, digest: Digest) -> Sequence[ReadUpdate]:
-    """Return what an archived state file asks for; a file that is broken asks for a refusal."""
-    content = account.mailbox.archive.read(digest, most=feedback.MAX_BYTES + 1)
-    try:
-        found = updates_of(feedback.read(content))
-    except RcfFileError as error:
-        return [_whole_file(Refusal(error.code, error.reason))]
-    if len(found) > MOST_UPDATES:
-        too_many = f"the file asks for {len(found)} updates; at most {MOST_UPDATES} fit into one"
-        return [_whole_file(Refusal("BR07", too_many))]
-    return found or [_whole_file(Refusal("BR05", "the file has no StatusFeedback"))]
-
-
-def _whole_file(refusal: Refusal) -> ReadUpdate:
-    return ReadUpdate(
-        position=0,
-        total=0,
-        asked_state=None,
-        hub_id=None,
-        invoice_number=None,
-        supplier_nif=None,
-        invoice_date=None,
-        outcome=refusal,
-    )
-
-
-def _queue(
-    connection: Connection,
-    account: Account,
-    file_id: int,
-    found: ReadUpdate,
-    earlier: Update | None,
-    *,
-    pass_on: bool,
-) -> None:
-    if earlier is not None and earlier.status is not UpdateStatus.REFUSED:
-        return  # one effect, however often it is dropped
-    hub_id, outcome = _resolve(connection, account, found)
-    if earlier is not None and earlier.answered:
-        update = replace(earlier, state_file=file_id, hub_id=hub_id)
-        _queue_again(connection, account, update, outcome, actor="rcf", pass_on=pass_on)
-        return
-    now = account.clock()
-    update_id = updates.queue(
-        connection,
-        account.name,
-        file_id,
-        position=found.position,
-        total=found.total,
-        asked_state=found.asked_state,
-        hub_id=hub_id,
-        outcome=outcome,
-        at=now,
-        pass_on=pass_on,
-    )
-    is_refused = isinstance(outcome, Refusal) and not pass_on
-    events.record(
-        connection,
-        account.name,
-        "update refused" if is_refused else "update queued",
-        at=now,
-        actor="rcf",
-        hub_id=hub_id,
-        also=_passing(pass_on=pass_on),
-        update=update_id,
-        file=file_id,
-        position=found.position,
-        total=found.total,
-        asked_state=found.asked_state,
-        outcome=updates.as_detail(outcome),
-    )
-
-
-def _queue_again(
-    connection: Connection,
-    account: Account,
-    update: Update,
-    outcome: StateUpdate | Refusal,
-    *,
-    actor: str,
-    pass_on: bool = False,
-) -> None:
-    now = account.clock()
-    file_id, hub_id = update.state_file, update.hub_id
-    updates.requeue(
-        connection,
-        update.id,
-        state_file=file_id,
-        hub_id=hub_id,
-        outcome=outcome,
-        at=now,
-        pass_on=pass_on,
-    )
-    events.record(
-        connection,
-        account.name,
-        "update queued again",
-        at=now,
-        actor=actor,
-        hub_id=hub_id,
-        also=_passing(pass_on=pass_on),
-        update=update.id,
-        file=file_id,
-        outcome=updates.as_detail(outcome),
-    )
-
-
-def _try_again(
-    connection: Connection, account: Account, file_id: int, found: ReadUpdate, update: Update
-) -> None:
-    """Queue a refused update again, unless its file refuses it still: that was answered once."""
-    hub_id, outcome = _resolve(connection, account, found)
-    if outcome != update.refusal:
-        update = replace(update, state_file=file_id, hub_id=hub_id)
-        _queue_again(connection, account, update, outcome, actor="operator")
-
-
-def _resolve(
-    connection: Connection, account: Account, found: ReadUpdate
-) -> tuple[HubId | None, StateUpdate | Refusal]:
-    """Find the invoice that an update means: by its hub id, else by its facts, never by guess."""
-    if found.hub_id is not None:
-        return found.hub_id, found.outcome
-    fitting = invoices.matching(
-        connection,
-        account.name,
-        number=found.invoice_number,
-        supplier_nif=found.supplier_nif,
-        issue_date=found.invoice_date,
-    )
-    only = fitting[0] if len(fitting) == 1 else None
-    if only is not None or isinstance(found.outcome, Refusal):
-        return only, found.outcome
-    what = (
-        f"number {found.invoice_number or '?'}, supplier {found.supplier_nif or '?'}, "
-        f"date {found.invoice_date or '?'}"
-    )
-    if fitting:
-        return None, Refusal("BR03", f"more than one invoice fits {what}: give its HubId")
-    return None, Refusal("BR02", f"no invoice is known by {what}: give its HubId")
-
-
-def retry(account: Account, refused: Iterable[Update]) -> None:
-    """Queue refused updates again, read anew from their archived state files."""
-    with account.ledger.write() as connection:
-        for update in refused:
-            file = state_files.known(connection, update.state_file)
-            for found in read_updates(account, file.digest):
-                if found.position == update.position:
-                    _try_again(connection, account, file.id, found, update)
+    if not account.mailbox.statin.is_unchanged(file):
+        return None  # somebody is still writing: the next round sees it whole
+    return Kept(file=file, digest=digest, asks=asks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -408,7 +408,7 @@ def a_broken_off_pull(town: Town) -> None:
 
 def a_broken_off_push(town: Town) -> None:
     state_files(town)
-    kill = Kill(step="commit in bridge.taking._take", nth=2)
+    kill = Kill(step="rename in bridge.statin.Statin._remove", nth=2)
     assert town.run("push", kill=kill).killed
 
 

@@ -26,3 +26,11 @@ def open_ledger(path: Path) -> Ledger:
     """Open a ledger, a new one where there is none."""
     put_ledger(path)
     return Ledger(path)
+
+
+def commits(ledger: Ledger) -> int:
+    """How many transactions are in the write-ahead log: SQLite marks the last frame of each."""
+    wal = ledger.path.with_name("ledger.db-wal").read_bytes()
+    page = int.from_bytes(wal[8:12])
+    frames = (wal[start : start + 8] for start in range(32, len(wal), 24 + page))
+    return sum(int.from_bytes(frame[4:]) > 0 for frame in frames)

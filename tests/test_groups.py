@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bridge import chain
 from bridge.errors import LedgerError
 from bridge.ledger import Ledger, events, groups
-from tests.ledgers import open_ledger
+from tests.ledgers import commits, open_ledger
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -41,14 +41,6 @@ def kinds(ledger: Ledger) -> list[str]:
 def note(ledger: Ledger, kind: str) -> None:
     with ledger.write() as connection:
         events.record(connection, "town", kind, at=NOW)
-
-
-def commits(ledger: Ledger) -> int:
-    """How many transactions are in the write-ahead log: SQLite marks the last frame of each."""
-    wal = ledger.path.with_name("ledger.db-wal").read_bytes()
-    page = int.from_bytes(wal[8:12])
-    frames = (wal[start : start + 8] for start in range(32, len(wal), 24 + page))
-    return sum(int.from_bytes(frame[4:]) > 0 for frame in frames)
 
 
 def run_together(ledger: Ledger, parts: int) -> None:

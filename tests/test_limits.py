@@ -363,9 +363,8 @@ def test_of_a_hundred_thousand_state_files_a_round_opens_a_handful(office: Offic
         office.drop(f"a{number:06}.XML", state_file(update))
     statin = office.folder("statin")
     with many_files(statin, "{:06}.XML"), opened(statin) as files:
-        assert outbound_round(office.account, only_due=True).taken == HANDFUL
+        assert outbound_round(office.account, only_due=True, talk=False).taken == HANDFUL
     assert len(files) <= 4 * HANDFUL
-    assert office.states(hub_id)[-1] == State.ANNOTATED
 
 
 @contextmanager

@@ -11,12 +11,13 @@ import pytest
 from sqlalchemy import select
 
 from bridge import status
+from bridge.entering import retry
 from bridge.errors import LedgerError, StorageError
 from bridge.ledger import events, schema, updates
 from bridge.model import State
 from bridge.placing import prepare
 from bridge.sandbox.server import Sandbox
-from bridge.taking import retry, take_in
+from bridge.taking import take_in
 from tests.accounts import Office, annotated, failing, paid, said, state_file
 from tests.gateway import install
 

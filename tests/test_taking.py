@@ -1,5 +1,6 @@
 """Taking state files out of `statin`: which, when, and that the same file is one effect."""
 
+import hashlib
 import os
 from dataclasses import replace
 from datetime import date, timedelta
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from bridge import rounds
+from bridge.entering import MOST_UPDATES, retry
 from bridge.errors import HubAwayError, StorageError
 from bridge.ledger import events, histories, schema, state_files, updates
 from bridge.ledger.state_files import Kind
@@ -16,15 +18,14 @@ from bridge.model import Digest, State, UpdateStatus
 from bridge.naming import Folder
 from bridge.rounds import wait_until_settled
 from bridge.taking import (
-    MOST_UPDATES,
     LeftLying,
     Uploader,
     left_lying,
     note_cut_off,
-    retry,
     take_in,
 )
 from tests.accounts import Office, Offices, annotated, failing, said, state_file
+from tests.ledgers import commits
 
 
 def files(office: Office) -> list[tuple[str, str, bool]]:
@@ -129,6 +130,32 @@ def test_of_many_state_files_a_handful_is_taken_at_a_time_by_arrival(office: Off
     assert take_in(office.account, most=2) == 2
     assert office.names("statin") == ["b.XML"]
     assert take_in(office.account, most=2) == 1
+
+
+def test_state_files_that_lie_together_are_written_down_together(office: Office) -> None:
+    """One commit each would be slower than the software drops them, and they would pile up."""
+    office.pull()
+    for number in range(30):
+        office.drop(f"a{number:02}.XML", state_file(annotated("7", register_number=f"R-{number}")))
+    before = commits(office.account.ledger)
+    assert take_in(office.account) == 30
+    assert commits(office.account.ledger) - before == 2  # taken; left
+    assert [name for name, _, left in files(office) if left] == [
+        f"a{number:02}.XML" for number in range(30)
+    ]
+
+
+def test_a_state_file_that_cannot_be_kept_does_not_hold_up_those_beside_it(office: Office) -> None:
+    office.pull()
+    for name in ("a.XML", "b.XML", "c.XML"):
+        dropped = office.drop(name, state_file(annotated(name)))
+        if name == "b.XML":
+            digest = Digest(hashlib.sha256(dropped.read_bytes()).hexdigest())
+    folder = office.account.mailbox.archive.path(digest).parent
+    folder.rmdir()
+    folder.touch()  # nothing can be kept there
+    assert take_in(office.account) == 2
+    assert office.names("statin") == ["b.XML"]
 
 
 def test_a_file_that_has_not_settled_is_left_alone(office: Office) -> None:
@@ -323,7 +350,7 @@ def test_a_file_that_is_replaced_while_it_is_taken_is_not_lost(office: Office) -
     path.unlink()
     path.write_bytes(b"another")
     assert not mailbox.statin.is_unchanged(dropped)
-    assert mailbox.statin.remove(dropped) is False
+    mailbox.statin.remove([dropped])
     assert path.read_bytes() == b"another"
 
 
