@@ -58,12 +58,14 @@ def _samples(hub: HubProcess, process: "Popen[str]", *, invoices: int) -> Iterat
     for tenth in range(1, 11):
         while patched < 2 * invoices * tenth // 10:  # DELIVERED and ANNOTATED
             _ensure_alive(process)
-            missing = min(FEED - hub.pending(), invoices - added)
+            missing = min(FEED - hub.pending(), invoices * tenth // 10 - added)
             if missing > 0:
                 added += len(hub.add(missing))
             time.sleep(0.2)
             patched += hub.tally().get("update requests", 0)
-        yield f"after {tenth * 10} %", memory_of(process.pid, "VmRSS")
+        memory = memory_of(process.pid, "VmRSS")
+        print(f"  {added:,} invoices: {memory} MB", flush=True)
+        yield f"after {tenth * 10} %", memory
 
 
 @contextmanager
