@@ -44,13 +44,20 @@ class CutOff:
     who: Uploader | None = None
 
 
-def kept(connection: Connection, archive: Archive, account: str) -> list[CutOffBytes]:
-    """Return the bytes of uploads that were cut off which are still there, oldest first."""
-    return [
+def kept(connection: Connection, archive: Archive, account: str, *, most: int) -> list[CutOffBytes]:
+    """Return what is still there of uploads that were cut off, oldest first.
+
+    Where it is more than `most` bytes, what is needed for something else as well does not count.
+    """
+    mine = [
         each
         for each in cut_offs.by_digest(connection, account)
         if archive.path(each.digest).exists()
     ]
+    if weight(mine) <= most:
+        return mine
+    others = cut_offs.needed_elsewhere(connection, account, [each.digest for each in mine])
+    return [each for each in mine if each.digest not in others]
 
 
 def weight(kept: list[CutOffBytes]) -> int:
@@ -74,9 +81,7 @@ class CutOffs:
     def attend(self, room: Room) -> None:
         """Count for the doors what is kept; raises LedgerError."""
         self._room = room
-        with self._account.ledger.read() as connection:
-            mine = kept(connection, self._account.mailbox.archive, self._account.name)
-        room.more_cut_off(weight(mine))
+        room.more_cut_off(weight(_kept(self._account)))
 
     def note(self, upload: CutOff) -> None:
         """Take note of a broken upload, quickly."""
@@ -130,15 +135,16 @@ def make_room(account: Account) -> int:
     """
     most, now = account.settings.uploads.cut_off, account.clock()
     with nobody_else_at_work(account):
-        with account.ledger.read() as connection:
-            mine = kept(connection, account.mailbox.archive, account.name)
-            if weight(mine) > most:
-                digests = [each.digest for each in mine]
-                others = cut_offs.needed_elsewhere(connection, account.name, digests)
-                mine = [each for each in mine if each.digest not in others]
+        mine = _kept(account)
         gone = _too_much(mine, most=most, before=now - KEPT_FOR)
         remove(account, {each.digest: None for each in gone}, at=now)
     return weight(mine[len(gone) :])
+
+
+def _kept(account: Account) -> list[CutOffBytes]:
+    most = account.settings.uploads.cut_off
+    with account.ledger.read() as connection:
+        return kept(connection, account.mailbox.archive, account.name, most=most)
 
 
 def _too_much(mine: list[CutOffBytes], *, most: int, before: datetime) -> list[CutOffBytes]:

@@ -266,7 +266,7 @@ def _account(
         unrecognised_files=lying.unrecognised,
         not_taken=lying.not_taken,
         cut_off=tuple(cut_offs.of_account(connection, name, since=now - KEPT_FOR)),
-        cut_off_bytes=weight(kept(connection, archive, name)),
+        cut_off_bytes=weight(kept(connection, archive, name, most=settings.uploads.cut_off)),
         cut_off_most=settings.uploads.cut_off,
         not_kept_yet=_not_kept_yet(settings.data_dir, name),
         here=tuple(visitors.here(connection, name)),
