@@ -29,7 +29,7 @@ from reconcile.moves.balance import Balance
 from reconcile.moves.command import Wanted, cut_over, roll_back
 from reconcile.moves.folder import Target
 from reconcile.moves.readiness import Silent
-from reconcile.moves.rules import OldMailboxMode, Place
+from reconcile.moves.rules import Action, OldMailboxMode, Place
 from reconcile.moves.way import Way
 from reconcile.reporting import make_report
 from tests.accounts import Office, Offices, annotated, failing, state_file
@@ -162,6 +162,72 @@ def test_once_what_is_listed_has_been_taken_away_the_second_run_ends_with_0(
         for name in old.has(had, folder=folder):
             (old.root / folder / name).unlink()
     assert roll_back(town.account, LISTED, APPLY) == 0
+
+
+def taken_from_ours(open_account: Offices, old: OldHub, **own: Any) -> tuple[Office, str]:
+    """Have the old mailbox fill ours before a cutover, and the software take it after."""
+    town = old.open(open_account, **own)
+    had = old.both(town)
+    pull(town)
+    assert cut_over(town.account, APPLY) == 0
+    collect(town)
+    return town, had
+
+
+def planned(town: Office, action: Action) -> list[str]:
+    seen, plan = rollback.plan(town.account, LISTED)
+    assert seen.old_said is None
+    return list(plan.of(action))
+
+
+def test_what_the_old_mailbox_had_put_into_ours_is_removed_there_with_list_too_as_planned(
+    open_account: Offices, old: OldHub
+) -> None:
+    town, had = taken_from_ours(open_account, old)
+    assert planned(town, Action.REMOVE) == [had]
+    assert planned(town, Action.LIST) == []
+    assert roll_back(town.account, LISTED, APPLY) == 0
+    assert old.names() == []
+    assert balanced(town).places[Place.SOFTWARE] == 1
+    assert faults(town) == []
+
+
+def test_with_acknowledge_never_it_stays_there_with_list_as_planned(
+    open_account: Offices, old: OldHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    town, had = taken_from_ours(open_account, old, acknowledge="never")
+    assert planned(town, Action.KEEP) == [had]
+    assert roll_back(town.account, LISTED, APPLY) == 0
+    assert len(old.has(had)) == 1
+    assert balanced(town).leaving == (had,)
+    assert 'stays in the old one, as acknowledge = "never"' in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_a_second_file_of_it_is_no_part_of_what_was_collected_and_is_listed(
+    open_account: Offices, old: OldHub
+) -> None:
+    town, had = taken_from_ours(open_account, old)
+    (name,) = old.has(had)
+    second = old.root / "out" / f"{name.rpartition('.')[0]}.xsig"
+    second.write_bytes((old.root / "out" / name).read_bytes() + b"<!-- two -->")
+    assert planned(town, Action.LIST) == [had]
+    assert roll_back(town.account, LISTED, APPLY) == 1
+    assert balanced(town).to_take_away == (f"out/{second.name}",)
+
+
+def test_with_list_an_old_mailbox_that_may_only_be_read_still_has_it_and_the_balance_says_so(
+    open_account: Offices, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        old = OldHub(sandbox.book, disk.root / "old")
+        town, had = taken_from_ours(open_account, old)
+        with disk.read_only():
+            assert roll_back(town.account, LISTED, APPLY) == 0
+            assert balanced(town).leaving == (had,)
+        push(town)
+        assert old.names() == []
 
 
 def test_what_was_listed_is_taken_away_by_a_second_run_that_is_told_to(

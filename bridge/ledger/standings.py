@@ -58,7 +58,8 @@ class Standing:
     to_be_brought: bool = False
     """The ledger has REST bring it, listed or not."""
     leaving: bool = False
-    """It is about to leave the old mailbox, or stays there by the account's policy only."""
+    """It was collected from ours: all of it is about to leave the old mailbox, or stays there by
+    the account's policy only."""
     held: bool = False
     """A person must say whether the software has it."""
     listed: bool = False
@@ -107,6 +108,7 @@ def _standing(
     collected = [row.collected_at for row in rows if row.collected_at is not None]
     digests = {row.digest for row in rows if row.digest is not None}
     standing = [row for row in ours if row.state in STANDING]
+    collected_here = {row.source for row in ours if row.state == "collected"}
     return Standing(
         hub_id=hub_id,
         collected=bool(collected),
@@ -129,7 +131,7 @@ def _standing(
         differs=len(digests) > 1,
         seen_at=min(row.seen_at for row in rows),
         to_be_brought=rest is not None and rest.state == DeliveryState.SEEN and not rest.held_at,
-        leaving=any(row.state == "collected" for row in ours),
+        leaving=bool(collected_here) and set(theirs) <= collected_here,
         held=any(row.held_at is not None for row in rows),
     )
 

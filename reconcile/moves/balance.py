@@ -54,6 +54,10 @@ class Balance:
     updates: WaitingUpdates = field(default_factory=WaitingUpdates)
     to_take_away: tuple[str, ...] = ()
     """Files in the old mailbox of what the software has: they would be offered once more."""
+    leaving: tuple[HubId, ...] = ()
+    """Of what the software took from ours: what the old mailbox, which serves, still has."""
+    removes: bool = True
+    """Whether the bridge removes it there, by the account's policy."""
     unknown_files: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -81,12 +85,15 @@ class _Counting:
     people: list[Problem] = field(default_factory=list)
     lost: list[Problem] = field(default_factory=list)
     twice: list[Problem] = field(default_factory=list)
+    leaving: list[HubId] = field(default_factory=list)
 
     def count(self, it: Standing) -> None:
         name = self.visible.get(it.hub_id)
         if name is not None and name not in self.present:
             it = replace(it, in_mailbox=())
             self.lost.append(Problem(hub_id=it.hub_id, said=MISSING))
+        if self.feeds.serve is FeedName.LEGACY and it.collected and it.in_old and it.leaving:
+            self.leaving.append(it.hub_id)
         place, said = self._place(it)
         self.places[place] += 1
         if said is not None:
@@ -148,6 +155,8 @@ def balance(seen: Look, *, since: datetime | None, updates: WaitingUpdates) -> B
         twice=_sorted(counting.twice),
         updates=updates,
         to_take_away=tuple(sorted(file.path for file in again)),
+        leaving=tuple(sorted(counting.leaving, key=in_order)),
+        removes=account.own.acknowledge != "never",
         unknown_files=tuple(unknown),
         remarks=tuple(seen.remarks),
     )

@@ -35,6 +35,8 @@ def balance_as_document(balance: Balance, *, move: str) -> dict[str, Any]:
             "refused": balance.updates.refused,
         },
         "to_take_away": list(balance.to_take_away),
+        "leaving_old_mailbox": list(balance.leaving) if balance.removes else [],
+        "kept_in_old_mailbox": [] if balance.removes else list(balance.leaving),
         "unknown_files": list(balance.unknown_files),
         "remarks": list(balance.remarks),
     }

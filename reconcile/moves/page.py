@@ -12,7 +12,7 @@ from bridge.model import FeedName
 from reconcile.language import Language
 from reconcile.moves.balance import Balance
 from reconcile.moves.rules import Place
-from reconcile.moves.text import LATE, TAKE_AWAY, feed_of, updates_line, verdict
+from reconcile.moves.text import LATE, TAKE_AWAY, feed_of, leaving_line, updates_line, verdict
 from reconcile.moves.words import MOVES, PLACES
 from reconcile.rendering.inert import visible
 
@@ -41,6 +41,7 @@ def balance_as_html(balance: Balance, kind: MoveKind, language: Language) -> byt
                 (say("Lost"), balance.lost),
                 (say("Twice"), balance.twice),
             ],
+            leaving=leaving_line(balance, language) if balance.leaving else "",
             take_away=say(TAKE_AWAY),
             late=say(LATE) if balance.feeds.serve is FeedName.LEGACY else "",
             most=MOST,

@@ -148,5 +148,9 @@ class RollingBack:
         try:
             push_round(account, only_due=False)
             pull_round(Inbound(account), only_due=False)
-        except (OldMailboxAwayError, OldMailboxRefusedError) as error:
+        except (
+            OldMailboxAwayError,
+            OldMailboxRefusedError,
+            OldMailboxUnwritableError,
+        ) as error:
             self.troubles.append(str(error))

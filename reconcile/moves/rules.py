@@ -36,6 +36,8 @@ class Action(StrEnum):
     FETCH = "fetch-by-id"
     TAKE_AWAY = "take-away"
     LIST = "list"
+    REMOVE = "remove-as-collected"
+    KEEP = "keep-there"
     LEAVE = "leave"
     PUT = "put-into-old-mailbox"
     HAND_OVER = "hand-over"
@@ -52,6 +54,8 @@ AWAITED: Mapping[Action, int] = {
     Action.STAY: 1,
     Action.COUNT: 2,
     Action.TAKE_AWAY: 2,
+    Action.REMOVE: 2,
+    Action.KEEP: 2,
     Action.NOTHING: 3,
 }
 """How far an invoice has come on its usual way: it may go on while somebody reads a plan."""
@@ -74,6 +78,8 @@ class Terms:
     """Of a rollback: whether there is an old mailbox that serves from then on."""
     into_folder: bool = False
     mode: OldMailboxMode = OldMailboxMode.MOVE
+    acknowledges: bool = True
+    """Whether what was collected is removed from an old mailbox that serves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +172,24 @@ _TAKEN_AWAY = Rule(
     place=Place.SOFTWARE,
     reason=Message("The software has it: it leaves the old mailbox, which would offer it again."),
 )
+_REMOVED_THERE = Rule(
+    fits=lambda it: _LISTED_THERE.fits(it) and it.leaving,
+    action=Action.REMOVE,
+    place=Place.SOFTWARE,
+    reason=Message(
+        "The software took it from our mailbox, and the two were one offer: it is removed there "
+        "once the old mailbox serves, as always what was collected."
+    ),
+)
+_KEPT_THERE = Rule(
+    fits=_REMOVED_THERE.fits,
+    action=Action.KEEP,
+    place=Place.SOFTWARE,
+    reason=Message(
+        "The software took it from our mailbox, and the two were one offer: it stays there, as "
+        'acknowledge = "never" has it, and ours never offers it again.'
+    ),
+)
 _LEFT = Rule(
     fits=lambda it: bool(it.in_old),
     action=Action.LEAVE,
@@ -214,9 +238,11 @@ def rules_of(terms: Terms) -> Sequence[Rule]:
     """Return the table of a move."""
     if terms.kind is MoveKind.CUTOVER:
         return CUTOVER
-    offered = _LISTED_THERE if terms.mode is OldMailboxMode.LIST else _TAKEN_AWAY
+    offered = [_TAKEN_AWAY]
+    if terms.mode is OldMailboxMode.LIST:
+        offered = [_REMOVED_THERE if terms.acknowledges else _KEPT_THERE, _LISTED_THERE]
     waiting = [_IN_HANDS, _HAND_OVER] if terms.into_folder else [_PUT]
-    there = [offered] if terms.to_old_mailbox else []
+    there = offered if terms.to_old_mailbox else []
     left = [_LEFT] if terms.to_old_mailbox else []
     return (_HANDED, *there, _COLLECTED, *left, *waiting, _BROUGHT_FIRST, _NOWHERE)
 

@@ -31,6 +31,20 @@ LATE = Message(
 """After a rollback to the old mailbox."""
 
 
+LEAVING = Message(
+    "{count} invoice that the software took from our mailbox still lies in the old one: the next "
+    "round removes it there",
+    "{count} invoices that the software took from our mailbox still lie in the old one: the next "
+    "round removes them there",
+)
+KEPT = Message(
+    "{count} invoice that the software took from our mailbox stays in the old one, as acknowledge "
+    '= "never" has it: ours never offers it again',
+    "{count} invoices that the software took from our mailbox stay in the old one, as acknowledge "
+    '= "never" has it: ours never offers them again',
+)
+
+
 def plan_as_text(plan: Plan, language: Language) -> str:
     """Return a plan as text."""
     return "".join(f"{line}\n" for line in _plan(plan, language))
@@ -106,6 +120,7 @@ def _balance(balance: Balance, language: Language) -> Iterator[str]:
     yield f"{language.number(len(balance.twice)):>9}  {say('twice')}"
     yield ""
     yield updates_line(balance.updates, language)
+    yield from _aside(leaving_line(balance, language), balance.leaving)
     yield from _unknown(balance.unknown_files, language)
     yield from _remarks(balance.remarks)
     yield from _problems(say("A person must decide"), balance.people, language)
@@ -127,6 +142,12 @@ def verdict(balance: Balance, language: Language) -> str:
     if balance.is_zero:
         return language.say("Every invoice is in exactly one place: none is lost, none is twice.")
     return language.say("The balance is not zero: see above, and run this again afterwards.")
+
+
+def leaving_line(balance: Balance, language: Language) -> str:
+    """Return what becomes of what the software took from ours and the old mailbox still has."""
+    said = LEAVING if balance.removes else KEPT
+    return language.say(said, count=len(balance.leaving))
 
 
 def feed_of(feeds: Feeds, language: Language) -> str:

@@ -35,6 +35,7 @@ def terms_of(account: Account, seen: Look, way: Way) -> Terms:
         to_old_mailbox=account.own.legacy is not None and not seen.old_said,
         into_folder=way.target is not None,
         mode=way.mode,
+        acknowledges=account.own.acknowledge != "never",
     )
 
 

@@ -27,6 +27,8 @@ ACTIONS: Mapping[Action, Message] = {
     Action.FETCH: Message("to be asked for by REST"),
     Action.TAKE_AWAY: Message("to leave the old mailbox"),
     Action.LIST: Message("only to be listed"),
+    Action.REMOVE: Message("to be removed from the old mailbox, as collected"),
+    Action.KEEP: Message("to stay in the old mailbox, as collected"),
     Action.LEAVE: Message("to be left in the old mailbox"),
     Action.PUT: Message("to be put into the old mailbox"),
     Action.HAND_OVER: Message("to go into the folder"),
