@@ -51,6 +51,11 @@ class Memory:
         last = fitting[-1]
         return replace(row, accepted=Acceptance(reason=last.reason, by=last.by, at=last.at))
 
+    def beside(self, rows: Iterable[Row]) -> list[Finding]:
+        """Return what the last report found of other invoices than these: it stays remembered."""
+        seen = {row.hub_id for row in rows}
+        return [found for hub_id, found in self.last.items() if hub_id not in seen]
+
     def vanished(self, known: Collection[HubId]) -> Iterator[Row]:
         """Yield what was on one side and is on none now; `known` is what either still has."""
         for hub_id, finding in self.one_sided.items():
@@ -83,9 +88,18 @@ def remember(connection: Connection, account: str, source: str) -> Memory:
 
 
 def keep(
-    connection: Connection, account: str, report: Report, rows: Iterable[Row], blockers: int
+    connection: Connection,
+    account: str,
+    report: Report,
+    rows: Iterable[Row],
+    *,
+    blockers: int,
+    left: Iterable[Finding],
 ) -> tuple[Summary, ...]:
-    """Keep a report's summary and its findings; return all summaries, this one last."""
+    """Keep a report's summary and its findings; return all summaries, this one last.
+
+    `left` are earlier findings that this report says nothing about.
+    """
     made = KeptReport(
         generated_at=report.generated_at,
         verdict=report.verdict,
@@ -96,7 +110,7 @@ def keep(
         until=report.until,
         legacy_source=report.legacy_source,
     )
-    found = [_finding(row) for row in rows if row.outcome in _KEPT]
+    found = [*left, *(_finding(row) for row in rows if row.outcome in _KEPT)]
     reports.keep(connection, account, made, found)
     return history(connection, account)
 

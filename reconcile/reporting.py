@@ -116,7 +116,8 @@ class _Making:
         rows = sorted([*rows, *self._vanished(seen, memory)], key=lambda row: in_order(row.hub_id))
         report, blockers = self._judged(seen, rows, now=now)
         with account.ledger.write() as connection:
-            history = keep(connection, account.name, report, rows, blockers)
+            left = () if self._sees_all else memory.beside(rows)
+            history = keep(connection, account.name, report, rows, blockers=blockers, left=left)
         return Made(replace(report, history=history), self.reach.away)
 
     # -- comparing -----------------------------------------------------------------------------
@@ -179,14 +180,16 @@ class _Making:
                 self.pairs[hub_id] = replace(pair, twins=others)
 
     def _vanished(self, seen: Look, memory: Memory) -> Iterable[Row]:
-        """Return what the last report had on one side and neither has now.
-
-        Nothing is gone only because a feed is out of reach, or the report is about a few days.
-        """
-        if self.asked.period.is_limited or self.reach.said:
+        """Return what the last report had on one side and neither has now."""
+        if not self._sees_all:
             return ()
         there = {pair.hub_id for pair in seen.sides.these(memory.one_sided)}
         return memory.vanished(there | self.pairs.keys())
+
+    @property
+    def _sees_all(self) -> bool:
+        """Whether what does not come up is gone: neither a feed nor a day was left out."""
+        return not (self.asked.period.is_limited or self.reach.said)
 
     # -- judging -------------------------------------------------------------------------------
 

@@ -369,6 +369,28 @@ def test_an_invoice_that_was_in_flight_stays_marked_until_it_is_on_both_sides(
             assert (found["outcome"], found["was_in_flight"]) == ("only-legacy", True)
 
 
+def test_a_report_over_a_few_days_lets_none_forget_what_was_in_flight(tmp_path: Path) -> None:
+    with town(tmp_path, "identical:1,in-flight:2") as it:
+        flying = next(s for s in it.sandbox.scenes if s.what == "legacy").hub_id
+        assert outcomes(it.of_folder())[flying] == "in-flight"
+        (path,) = (it.saved / "out").glob(f"*@{flying}.XML")
+        path.unlink()
+        assert flying not in outcomes(it.of_folder("--until", "2001-01-01", code=1))
+        assert outcomes(it.of_folder(code=1))[flying] == "only-legacy"
+
+
+def test_a_report_without_the_hub_lets_none_forget_what_was_in_flight(tmp_path: Path) -> None:
+    with town(tmp_path, "identical:1,in-flight:2") as it:
+        flying = next(s for s in it.sandbox.scenes if s.what == "legacy").hub_id
+        assert outcomes(it.of_folder())[flying] == "in-flight"
+        (path,) = (it.saved / "out").glob(f"*@{flying}.XML")
+        path.unlink()
+        it.sandbox.stop()
+        assert flying not in outcomes(it.of_folder(code=3))
+        it.sandbox.start()
+        assert outcomes(it.of_folder(code=1))[flying] == "only-legacy"
+
+
 def test_a_third_file_opens_an_accepted_duplicate_again(agreeing: Town) -> None:
     first = min((agreeing.saved / "out").iterdir())
     hub_id = first.stem.rpartition("@")[2]
