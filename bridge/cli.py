@@ -68,11 +68,20 @@ def init(
 
 
 @app.command(short_help="Look whether everything is right.")
-def check(config: Config, log_format: LogFormat = None) -> None:
+def check(
+    config: Config,
+    end_pause: Annotated[
+        bool,
+        typer.Option(
+            "--end-pause", help="If the hub answers, end the pause that it asked for (Retry-After)."
+        ),
+    ] = False,
+    log_format: LogFormat = None,
+) -> None:
     """Look whether everything is right: settings, secret, hub, clock, ports, disk, keys."""
     with answering():
         right = True
-        for finding in commands.check(config):
+        for finding in commands.check(config, end_pause=end_pause):
             typer.echo(f"{finding.verdict:<8}{finding.what}: {finding.said}")
             right &= finding.verdict is not Verdict.FAILED
     raise typer.Exit(0 if right else 1)

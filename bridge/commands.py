@@ -80,9 +80,9 @@ def init(directory: Path) -> Iterator[str]:
     yield f"Then run: efact-bridge check -c {settings}"
 
 
-def check(config: Path) -> Iterator[Finding]:
+def check(config: Path, *, end_pause: bool = False) -> Iterator[Finding]:
     """Examine everything that a settings file names."""
-    return examine(load_settings(config))
+    return examine(load_settings(config), end_pause=end_pause)
 
 
 def run(config: Path) -> None:

@@ -62,8 +62,11 @@ class Finding:
     said: str
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Look at everything, one after the other; nothing is changed at the hub."""
+def examine(settings: Settings, *, end_pause: bool = False) -> Iterator[Finding]:
+    """Look at everything, one after the other; nothing is changed at the hub.
+
+    With `end_pause`, the pause that a hub asked for is over if it answers.
+    """
     yield Finding("settings", Verdict.OK, _accounts(settings))
     answered = []
     for own in settings.account:
@@ -79,7 +82,12 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _finding("ledger", lambda: _ledger(settings.data_dir))
     for own in settings.account:
         yield from _moved(settings.data_dir / "ledger.db", own)
-        yield from _paused(settings.data_dir / "ledger.db", own, answered=own.name in answered)
+        yield from _paused(
+            settings.data_dir / "ledger.db",
+            own,
+            answered=own.name in answered,
+            end_pause=end_pause,
+        )
         yield from _clients(settings, own)
 
 
@@ -203,20 +211,33 @@ def _hub(settings: Settings, own: AccountSettings) -> Generator[Finding, None, b
     return answer.verdict is Verdict.OK
 
 
-def _paused(path: Path, own: AccountSettings, *, answered: bool) -> Iterator[Finding]:
-    """End the pause of a hub that answered us: whoever gave the command wants to go on."""
+def _paused(
+    path: Path, own: AccountSettings, *, answered: bool, end_pause: bool
+) -> Iterator[Finding]:
+    """Say until when the hub asked for a pause, which only a person ends; end one of our own.
+
+    A hub that answers this may still want all else to wait, and a monitor may run this often.
+    """
     try:
-        with closing(Ledger(path)) as ledger, ledger.write() as connection:
-            pause = pauses.of_account(connection, own.name)
-            if pause is not None and answered:
-                pauses.strike_out(connection, own.name)
+        with closing(Ledger(path)) as ledger:
+            with ledger.read() as connection:
+                pause = pauses.of_account(connection, own.name)
+            left = 0.0 if pause is None else pause.left(datetime.now(UTC))
+            ends = answered and (end_pause or not left)
+            if pause is not None and ends:
+                _end_pause(ledger, own.name)
     except LedgerError:  # said above
         return
-    if pause is None or not pause.left(datetime.now(UTC)) or pause.until is None:
+    if pause is None or pause.until is None or not left:
         return
     asked = f"the hub asked for a pause until {pause.until.astimezone():%Y-%m-%d %H:%M:%S %Z}"
-    advice = "it answers now: the pause is over" if answered else "nothing is sent to it till then"
+    advice = "it answers now: the pause is over" if ends else "nothing is sent to it till then"
     yield Finding(f"account {own.name}: pause", Verdict.WARNING, f"{asked}; {advice}")
+
+
+def _end_pause(ledger: Ledger, account: str) -> None:
+    with ledger.write() as connection:
+        pauses.strike_out(connection, account)
 
 
 def _entities(hub: HubReader, base_url: str) -> str:

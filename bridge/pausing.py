@@ -31,7 +31,9 @@ class PauseMemory:
             if kept is None:
                 pauses.strike_out(connection, self.account)
                 return
-            now = self.clock()
+            now, found = self.clock(), pauses.of_account(connection, self.account)
+            if found is not None and found.left(now) > kept.asked:
+                return  # another process was asked for a longer one
             until = now + timedelta(seconds=kept.asked) if kept.asked else None
             pause = Pause(since=now, until=until, pauses=kept.pauses, reason=kept.reason)
             pauses.note(connection, self.account, pause)

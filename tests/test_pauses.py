@@ -59,7 +59,7 @@ def test_a_state_file_is_taken_during_a_pause_and_sent_after_it(
     assert gateway.run("push").code == 3
     assert list((gateway.mailbox / "statin").iterdir()) == []
     assert gateway.run("push").code == 3
-    assert gateway.run("check").code == 0
+    assert gateway.run("check", "--end-pause").code == 0
     assert gateway.run("push").code == 0
     assert [str(it) for it in sandbox.book.states(hub_id)][-1] == "ANNOTATED"
 
@@ -86,10 +86,22 @@ def test_status_says_until_when_the_hub_is_left_in_peace(
     assert "429" in account["hub_pause"]["reason"]
 
 
-def test_check_ends_the_pause_of_a_hub_that_answers(gateway: Gateway, sandbox: Sandbox) -> None:
+def test_check_alone_leaves_the_pause_that_the_hub_asked_for(
+    gateway: Gateway, sandbox: Sandbox
+) -> None:
     sandbox.book.faults.fail("busy", seconds=LONG)
     assert gateway.run("pull").code == 3
     said = gateway.run("check")
+    assert (said.code, "nothing is sent to it till then" in said.out) == (0, True)
+    assert gateway.run("pull").code == 3
+
+
+def test_check_ends_the_pause_of_a_hub_that_answers_when_told_to(
+    gateway: Gateway, sandbox: Sandbox
+) -> None:
+    sandbox.book.faults.fail("busy", seconds=LONG)
+    assert gateway.run("pull").code == 3
+    said = gateway.run("check", "--end-pause")
     assert "it answers now: the pause is over" in said.out
     assert gateway.run("pull").code == 0
     assert "pause" not in gateway.run("status").out
@@ -101,7 +113,7 @@ def test_check_leaves_the_pause_of_a_hub_that_does_not_answer(
     sandbox.book.faults.fail("busy", seconds=LONG)
     assert gateway.run("pull").code == 3
     sandbox.book.faults.fail("busy", seconds=LONG)
-    said = gateway.run("check")
+    said = gateway.run("check", "--end-pause")
     assert said.code == 1
     assert "nothing is sent to it till then" in said.out
     assert gateway.run("pull").code == 3
@@ -175,6 +187,16 @@ def test_a_process_that_runs_keeps_a_pause_that_another_one_was_asked_for(
     processes.now.look_again()
     assert isinstance(refused(running), HubPausedError)
     assert running.pause_left == pytest.approx(300, abs=5)
+
+
+def test_a_hub_that_is_away_for_one_process_shortens_no_pause_that_another_was_asked_for(
+    processes: Processes,
+) -> None:
+    asked, late = processes.begin(), processes.begin()
+    assert refused(late) is None
+    fails(asked, retry_after=300)
+    fails(late, retry_after=0)
+    assert processes.begin().pause_left == pytest.approx(300, abs=5)
 
 
 def test_a_process_that_waits_goes_on_once_another_one_is_answered(processes: Processes) -> None:

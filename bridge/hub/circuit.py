@@ -164,7 +164,9 @@ class Circuit:
             return AccountError(str(reason))
         said = f"nothing is sent to the hub for {left:.0f} s more: {reason}"
         if self._asked_until > self._now():
-            said += "; it asked for this pause (`efact-bridge check` asks it all the same)"
+            said += (
+                "; it asked for this pause (`efact-bridge check --end-pause` asks it all the same)"
+            )
         return HubPausedError(said, retry_after=left)
 
     def _end_probe(self) -> None:

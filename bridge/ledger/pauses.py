@@ -56,5 +56,5 @@ def note(connection: Connection, account: str, pause: Pause) -> None:
 
 
 def strike_out(connection: Connection, account: str) -> None:
-    """The hub answers again, or a person has it asked again."""
+    """The hub answers again, or a person ends the pause."""
     connection.execute(delete(hub_pause).where(hub_pause.c.account == account))

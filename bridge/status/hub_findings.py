@@ -40,7 +40,7 @@ def pause_asked(_: Status, account: AccountStatus) -> Finding | None:
         f"{safe(account.pause.reason)}",
         advice="Nothing is lost, all goes on then. To ask the hub all the same, and end the pause "
         "if it answers, run",
-        command=("check",),
+        command=("check", "--end-pause"),
     )
 
 
