@@ -1,4 +1,4 @@
-"""The sandbox's old mailbox behind its door: as at the old hub, only what its rules allow."""
+"""The sandbox's old mailbox behind its door: there to be read, emptied, written to and sorted."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from bridge.doctor import Finding, Verdict, examine
-from bridge.errors import OldMailboxUnwritableError
 from bridge.feeds.legacy import Contents, OldMailboxWriter, open_reader, open_writer
 from bridge.naming import Folder, parse_profile
 from bridge.sandbox.old_mailbox import OldMailbox
 from bridge.sandbox.server import Sandbox
 from bridge.settings import AccountSettings, LegacySettings, Settings, read_profile
 from tests.old_mailboxes import secret
+from tests.test_sandbox_old_mailbox import client_of
 
 PROFILE = parse_profile(read_profile("efact"))
 
@@ -56,12 +56,44 @@ def test_what_was_collected_can_be_deleted_there(
     assert not any(old.folder(Folder.OUT).iterdir())
 
 
-def test_a_mailbox_of_fixed_folders_lets_nothing_be_moved_aside(
+def test_what_was_collected_can_be_moved_aside_into_a_new_folder(
     old: OldMailbox, mailbox: OldMailboxWriter
 ) -> None:
     entry, *_ = mailbox.entries({Folder.OUT})
-    with pytest.raises(OldMailboxUnwritableError, match="fixed"):
-        mailbox.move(entry, "collected-by-rest/out")
+    content = (old.root / entry.path).read_bytes()
+    moved = mailbox.move(entry, "collected-by-rest/out")
+    assert moved == f"collected-by-rest/{entry.path}"
+    assert (old.root / moved).read_bytes() == content
+    assert not (old.root / entry.path).exists()
+
+
+@pytest.mark.parametrize("folder", [Folder.OUT, Folder.ADJOUT, Folder.STATOUT])
+def test_what_is_put_into_a_folder_that_the_hub_fills_stands_there_whole(
+    old: OldMailbox, mailbox: OldMailboxWriter, folder: Folder
+) -> None:
+    mailbox.lay_ready(folder, "a@b@c@1.XML", b"<a/>")
+    assert not (old.folder(folder) / "a@b@c@1.XML").exists()
+    assert mailbox.show_ready(folder, "a@b@c@1.XML")
+    assert mailbox.put(folder, "a@b@c@2.XML", b"<a/>") == f"{folder}/a@b@c@2.XML"
+    there = [path for path in old.folder(folder).iterdir() if path.read_bytes() == b"<a/>"]
+    assert sorted(path.name for path in there) == ["a@b@c@1.XML", "a@b@c@2.XML"]
+
+
+def test_a_client_sees_the_folders_that_were_made_and_what_lies_in_them(
+    old: OldMailbox, mailbox: OldMailboxWriter
+) -> None:
+    entry, *_ = mailbox.entries({Folder.OUT})
+    mailbox.move(entry, "collected-by-rest/out")
+    with client_of(old) as sftp:
+        assert "collected-by-rest" in sftp.listdir("/")
+        assert sftp.listdir("/collected-by-rest") == ["out"]
+        (row,) = sftp.listdir_attr("/COLLECTED-BY-REST/../collected-by-rest/out")
+        assert f"out/{row.filename}" == entry.path
+        sftp.rename(f"/collected-by-rest/out/{row.filename}", f"/out/{row.filename}")
+        with pytest.raises(OSError, match="exists"):
+            sftp.rename(f"/out/{row.filename}", f"/out/{row.filename}")
+        with pytest.raises(FileNotFoundError):
+            sftp.mkdir("/nowhere/within")
     assert (old.root / entry.path).is_file()
 
 

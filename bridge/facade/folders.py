@@ -22,7 +22,7 @@ from bridge.settings import UploadSettings
 log = structlog.get_logger()
 
 UPLOAD_ROLES = frozenset({"statin", "in", "adjin"})
-"""Roles of the folders that clients write to; from all others they only fetch and delete."""
+"""Roles of the folders that clients write to, in a mailbox of the bridge."""
 
 _LONGEST_NAME = 255
 """Bytes of a file name: what Linux file systems hold."""
@@ -40,6 +40,8 @@ class DoorMailbox:
     root: Path
     folders: Mapping[str, str]
     staging: Path
+    written: frozenset[str] = UPLOAD_ROLES
+    """Roles of the folders that clients write to; from all others they only fetch and delete."""
     limits: UploadSettings = field(default_factory=UploadSettings)
     room: Room = field(init=False, repr=False, compare=False)
     """How much may still be uploaded, for all visits together."""
@@ -49,7 +51,7 @@ class DoorMailbox:
     def __post_init__(self) -> None:
         """Make the count of what is uploaded."""
         folders = {
-            role: self.root / name for role, name in self.folders.items() if role in UPLOAD_ROLES
+            role: self.root / name for role, name in self.folders.items() if role in self.written
         }
         object.__setattr__(self, "room", Room(folders, self.limits))  # the one thing that changes
 
@@ -75,6 +77,22 @@ class DoorMailbox:
                 f"mailbox of {self.account}: {self.root} and {self.staging} are on two file "
                 "systems: put them on one, so that a finished upload can be moved in one step"
             )
+
+    def path_of(self, role: str) -> str:
+        """Return the path of a folder."""
+        return f"{self.root}/{self.folders[role]}"
+
+    def folders_in(self, place: "Place") -> list[str]:
+        """Return the names of the folders in a folder, or in the root."""
+        return list(self.folders.values()) if place.role is None else []
+
+    def make_folder(self, path: str) -> None:
+        """Refuse to make a folder."""
+        raise DoorError(No.DENIED, "the folders of the mailbox are fixed")
+
+    def may_move(self, role: str, to: str) -> bool:
+        """Tell whether a file may be renamed out of one folder into another."""
+        return role == to
 
     def hand_over_leftovers(self, events: DoorEvents) -> None:
         """Tell of uploads that an earlier run left behind (`upload_cut_off`); call it at start."""

@@ -228,6 +228,10 @@ class SftpServer:
     def _real_path(self, number: int, fields: Reader) -> bytes:
         return wire.names(number, [wire.name_row(self._visit.canonical(fields.path()), None)])
 
+    def _make_folder(self, number: int, fields: Reader) -> bytes:
+        self._visit.make_folder(fields.path())
+        return wire.status(number, Status.OK)
+
     def _unchangeable(self, number: int, fields: Reader) -> bytes:
         text = "the folders of the mailbox are fixed"
         return wire.status(number, Status.PERMISSION_DENIED, text)
@@ -308,7 +312,7 @@ _HANDLERS: Mapping[int, _Handler] = {
     Request.OPENDIR: SftpServer._open_folder,
     Request.READDIR: SftpServer._read_folder,
     Request.REMOVE: SftpServer._remove,
-    Request.MKDIR: SftpServer._unchangeable,
+    Request.MKDIR: SftpServer._make_folder,
     Request.RMDIR: SftpServer._unchangeable,
     Request.REALPATH: SftpServer._real_path,
     Request.RENAME: SftpServer._rename,

@@ -7,13 +7,15 @@ folders names with a leading dot do not exist either: something is being placed 
 """
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from bridge.facade import on_disk
 from bridge.facade.clients import Habits
 from bridge.facade.events import DoorEvents, Session, Teller, printable, tell
-from bridge.facade.folders import UPLOAD_ROLES, DoorMailbox, FilePlace, Place, must_be_good
+from bridge.facade.folders import DoorMailbox, FilePlace, Place, must_be_good
 from bridge.facade.handles import Handle, must_leave_enough
 from bridge.facade.listings import ROWS_AT_ONCE, Entry, Row
 from bridge.facade.on_disk import Download, Listing
@@ -57,11 +59,12 @@ class Visit:
         """Return what a folder holds, in no order."""
         place = self._mailbox.place(path)
         if place.role is None:
-            return [Entry(name, self.stat(name)) for name in self._mailbox.folders.values()]
+            return _folders_in(self._mailbox, place)
         if place.name is not None:
             raise DoorError(No.MISSING, f"{printable(path)}: not a folder")
         with self._folder(place.role) as folder, os.scandir(folder) as rows:
-            return list(on_disk.entries(rows, hidden=place.role in UPLOAD_ROLES))
+            files = on_disk.entries(rows, hidden=self._is_written(place.role))
+            return [*_folders_in(self._mailbox, place), *files]
 
     def names(self, path: str) -> Sequence[str]:
         """Return the names in a folder, in no order: much less work than `list`."""
@@ -69,7 +72,7 @@ class Visit:
         if place.role is None or place.name is not None:
             return [entry.name for entry in self.list(path)]
         with self._folder(place.role) as folder:
-            return on_disk.names(folder, hidden=place.role in UPLOAD_ROLES)
+            return on_disk.names(folder, hidden=self._is_written(place.role))
 
     def look_at(self, path: str, names: Sequence[str]) -> Iterator[Row]:
         """Look at files by their `names`, a few at a time; those that have gone are left out."""
@@ -92,7 +95,8 @@ class Visit:
             folder = held.enter_context(self._folder(place.role))
             must_leave_enough(folder)
             rows = held.enter_context(os.scandir(folder))
-            entries = on_disk.entries(rows, hidden=place.role in UPLOAD_ROLES)
+            files = on_disk.entries(rows, hidden=self._is_written(place.role))
+            entries = itertools.chain(_folders_in(self._mailbox, place), files)
             return Listing(entries, held.pop_all())
 
     def stat(self, path: str) -> os.stat_result:
@@ -105,7 +109,7 @@ class Visit:
         with self._folder(place.role) as folder:
             if place.name is None:
                 return os.fstat(folder)
-            return _find(folder, FilePlace(place.role, place.name)).stat
+            return self._find(folder, FilePlace(place.role, place.name)).stat
 
     def is_folder(self, path: str) -> bool:
         """Tell whether the path means the root or a folder."""
@@ -124,7 +128,7 @@ class Visit:
         """Open a file to be fetched."""
         place = self._mailbox.file(path)
         with self._handle() as handle, self._folder(place.role) as folder:
-            name = _find(folder, place).name
+            name = self._find(folder, place).name
             return Download(place.role, name, on_disk.open_file(folder, name), handle)
 
     def fetched(self, download: Download, *, size: int) -> None:
@@ -141,7 +145,7 @@ class Visit:
             upload.discard()
             return
         with self._folder(place.role) as folder:
-            name = _find(folder, place).name
+            name = self._find(folder, place).name
             os.unlink(name, dir_fd=folder)
             os.fsync(folder)
         self._mailbox.room.deleted(place.role)
@@ -170,7 +174,7 @@ class Visit:
             if there and exclusive:
                 raise DoorError(No.FAILED, f"{printable(path)}: exists already")
             if there or not create:
-                _find(folder, place, exactly=True)
+                self._find(folder, place, exactly=True)
             upload = Upload.begin(
                 self._staging,
                 folder,
@@ -235,9 +239,16 @@ class Visit:
         with contextlib.suppress(OSError):  # left there by the receiver: for the next start
             partial.parent.rmdir()
 
+    def make_folder(self, path: str) -> None:
+        """Make a folder, in a mailbox that has more than those of its profile."""
+        self._mailbox.make_folder(path)
+
     def rename(self, path: str, to: str, *, replace: bool) -> None:
         """Give an upload another name within its folder."""
         source, target = self._mailbox.file(path), self._mailbox.file(to)
+        if source.role != target.role and self._mailbox.may_move(source.role, target.role):
+            self._move(source, target, replace=replace)
+            return
         self._must_be_upload_folder(source.role)
         if source.role != target.role:
             raise DoorError(No.DENIED, "a file can only be renamed within its folder")
@@ -249,11 +260,19 @@ class Visit:
                 self.habits.renamed(upload.name, target.name)
                 upload.rename(target.name)
                 return
-            name = _find(folder, source).name
+            name = self._find(folder, source).name
             on_disk.move(folder, name, target.name, replace=replace)
             os.fsync(folder)
         self.habits.renamed(name, target.name)
         self._tell(self._events.renamed, self.session, source.role, name, to=target.name)
+
+    def _move(self, source: FilePlace, target: FilePlace, *, replace: bool) -> None:
+        must_be_good(target.name)
+        with self._folder(source.role) as folder, self._folder(target.role) as to:
+            if not replace and on_disk.is_there(to, target.name):
+                raise DoorError(No.FAILED, f"{printable(target.name)}: exists already")
+            name = self._find(folder, source).name
+            os.rename(name, target.name, src_dir_fd=folder, dst_dir_fd=to)
 
     def set_attributes(
         self, path: str, *, size: int | None = None, times: tuple[float, float] | None = None
@@ -270,7 +289,7 @@ class Visit:
         present = self.stat(path)
         if size is not None and size != present.st_size:
             raise DoorError(No.DENIED, f"{printable(path)}: a whole file keeps its size")
-        if times is None or place.name is None or place.role not in UPLOAD_ROLES:
+        if times is None or place.name is None or not self._is_written(place.role):
             return
         download = self.read(path)
         try:
@@ -290,12 +309,19 @@ class Visit:
     # What these stand on
 
     def _must_be_upload_folder(self, role: str) -> None:
-        if role not in UPLOAD_ROLES:
-            folder = self._mailbox.folders[role]
+        if not self._is_written(role):
+            folder = self._mailbox.folders.get(role, role)
             raise DoorError(No.DENIED, f"{folder}: files here can be fetched and deleted only")
 
     def _folder(self, role: str) -> contextlib.AbstractContextManager[int]:
-        return on_disk.opened(f"{self._mailbox.root}/{self._mailbox.folders[role]}")
+        return on_disk.opened(self._mailbox.path_of(role))
+
+    def _is_written(self, role: str | None) -> bool:
+        return role in self._mailbox.written
+
+    def _find(self, folder: int, place: FilePlace, *, exactly: bool = False) -> Entry:
+        hidden = self._is_written(place.role)
+        return on_disk.find(folder, place.name, hidden=hidden, exactly=exactly)
 
     def _under_way(self, place: Place | FilePlace) -> Upload | None:
         for upload in reversed(self._uploads):
@@ -314,5 +340,6 @@ def change(
         os.utime(upload.fd, times)
 
 
-def _find(folder: int, place: FilePlace, *, exactly: bool = False) -> Entry:
-    return on_disk.find(folder, place.name, hidden=place.role in UPLOAD_ROLES, exactly=exactly)
+def _folders_in(mailbox: DoorMailbox, place: Place) -> list[Entry]:
+    within = mailbox.root if place.role is None else mailbox.path_of(place.role)
+    return [Entry(name, Path(within, name).stat()) for name in mailbox.folders_in(place)]

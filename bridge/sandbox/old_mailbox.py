@@ -28,16 +28,23 @@ from cryptography.hazmat.primitives.serialization import (
 from bridge.errors import BridgeError
 from bridge.facade.access import Access
 from bridge.facade.events import LogEvents
-from bridge.facade.folders import DoorMailbox
 from bridge.facade.sftp import SftpDoor
 from bridge.model import HubId
 from bridge.naming import Folder, Profile, parse_profile
 from bridge.sandbox.book import Book
 from bridge.sandbox.old_files import OldFile, OldForm
 from bridge.sandbox.old_states import apply_state_file
+from bridge.sandbox.open_mailbox import OpenMailbox
 from bridge.sandbox.records import HeldInvoice, content_of
 from bridge.sandbox.scenarios import Scene
-from bridge.settings import AccountSettings, LoginSettings, SftpSettings, UserSettings, read_profile
+from bridge.settings import (
+    AccountSettings,
+    LoginSettings,
+    SftpSettings,
+    UploadSettings,
+    UserSettings,
+    read_profile,
+)
 
 log = structlog.get_logger()
 
@@ -45,6 +52,8 @@ USER = "rcf"
 _ACCOUNT = "old-mailbox"
 _ROUND = 0.2
 """Seconds between two looks at `statin` and at the book."""
+_MANY = 1_000_000
+"""Files that may lie in a folder before nothing more can be put there."""
 _DOOR_LOOKS = 0.05
 """Seconds between two looks of the door at whether to stop."""
 
@@ -213,11 +222,13 @@ class OldMailbox:
             secret_env="UNUSED",  # noqa: S106  (no hub behind this account)
             user=(UserSettings(name=self.user, password_hash=password_hash),),
         )
-        mailbox = DoorMailbox(
+        mailbox = OpenMailbox(
             account=_ACCOUNT,
             root=self.root,
             folders={role.value: self.profile.folder(role) for role in Folder},
             staging=base / "staging",
+            written=frozenset(Folder),
+            limits=UploadSettings(max_files=_MANY),
         )
         return SftpDoor(
             SftpSettings(host=self._host, port=self._port),
