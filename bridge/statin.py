@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from bridge.archive import Archive
 from bridge.durable import CHUNK, removed_unless_whole, storage, sync_folder
+from bridge.errors import StorageError
 from bridge.filename import readable, storable
 from bridge.model import Digest
 
@@ -125,24 +126,32 @@ class Statin:
         """Tell whether a dropped file is still as it was when it was looked at."""
         return _look(file.path) == file
 
-    def remove(self, files: Iterable[Dropped]) -> None:
-        """Take dropped files out of `statin`, durably.
+    def remove(self, files: Iterable[Dropped]) -> Mapping[Dropped, StorageError]:
+        """Take dropped files out of `statin`, durably; return which of them stay, and why.
 
         Where another file has taken the place of one, its name is left as it is.
         """
-        with storage(f"mailbox {self.folder}"):
-            for file in files:
+        stuck: dict[Dropped, StorageError] = {}
+        for file in files:
+            try:
                 self._remove(file)
+            except StorageError as error:
+                stuck[file] = error
+        with storage(f"mailbox {self.folder}"):
             sync_folder(self.folder)
+        return stuck
 
     def _remove(self, file: Dropped) -> None:
         aside = self._staged()
         with storage(self._said(file)), suppress(FileNotFoundError):
+            # Looked at before it is moved: a kill in between would take another one with it.
+            if not _same(file, file.path) or self.is_being_written(file):
+                return
             file.path.rename(aside)
-            if _same(file, aside) or file.path.exists():
-                aside.unlink()
-            else:
-                aside.rename(file.path)
+            if not _same(file, aside):  # replaced this very moment
+                with suppress(FileExistsError):  # and once more
+                    os.link(aside, file.path)
+            aside.unlink()
 
     def _said(self, file: Dropped) -> str:
         return f"{self.folder.name}/{file.name}"
@@ -168,7 +177,7 @@ def _open(file: Dropped) -> BinaryIO:
     return os.fdopen(os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
 
 
-def _same(file: Dropped, moved: Path) -> bool:
-    found = moved.lstat()
+def _same(file: Dropped, path: Path) -> bool:
+    found = path.lstat()
     now = (found.st_ino, found.st_size, found.st_mtime_ns)
     return now == (file.inode, file.size, file.modified_ns)

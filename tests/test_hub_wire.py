@@ -148,17 +148,43 @@ def test_a_name_that_no_host_can_have_was_sent_nothing() -> None:
         client.patch(ONE, ACCEPT)
 
 
+def through_proxy(monkeypatch: pytest.MonkeyPatch, proxy: str, *, not_for: str = "") -> HubClient:
+    for name, value in {"HTTPS_PROXY": proxy, "NO_PROXY": not_for}.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name.lower(), value)
+    settings = HubSettings(base_url="https://hub.invalid:8443/rcf")
+    return HubClient(settings, issuer="i", secret=SecretStr("k" * 32))
+
+
 def test_a_proxy_of_the_environment_is_used_for_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     # Nobody listens where the proxy should be.
-    port = unused_port()
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
-    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
-    settings = HubSettings(base_url="https://hub.invalid/rcf")
     with (
-        HubClient(settings, issuer="i", secret=SecretStr("k" * 32)) as client,
+        through_proxy(monkeypatch, f"http://127.0.0.1:{unused_port()}") as client,
         pytest.raises(HubUnreachableError, match="refused"),
+    ):
+        client.patch(ONE, ACCEPT)
+
+
+@pytest.mark.parametrize("not_for", ["hub.invalid", ".invalid", "hub.invalid:8443", "*"])
+def test_a_hub_that_the_environment_excepts_from_the_proxy_is_called_directly(
+    monkeypatch: pytest.MonkeyPatch, not_for: str
+) -> None:
+    proxy = f"http://127.0.0.1:{unused_port()}"
+    with (
+        through_proxy(monkeypatch, proxy, not_for=not_for) as client,
+        pytest.raises(HubUnreachableError) as caught,
+    ):
+        client.patch(ONE, ACCEPT)
+    assert "refused" not in str(caught.value)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://p:port"])
+def test_a_proxy_that_cannot_be_one_is_named_and_was_sent_nothing(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    with (
+        through_proxy(monkeypatch, proxy) as client,
+        pytest.raises(HubUnreachableError, match="the proxy that the environment names"),
     ):
         client.patch(ONE, ACCEPT)
 

@@ -1,7 +1,10 @@
 """Taking state files out of `statin`: which, when, and that the same file is one effect."""
 
+import errno
 import hashlib
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -352,6 +355,70 @@ def test_a_file_that_is_replaced_while_it_is_taken_is_not_lost(office: Office) -
     assert not mailbox.statin.is_unchanged(dropped)
     mailbox.statin.remove([dropped])
     assert path.read_bytes() == b"another"
+
+
+def test_a_stop_while_files_leave_statin_loses_none_that_took_another_ones_place(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (hub_id,) = office.served()
+    path = office.drop("a.XML", state_file())
+    mailbox = office.account.mailbox
+    (dropped,) = mailbox.statin.dropped()
+    path.unlink()
+    office.drop("a.XML", state_file(annotated(hub_id)))
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(Path, "rename", killed_after(Path.rename))
+        mailbox.statin.remove([dropped])
+    office.push()
+    assert "ANNOTATED" in office.states(hub_id)
+
+
+def killed_after(call: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+    def call_and_die(path: Path, target: Path) -> Path:
+        call(path, target)
+        raise KeyboardInterrupt
+
+    return call_and_die
+
+
+def test_a_file_that_is_opened_for_writing_after_it_was_taken_stays(office: Office) -> None:
+    (hub_id,) = office.served()
+    content = state_file(annotated(hub_id))
+    path = office.drop("a.XML", content[:200])
+    statin = office.account.mailbox.statin
+    (dropped,) = statin.dropped()
+    with path.open("ab") as more:
+        statin.remove([dropped])
+        more.write(content[200:])
+    assert path.read_bytes() == content
+
+
+def test_a_state_file_that_cannot_be_removed_does_not_hold_up_those_beside_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user's in a folder with the sticky bit, say."""
+    (hub_id,) = office.served()
+    for name in ("a.XML", "b.XML", "c.XML"):
+        office.drop(name, state_file(annotated(hub_id, register_number=name)))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refused_for("b.XML", Path.rename))
+        assert take_in(office.account) == 2
+        assert files(office) == [
+            ("a.XML", "taken", True),
+            ("b.XML", "taken", False),
+            ("c.XML", "taken", True),
+        ]
+    assert take_in(office.account) == 1
+    assert [left for *_, left in files(office)] == [True, True, True]
+
+
+def refused_for(name: str, call: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+    def call_or_refuse(path: Path, target: Path) -> Path:
+        if path.name == name:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        return call(path, target)
+
+    return call_or_refuse
 
 
 # -- which invoice is meant ----------------------------------------------------------------------

@@ -265,7 +265,10 @@ def _lines(settings: HubSettings) -> Lines:
 
     def make() -> httpx.BaseTransport:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-        return httpx.HTTPTransport(verify=authorities, limits=limits, proxy=proxy)
+        try:
+            return httpx.HTTPTransport(verify=authorities, limits=limits, proxy=proxy)
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            raise NoLineError(f"the proxy that the environment names cannot be used: {error}") from error
 
     return Lines(
         make,
@@ -278,7 +281,7 @@ def _lines(settings: HubSettings) -> Lines:
 def _proxy(url: SplitResult) -> str | None:
     """Return the proxy that the environment names for a URL; none leads to this machine."""
     host = url.hostname or ""
-    if is_loopback(host) or proxy_bypass(host):
+    if is_loopback(host) or proxy_bypass(f"{host}:{url.port or 443}"):
         return None
     proxies = getproxies()
     found = proxies.get(url.scheme) or proxies.get("all")
