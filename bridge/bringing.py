@@ -18,7 +18,6 @@ from bridge import feedback, messages
 from bridge.account import Account
 from bridge.chain import Detail
 from bridge.crew import work, workers_for
-from bridge.errors import BridgeError
 from bridge.fetching import Fetched, fetch_attachment, fetch_invoice
 from bridge.held_back import hold_back, hold_back_attachment
 from bridge.invoice_files import FEED, attachment_file, files_of, name_parts
@@ -174,7 +173,7 @@ class _Bringing:
         files = files_of(profile, parts, fetched, message=message)
         self._together.add(_Brought(row=row, fetched=fetched, name=name, files=files))
 
-    def _place_all(self, brought: Sequence[_Brought]) -> Sequence[BridgeError | None]:
+    def _place_all(self, brought: Sequence[_Brought]) -> Sequence[Exception | None]:
         """Place all of these at once; return what stood in the way of each.
 
         What cannot be done together is done one by one: one's trouble is not the others'.
@@ -188,7 +187,7 @@ class _Bringing:
 
         try:
             begun = begin(self.account, [it.parcel for it in brought], write)
-        except BridgeError as error:  # none is visible yet
+        except Exception as error:  # whatever it is: none is visible yet
             if len(brought) == 1:
                 return [error]
             return [error for it in brought for error in self._place_all([it])]

@@ -162,7 +162,7 @@ def _take(account: Account, files: Sequence[Dropped], *, pass_on: bool) -> int:
     stuck = account.mailbox.statin.remove([it.file for it in kept])
     for file, error in stuck.items():  # known by its bytes in the next round, which tries again
         log.warning("state file not taken out of statin", name=file.name, reason=str(error))
-    taken = {file_id: it for file_id, it in zip(file_ids, kept, strict=True) if it.file not in stuck}
+    taken = {id_: it for id_, it in zip(file_ids, kept, strict=True) if it.file not in stuck}
     _left(account, list(taken))
     for it in taken.values():
         log.info("state file taken", account=account.name, name=it.file.name, updates=len(it.asks))

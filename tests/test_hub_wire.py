@@ -184,7 +184,7 @@ def test_a_proxy_that_cannot_be_one_is_named_and_was_sent_nothing(
 ) -> None:
     with (
         through_proxy(monkeypatch, proxy) as client,
-        pytest.raises(HubUnreachableError, match="the proxy that the environment names"),
+        pytest.raises(HubUnreachableError, match="the environment's proxy"),
     ):
         client.patch(ONE, ACCEPT)
 

@@ -1,17 +1,19 @@
 """From the hub into the mailbox: what is placed, in which order, and what is never placed again."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from bridge import feedback
 from bridge.collecting import look_for_collected
 from bridge.errors import AccountError, HubAwayError, LedgerError, StorageError
 from bridge.inbound import Inbound
 from bridge.ledger import attachments, deliveries, histories, invoices, placed_files, schema
+from bridge.ledger.contents import Contents
 from bridge.mailbox import CONFIRMATION, MARK, MailboxGoneError
 from bridge.model import DeliveryState, FeedName, HubId, PendingInvoice, State
 from bridge.placing import DELIVERED_KINDS
@@ -321,6 +323,27 @@ def test_an_invoice_that_cannot_be_written_down_does_not_hold_those_beside_it(
         connection.exec_driver_sql("DROP TRIGGER refuse")
     office.pull()
     assert all(office.out_of(hub_id) for hub_id in (refused, *others))
+
+
+def test_a_fault_of_ours_with_one_invoice_does_not_hold_those_beside_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.pull()
+    office.add(number="unlucky")
+    others = office.add(12)
+    write = deliveries.fetched_all
+
+    def write_or_stumble(
+        connection: Connection, rows: Sequence[tuple[int, Contents, str]], *, at: datetime
+    ) -> None:
+        if any("unlucky" in name for *_, name in rows):
+            raise ValueError("a fault of ours")
+        write(connection, rows, at=at)
+
+    monkeypatch.setattr(deliveries, "fetched_all", write_or_stumble)
+    with pytest.raises(ValueError, match="a fault of ours"):
+        office.pull()
+    assert all(office.out_of(hub_id) for hub_id in others)
 
 
 # -- receipts --------------------------------------------------------------------------------

@@ -268,7 +268,7 @@ def _lines(settings: HubSettings) -> Lines:
         try:
             return httpx.HTTPTransport(verify=authorities, limits=limits, proxy=proxy)
         except (ValueError, ImportError, httpx.InvalidURL) as error:
-            raise NoLineError(f"the proxy that the environment names cannot be used: {error}") from error
+            raise NoLineError(f"the environment's proxy cannot be used: {error}") from error
 
     return Lines(
         make,
