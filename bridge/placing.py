@@ -125,6 +125,9 @@ class Parcel:
 Write = Callable[[Connection, datetime], None]
 """What the ledger writes down with the files, at a time."""
 
+NotShown = NameTakenError | StorageError
+"""Why a file did not become visible; the others do."""
+
 
 def place(account: Account, parcel: Parcel, write: Write) -> None:
     """Make archived files visible; raises StorageError, NameTakenError."""
@@ -173,15 +176,13 @@ def resume(account: Account, kinds: frozenset[Kind]) -> int:
     return len(interrupted)
 
 
-def show(
-    account: Account, groups: Sequence[Sequence[PlacedFile]]
-) -> Sequence[NameTakenError | None]:
+def show(account: Account, groups: Sequence[Sequence[PlacedFile]]) -> Sequence[NotShown | None]:
     """Make files visible kind by kind, each kind durably before the next, and note it.
 
     Returns for each group what stood in its way: then nothing of it is noted yet (see `resume`).
     """
     shown: set[int] = set()
-    errors: list[NameTakenError | None] = [None] * len(groups)
+    errors: list[NotShown | None] = [None] * len(groups)
     for kind in ORDER:
         for number, group in enumerate(groups):
             if errors[number] is None:
@@ -200,13 +201,13 @@ def show(
     return errors
 
 
-def _show(account: Account, files: Sequence[PlacedFile], shown: set[int]) -> NameTakenError | None:
+def _show(account: Account, files: Sequence[PlacedFile], shown: set[int]) -> NotShown | None:
     """Show files and add them to `shown`, but for those that were shown before and are gone."""
     for file in files:
         try:
             if account.mailbox.show(file.folder, file.name):
                 shown.add(file.id)
-        except NameTakenError as error:
+        except (NameTakenError, StorageError) as error:
             return error
     return None
 

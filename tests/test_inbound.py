@@ -1,9 +1,11 @@
 """From the hub into the mailbox: what is placed, in which order, and what is never placed again."""
 
+import errno
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, select, update
@@ -344,6 +346,29 @@ def test_a_fault_of_ours_with_one_invoice_does_not_hold_those_beside_it(
     with pytest.raises(ValueError, match="a fault of ours"):
         office.pull()
     assert all(office.out_of(hub_id) for hub_id in others)
+
+
+def test_a_file_that_the_disk_refuses_does_not_hold_up_the_other_invoices(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.pull()
+    (unlucky,) = office.add(number="unlucky")
+    others = office.add(12)
+    rename = Path.rename
+
+    def fail_for_one(path: Path, target: Path) -> Path:
+        if "@unlucky@" in target.name:
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", fail_for_one)
+        assert isinstance(failing(office.pull), StorageError)
+        others += office.add(3)
+        office.pull()
+        assert all(office.out_of(hub_id) for hub_id in others)
+    office.pull()
+    assert office.out_of(unlucky)
 
 
 # -- receipts --------------------------------------------------------------------------------
