@@ -21,7 +21,7 @@ class Memory:
     """What is known from the reports before."""
 
     last: Mapping[HubId, Finding]
-    """What the last report found, if it was made of the same source."""
+    """What the last report on the same source found."""
     accepted: Mapping[HubId, Sequence[Accepted]]
 
     @property
@@ -78,11 +78,8 @@ class Memory:
 
 def remember(connection: Connection, account: str, source: str) -> Memory:
     """Return what the reports before have left."""
-    last = reports.last(connection, account)
-    same = last is not None and last.legacy_source == source
-    found = reports.findings(connection, account) if same else {}
     return Memory(
-        last=found,
+        last=reports.findings(connection, account, source),
         accepted=reports.accepted(connection, account),
     )
 

@@ -92,7 +92,9 @@ def accept(account: Account, hub_id: str, reason: str) -> str:
     if not reason.strip():
         raise SettingsError("--reason: say why this finding may stay; it is kept for ever")
     with account.ledger.write() as connection:
-        found = reports.findings(connection, account.name).get(HubId(hub_id))
+        last = reports.last(connection, account.name)
+        source = last.legacy_source if last else ""
+        found = reports.findings(connection, account.name, source).get(HubId(hub_id))
         if found is None or found.outcome not in FINDINGS:
             raise LocalError(
                 f"{hub_id}: the last report on {account.name} has no such finding; "

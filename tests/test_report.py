@@ -379,6 +379,18 @@ def test_a_report_over_a_few_days_lets_none_forget_what_was_in_flight(tmp_path: 
         assert outcomes(it.of_folder(code=1))[flying] == "only-legacy"
 
 
+def test_a_report_on_other_files_lets_none_forget_what_was_in_flight(tmp_path: Path) -> None:
+    with town(tmp_path, "identical:1,in-flight:2") as it:
+        flying = next(s for s in it.sandbox.scenes if s.what == "legacy").hub_id
+        assert outcomes(it.of_folder())[flying] == "in-flight"
+        (path,) = (it.saved / "out").glob(f"*@{flying}.XML")
+        path.unlink()
+        other = tmp_path / "other"
+        other.mkdir()
+        assert flying not in outcomes(it.report("--legacy", str(other), code=1))
+        assert outcomes(it.of_folder(code=1))[flying] == "only-legacy"
+
+
 def test_a_report_without_the_hub_lets_none_forget_what_was_in_flight(tmp_path: Path) -> None:
     with town(tmp_path, "identical:1,in-flight:2") as it:
         flying = next(s for s in it.sandbox.scenes if s.what == "legacy").hub_id

@@ -23,7 +23,7 @@ from bridge.ledger.journal import GapError, Journal
 
 log = structlog.get_logger()
 
-HEAD = "0013"
+HEAD = "0014"
 """The newest schema version, by its migration's name."""
 
 _PRIMARY = 0xFF

@@ -1,7 +1,7 @@
-"""What is kept of reports: a summary of each, the last one's findings, and what was accepted.
+"""What is kept of reports: a summary of each, what the last ones found, and what was accepted.
 
-Summaries and acceptances are told by events. The findings of the last report only stand in their
-table: the next report finds them again.
+Summaries and acceptances are told by events. The findings of the last report on each source only
+stand in their table: the next report finds them again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from bridge.chain import Value
 from bridge.ledger import events
@@ -38,7 +38,7 @@ class KeptReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What the last report found of an invoice; in flight counts too: the next one must know."""
+    """What a report found of an invoice; in flight counts too: the next one must know."""
 
     hub_id: HubId
     outcome: str
@@ -86,8 +86,9 @@ def keep(
     events.record(
         connection, account, MADE, at=made.generated_at, actor="operator", also=as_detail(made)
     )
-    connection.execute(delete(finding).where(finding.c.account == account))
-    rows = [{"account": account, **asdict(each)} for each in findings]
+    source = made.legacy_source
+    connection.execute(delete(finding).where(_of_source(account, source)))
+    rows = [{"account": account, "legacy_source": source, **asdict(each)} for each in findings]
     if rows:
         connection.execute(insert(finding), rows)
 
@@ -110,10 +111,14 @@ def last(connection: Connection, account: str) -> KeptReport | None:
     return found[0] if found else None
 
 
-def findings(connection: Connection, account: str) -> dict[HubId, Finding]:
-    """Return what the last report found."""
-    rows = select(finding).where(finding.c.account == account)
+def findings(connection: Connection, account: str, source: str) -> dict[HubId, Finding]:
+    """Return what the last report on this source found."""
+    rows = select(finding).where(_of_source(account, source))
     return {each.hub_id: each for each in answers(connection, Finding, rows)}
+
+
+def _of_source(account: str, source: str) -> ColumnElement[bool]:
+    return (finding.c.account == account) & (finding.c.legacy_source == source)
 
 
 def first_sights(

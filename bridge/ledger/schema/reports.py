@@ -29,10 +29,11 @@ report = Table(
     sqlite_autoincrement=True,
 )
 
-finding = Table(  # of the last report, what is in flight among them
+finding = Table(  # of the last report on each source, what is in flight among them
     "finding",
     metadata,
     Column("account", Text, primary_key=True),
+    Column("legacy_source", Text, primary_key=True),  # as in `report`
     Column("hub_id", Text, primary_key=True),
     Column("outcome", Text, nullable=False),
     Column("feed", Text),  # the side that has it, where only one has
