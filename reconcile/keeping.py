@@ -51,6 +51,13 @@ class Memory:
         last = fitting[-1]
         return replace(row, accepted=Acceptance(reason=last.reason, by=last.by, at=last.at))
 
+    def in_flight_on(self, feed: FeedName) -> frozenset[HubId]:
+        """Return what the last report had in flight on this side only."""
+        found = self.last.values()
+        return frozenset(
+            it.hub_id for it in found if it.outcome == Outcome.IN_FLIGHT and it.feed == feed
+        )
+
     def beside(self, rows: Iterable[Row]) -> list[Finding]:
         """Return what the last report found of other invoices than these: it stays remembered."""
         seen = {row.hub_id for row in rows}

@@ -180,16 +180,22 @@ class _Making:
                 self.pairs[hub_id] = replace(pair, twins=others)
 
     def _vanished(self, seen: Look, memory: Memory) -> Iterable[Row]:
-        """Return what the last report had on one side and neither has now."""
-        if not self._sees_all:
+        """Return what the last report had on one side and neither has now.
+
+        What only the hub's list showed, that may show it still where it was not asked.
+        """
+        if self.asked.period.is_limited or self.reach.said:
             return ()
-        there = {pair.hub_id for pair in seen.sides.these(memory.one_sided)}
-        return memory.vanished(there | self.pairs.keys())
+        known = {pair.hub_id for pair in seen.sides.these(memory.one_sided)} | self.pairs.keys()
+        if self.asked.only_recorded:
+            known |= memory.in_flight_on(FeedName.REST)
+        return memory.vanished(known)
 
     @property
     def _sees_all(self) -> bool:
         """Whether what does not come up is gone: neither a feed nor a day was left out."""
-        return not (self.asked.period.is_limited or self.reach.said)
+        asked = self.asked
+        return not (asked.period.is_limited or asked.only_recorded or self.reach.said)
 
     # -- judging -------------------------------------------------------------------------------
 

@@ -379,6 +379,26 @@ def test_a_report_over_a_few_days_lets_none_forget_what_was_in_flight(tmp_path: 
         assert outcomes(it.of_folder(code=1))[flying] == "only-legacy"
 
 
+def test_what_the_hub_listed_is_not_gone_where_it_was_not_asked(agreeing: Town) -> None:
+    agreeing.pull()
+    hub_id = agreeing.sandbox.book.add_invoice()
+    assert outcomes(agreeing.of_folder())[hub_id] == "in-flight"
+    assert hub_id not in outcomes(agreeing.of_folder("--recorded"))
+    assert outcomes(agreeing.of_folder())[hub_id] == "in-flight"
+
+
+def test_what_was_in_flight_in_a_folder_and_has_gone_is_a_finding_without_the_hub_too(
+    tmp_path: Path,
+) -> None:
+    with town(tmp_path, "identical:1,in-flight:2") as it:
+        it.pull()
+        flying = next(s for s in it.sandbox.scenes if s.what == "legacy").hub_id
+        assert outcomes(it.of_folder())[flying] == "in-flight"
+        (path,) = (it.saved / "out").glob(f"*@{flying}.XML")
+        path.unlink()
+        assert outcomes(it.of_folder("--recorded", code=1))[flying] == "only-legacy"
+
+
 def test_a_report_on_other_files_lets_none_forget_what_was_in_flight(tmp_path: Path) -> None:
     with town(tmp_path, "identical:1,in-flight:2") as it:
         flying = next(s for s in it.sandbox.scenes if s.what == "legacy").hub_id
