@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import structlog
 
+from bridge import memory
 from bridge.account import Account, open_account, utc_now
 from bridge.doorkeeper import Doorkeeper
 from bridge.durable import lock
@@ -151,6 +152,7 @@ def _listeners(
     bans = _bans(settings, ledger, events)
     access = Access(settings.account, settings.login, bans=bans)
     yield Component("unbanning", Unbanning(ledger, bans).run)
+    yield Component("memory", memory.run)
     if settings.sftp.enabled:
         sftp = SftpDoor(
             settings.sftp,
