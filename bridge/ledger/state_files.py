@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, text, update
 
 from bridge.ledger.schema import state_file, state_update
 from bridge.model import Digest, UpdateStatus
@@ -32,6 +32,19 @@ class Passing(StrEnum):
 LAID_READY = "state file laid ready in the old mailbox"
 PASSED_ON = "state file passed on"
 """The kinds of the events."""
+
+# Built once: a statement made anew for each file costs more than running it.
+_ADD = insert(state_file).returning(state_file.c.id)
+_LEFT = update(state_file).where(state_file.c.id == bindparam("row"))
+_SAME_BYTES = (
+    select(state_file)
+    .where(
+        state_file.c.account == bindparam("account"),
+        state_file.c.digest == bindparam("digest"),
+        state_file.c.kind != Kind.CUT_OFF,
+    )
+    .order_by(state_file.c.id)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +86,8 @@ def add(
     values |= {"perhaps_sent_since": perhaps_sent_since}
     left = {"left_at": at} if kind is Kind.CUT_OFF else {}
     passing = {"passing": Passing.WAITING} if pass_on else {}
-    statement = insert(state_file).values(account=account, **values, **left, **passing)
-    row_id = connection.execute(statement.returning(state_file.c.id)).scalar_one()
-    return int(row_id)
+    values |= {"account": account, **left, **passing}
+    return int(connection.execute(_ADD, values).scalar_one())
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +127,7 @@ _COUNT_ON = text("UPDATE sqlite_sequence SET seq = max(seq, :least) WHERE name =
 
 def left(connection: Connection, file_id: int, *, at: datetime) -> None:
     """The file is no longer in `statin`."""
-    connection.execute(update(state_file).where(state_file.c.id == file_id).values(left_at=at))
+    connection.execute(_LEFT, {"row": file_id, "left_at": at})
 
 
 def not_left(connection: Connection, account: str) -> list[StateFile]:
@@ -174,15 +186,7 @@ def pass_on_none(connection: Connection, account: str) -> None:
 
 def same_bytes(connection: Connection, account: str, digest: Digest) -> list[StateFile]:
     """Return the files of these bytes that were taken before, oldest first."""
-    rows = connection.execute(
-        select(state_file)
-        .where(
-            state_file.c.account == account,
-            state_file.c.digest == digest,
-            state_file.c.kind != Kind.CUT_OFF,
-        )
-        .order_by(state_file.c.id)
-    )
+    rows = connection.execute(_SAME_BYTES, {"account": account, "digest": digest})
     return [_file(row) for row in rows]
 
 
