@@ -22,7 +22,8 @@ from sqlalchemy import Connection
 from bridge.account import Account
 from bridge.chain import Detail, Value
 from bridge.errors import StorageError
-from bridge.ledger import accounts, events, placed_files, serving, steps
+from bridge.ledger import accounts, deliveries, events, placed_files, serving, steps
+from bridge.ledger.deliveries import Delivery
 from bridge.ledger.events import MAILBOX_MADE, Said
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.mailbox import NameTakenError
@@ -169,11 +170,29 @@ def resume(account: Account, kinds: frozenset[Kind]) -> int:
     if not interrupted:
         return 0
     log.warning("resuming an interrupted placing", account=account.name, files=len(interrupted))
-    groups = groupby(interrupted, key=lambda file: file.hub_id or file.name)
-    for error in show(account, [list(together) for _, together in groups]):
+    grouped = groupby(interrupted, key=lambda file: file.hub_id or file.name)
+    groups = [list(together) for _, together in grouped]
+    for group, error in zip(groups, show(account, groups), strict=True):
         if error is not None:
-            log.error("not placed", account=account.name, reason=str(error))
+            _note_not_shown(account, group, error)
     return len(interrupted)
+
+
+def _note_not_shown(account: Account, files: Sequence[PlacedFile], error: NotShown) -> None:
+    """Say why files are not visible yet; of an invoice `status` tells it until they are."""
+    log.error("not placed", account=account.name, reason=str(error))
+    with account.ledger.write() as connection:
+        for file in files:
+            row = file.kind is Kind.INVOICE and _delivery(connection, account, file)
+            if row:
+                again = account.next_try(row.attempts)
+                deliveries.failed(connection, row.id, trouble=str(error), next_attempt_at=again)
+
+
+def _delivery(connection: Connection, account: Account, file: PlacedFile) -> Delivery | None:
+    if file.feed is None or file.hub_id is None:
+        return None
+    return deliveries.of_feed(connection, account.name, file.feed, file.hub_id)
 
 
 def show(account: Account, groups: Sequence[Sequence[PlacedFile]]) -> Sequence[NotShown | None]:

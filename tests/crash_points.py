@@ -155,6 +155,7 @@ UNREACHED: dict[str, str] = {
     "bridge.bringing._not_had": "needs an attachment from before a move",
     "bridge.nameless.Nameless._write_down": "needs a move after a file without a hub id",
     "bridge.legacy_gone.take_back_collected": "says that a folder is empty: nothing is done",
+    "bridge.placing._note_not_shown": "needs a disk that refuses a file; it is found out again",
     "bridge.placing._follow_settings": "needs settings that were changed; each start does it again",
     "bridge.legacy_gone._note_restored": "needs a restored backup; as `recall`",
     "bridge.legacy_inbound._tie_standing": "needs an invoice that waits since a rollback",

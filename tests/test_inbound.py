@@ -14,7 +14,15 @@ from bridge import feedback
 from bridge.collecting import look_for_collected
 from bridge.errors import AccountError, HubAwayError, LedgerError, StorageError
 from bridge.inbound import Inbound
-from bridge.ledger import attachments, deliveries, histories, invoices, placed_files, schema
+from bridge.ledger import (
+    attachments,
+    deliveries,
+    histories,
+    invoices,
+    placed_files,
+    schema,
+    summary,
+)
 from bridge.ledger.contents import Contents
 from bridge.mailbox import CONFIRMATION, MARK, MailboxGoneError
 from bridge.model import DeliveryState, FeedName, HubId, PendingInvoice, State
@@ -367,8 +375,12 @@ def test_a_file_that_the_disk_refuses_does_not_hold_up_the_other_invoices(
         others += office.add(3)
         office.pull()
         assert all(office.out_of(hub_id) for hub_id in others)
+        with office.account.ledger.read() as connection:
+            (held,) = summary.held_back(connection, "town", FeedName.REST)
+        assert "Input/output error" in held.trouble
     office.pull()
     assert office.out_of(unlucky)
+    assert trouble(office, unlucky) is None
 
 
 # -- receipts --------------------------------------------------------------------------------

@@ -208,12 +208,12 @@ def uncollected(connection: Connection, name: str) -> list[Uncollected]:
 
 def held_back(connection: Connection, name: str, feed: FeedName | None) -> list[HeldBack]:
     """Return the invoices of a feed that have not come yet, oldest first."""
-    return _troubled(connection, delivery.c.fetched_at.is_(None) & (delivery.c.feed == feed), name)
+    return _troubled(connection, delivery.c.placed_at.is_(None) & (delivery.c.feed == feed), name)
 
 
 def not_acknowledged(connection: Connection, name: str) -> list[HeldBack]:
     """Return the invoices in the mailbox that the hub could not be told of yet, oldest first."""
-    return _troubled(connection, delivery.c.fetched_at.is_not(None), name)
+    return _troubled(connection, delivery.c.placed_at.is_not(None), name)
 
 
 def _troubled(connection: Connection, where: ColumnElement[bool], name: str) -> list[HeldBack]:
