@@ -114,7 +114,7 @@ class _Bringing:
             self._enclosed = attachments.of_invoices(connection, account.name, FEED, hub_ids)
             self._had = attachments.placed_through_other(connection, account.name, FEED, hub_ids)
         self._nameless = find_nameless(account)
-        self._together = Together(self._place_all)
+        self._together: Together[_Brought, None] = Together(self._place_all)
 
     def bring(self, row: Delivery, *, message_id: str) -> None:
         """Bring one invoice into the mailbox, with a message of this id."""

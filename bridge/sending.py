@@ -11,22 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import Connection
 
 from bridge.account import Account
 from bridge.acknowledge import as_shown, shown, tell_delivered
-from bridge.backoff import delay
-from bridge.chain import Value
 from bridge.crew import may_begin, work, workers_for
-from bridge.errors import AccountError, BridgeError, HubAwayError, InvoiceError, LocalError
+from bridge.errors import AccountError, BridgeError, InvoiceError, LocalError
 from bridge.hub import HubClient, HubRefusalError, HubUnreachableError, UnclearAnswerError
 from bridge.hub.errors import NotUpdatableError, UnknownInvoiceError
-from bridge.ledger import accounts, attempts, deliveries, events, updates
+from bridge.ledger import accounts, attempts, updates
 from bridge.ledger.updates import Outcome, Update
 from bridge.model import (
     FINAL_STATES,
     PENDING_STATES,
-    FeedName,
     HubId,
     Invoice,
     Refusal,
@@ -34,6 +30,7 @@ from bridge.model import (
     StateUpdate,
     UpdateStatus,
 )
+from bridge.outbox import Outbox
 from bridge.translate import patch_body, same_effect
 
 log = structlog.get_logger()
@@ -69,11 +66,12 @@ def send(account: Account, hub: HubClient, *, only_due: bool, until: float | Non
     for update in waiting:
         if update.hub_id in ready and update.hub_id is not None:
             queues.setdefault(update.hub_id, []).append(update)
+    outbox = Outbox(account)
     try:
         problems = work(
             # Failed last, and long ones after short ones: none takes the whole turn.
             sorted(queues.values(), key=lambda queue: (queue[0].attempts, len(queue))),
-            lambda queue: _send_in_order(account, hub, queue, unclear, until=until),
+            lambda queue: _send_in_order(account, hub, outbox, queue, unclear, until=until),
             workers=workers_for(account.settings.hub.max_connections),
             failed=_note_nothing,
             stopping=account.stopping,
@@ -105,6 +103,7 @@ def _note_nothing(_: object, __: BridgeError) -> None:
 def _send_in_order(
     account: Account,
     hub: HubClient,
+    outbox: Outbox,
     queue: Sequence[Update],
     unclear: Mapping[int, datetime],
     *,
@@ -119,19 +118,20 @@ def _send_in_order(
         if not may_begin(account.stopping, until):
             return
         try:
-            _settle(account, hub, update, since=unclear.get(update.id))
+            _settle(account, hub, outbox, update, since=unclear.get(update.id))
         except (HubUnreachableError, AccountError) as error:
-            with account.ledger.write() as connection:
-                updates.not_sent(connection, update.id, trouble=str(error))
+            outbox.not_sent(update, error)
             raise
         except LocalError:
             raise
         except BridgeError as error:
-            _postpone(account, update, error)
+            outbox.postpone(update, error)
             raise
 
 
-def _settle(account: Account, hub: HubClient, update: Update, *, since: datetime | None) -> None:
+def _settle(
+    account: Account, hub: HubClient, outbox: Outbox, update: Update, *, since: datetime | None
+) -> None:
     """Bring one update to its end, or raise why it has to wait; `since` is as for `_how`."""
     hub_id, change = update.hub_id, update.change
     assert hub_id is not None
@@ -139,17 +139,17 @@ def _settle(account: Account, hub: HubClient, update: Update, *, since: datetime
     try:
         now_shown = shown(hub, hub_id)
     except UnknownInvoiceError as error:  # any other no to a question says nothing of the update
-        _refuse(account, update, Refusal(str(error.code), error.text))
+        outbox.refuse(update, Refusal(str(error.code), error.text))
         return
     known = _how(account, now_shown, change, since)
     if known is not None:
-        _accept(account, update, known)
+        outbox.accept(update, known)
     elif now_shown.state in FINAL_STATES:
-        _refuse(account, update, _final(now_shown, change))
+        outbox.refuse(update, _final(now_shown, change))
     else:
         if now_shown.state in PENDING_STATES and change.state not in _TAKES_OFF:
             _deliver_first(account, hub, hub_id)
-        _patch(account, hub, update, hub_id, change)
+        _patch(account, hub, outbox, update, change)
 
 
 _TAKES_OFF = frozenset({State.DELIVERED, State.ANNOTATED})
@@ -174,73 +174,30 @@ def _deliver_first(account: Account, hub: HubClient, hub_id: HubId) -> None:
 
 
 def _patch(
-    account: Account, hub: HubClient, update: Update, hub_id: HubId, change: StateUpdate
+    account: Account, hub: HubClient, outbox: Outbox, update: Update, change: StateUpdate
 ) -> None:
-    attempt = _begin(account, update, patch_body(change))
+    hub_id = update.hub_id
+    assert hub_id is not None
+    attempt = outbox.begin(update, patch_body(change))
     try:
         hub.patch(hub_id, change)
     except HubRefusalError as error:
-        _end(account, attempt, f"{error.code} {error.text}")
+        outbox.end(attempt, f"{error.code} {error.text}")
         if isinstance(error, NotUpdatableError) and _is_shown(account, hub_id, change):
-            _accept(account, update, Outcome.ALREADY_SHOWN)
+            outbox.accept(update, Outcome.ALREADY_SHOWN)
         else:
-            _refuse(account, update, Refusal(str(error.code), error.text))
+            outbox.refuse(update, Refusal(str(error.code), error.text))
     except UnclearAnswerError as error:
         known = _how(account, shown(account.hub, hub_id), change, attempt.at)
-        _end(account, attempt, str(error), shown=known or "not applied")
+        outbox.end(attempt, str(error), shown=known or "not applied")
         if known is None:
             raise
-        _accept(account, update, known)
+        outbox.accept(update, known)
     except BridgeError as error:
-        _end(account, attempt, f"not sent: {error}")
+        outbox.end(attempt, f"not sent: {error}")
         raise
     else:
-        _accept(account, update, Outcome.PATCHED, taken=attempt)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Attempt:
-    id: int
-    update: Update
-    sent: Mapping[str, str]
-    at: datetime
-
-
-def _begin(account: Account, update: Update, body: Mapping[str, str]) -> _Attempt:
-    now = account.clock()
-    with account.ledger.write() as connection:
-        attempt_id = attempts.begin(connection, update.id, body=body, at=now)
-    return _Attempt(id=attempt_id, update=update, sent=body, at=now)
-
-
-def _end(account: Account, attempt: _Attempt, answer: str, *, shown: str | None = None) -> None:
-    now = account.clock()
-    with account.ledger.write() as connection:
-        _note_end(connection, account, attempt, answer, at=now, shown=shown)
-
-
-def _note_end(
-    connection: Connection,
-    account: Account,
-    attempt: _Attempt,
-    answer: str,
-    *,
-    at: datetime,
-    shown: str | None = None,
-) -> None:
-    """Write down what came of an attempt; the event tells all of it, as the proof."""
-    attempts.end(connection, attempt.id, answer=answer, shown=shown)
-    _record(
-        connection,
-        account,
-        attempt.update,
-        "update sent",
-        at=at,
-        begun_at=attempt.at.isoformat(),
-        sent=attempt.sent,
-        answer=answer,
-        shown=shown,
-    )
+        outbox.accept(update, Outcome.PATCHED, taken=attempt)
 
 
 def _is_shown(account: Account, hub_id: HubId, change: StateUpdate) -> bool:
@@ -282,89 +239,3 @@ def _was_applied(account: Account, hub_id: HubId, change: StateUpdate, since: da
         if is_before:
             return False
     return False
-
-
-def _accept(
-    account: Account, update: Update, outcome: Outcome, *, taken: _Attempt | None = None
-) -> None:
-    """Settle an update; `taken` is the attempt that the hub has just said yes to."""
-    assert update.hub_id is not None
-    assert update.change is not None
-    now = account.clock()
-    with account.ledger.write() as connection:
-        if taken is not None:
-            _note_end(connection, account, taken, "taken", at=now)
-        updates.accepted(connection, update.id, outcome=outcome, at=now)
-        deliveries.acknowledged(connection, account.name, FeedName.REST, update.hub_id, at=now)
-        _record(connection, account, update, "update accepted", at=now, outcome=outcome)
-    log.info(
-        "update accepted",
-        account=account.name,
-        hub_id=update.hub_id,
-        state=update.change.state,
-        outcome=outcome,
-    )
-
-
-def _refuse(account: Account, update: Update, refusal: Refusal) -> None:
-    now = account.clock()
-    with account.ledger.write() as connection:
-        updates.refuse(connection, update.id, refusal, at=now)
-        _record(
-            connection,
-            account,
-            update,
-            "update refused",
-            at=now,
-            code=refusal.code,
-            reason=refusal.reason,
-        )
-    log.warning(
-        "update refused",
-        account=account.name,
-        hub_id=update.hub_id,
-        code=refusal.code,
-        reason=refusal.reason,
-    )
-
-
-def _record(
-    connection: Connection,
-    account: Account,
-    update: Update,
-    kind: str,
-    *,
-    at: datetime,
-    **detail: Value,
-) -> None:
-    state = update.change.state if update.change else None
-    events.record(
-        connection,
-        account.name,
-        kind,
-        at=at,
-        hub_id=update.hub_id,
-        also=detail,
-        update=update.id,
-        state=state,
-    )
-
-
-def _postpone(account: Account, update: Update, error: BridgeError) -> None:
-    push = account.settings.push
-    wait = delay(update.attempts + 1, initial=push.retry_initial, most=push.retry_max)
-    if isinstance(error, HubAwayError) and error.retry_after:
-        wait = max(wait, timedelta(seconds=error.retry_after))
-    if isinstance(error, UnclearAnswerError) and error.timed_out:
-        # The hub may still be at it: it gets as long again before it is asked and sent once more.
-        wait = max(wait, timedelta(seconds=account.settings.hub.timeout))
-    with account.ledger.write() as connection:
-        unclear = attempts.unclear_since(connection, update.id) is not None
-        updates.postpone(
-            connection,
-            update.id,
-            trouble=str(error),
-            next_attempt_at=account.clock() + wait,
-            unclear=unclear,
-        )
-    log.warning("update waits", hub_id=update.hub_id, update=update.id, reason=str(error))

@@ -11,51 +11,76 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
-class Together(Generic[T]):
+class Together(Generic[T, R]):
     """Does one kind of work for many threads."""
 
-    def __init__(self, do: Callable[[Sequence[T]], Sequence[Exception | None]]) -> None:
-        """Take what does some at once, and returns for each what went wrong with it alone."""
+    def __init__(self, do: Callable[[Sequence[T]], Sequence[R | Exception]]) -> None:
+        """Take what does some at once, and returns of each what it gave, or what went wrong."""
         self._do = do
         self._turn = threading.Lock()
-        self._ready: deque[_Ticket[T]] = deque()
+        self._ready: deque[_Ticket[T, R]] = deque()
 
     @property
     def waiting(self) -> int:
         """How many items wait for their turn."""
         return len(self._ready)
 
-    def add(self, item: T) -> None:
-        """Return when it is done, with others or alone; raises what went wrong with it."""
-        ticket = _Ticket(item)
+    def add(self, item: T) -> R:
+        """Return what it gave when it is done, with others or alone; raises what went wrong."""
+        ticket: _Ticket[T, R] = _Ticket(item)
         self._ready.append(ticket)
         with self._turn:
             if not ticket.is_done:
                 self._do_ready()
-        if ticket.error is not None:
-            raise ticket.error
+        return ticket.given()
 
     def _do_ready(self) -> None:
         tickets = []
         while self._ready:
             tickets.append(self._ready.popleft())
         try:
-            errors = self._do([ticket.item for ticket in tickets])
+            given = self._do([ticket.item for ticket in tickets])
         except BaseException as error:
             for ticket in tickets:
                 ticket.end(error)
             raise
-        for ticket, failed in zip(tickets, errors, strict=True):
-            ticket.end(failed)
+        for ticket, each in zip(tickets, given, strict=True):
+            ticket.end(each)
 
 
-class _Ticket(Generic[T]):
+class _Ticket(Generic[T, R]):
     def __init__(self, item: T) -> None:
         self.item = item
-        self.is_done = False
-        self.error: BaseException | None = None
+        self._given: list[R | BaseException] = []
 
-    def end(self, error: BaseException | None) -> None:
-        self.error, self.is_done = error, True
+    @property
+    def is_done(self) -> bool:
+        return bool(self._given)
+
+    def end(self, given: R | BaseException) -> None:
+        self._given.append(given)
+
+    def given(self) -> R:
+        (given,) = self._given
+        if isinstance(given, BaseException):
+            raise given
+        return given
+
+
+def or_alone(
+    do: Callable[[Sequence[T]], Sequence[R]],
+) -> Callable[[Sequence[T]], Sequence[R | Exception]]:
+    """Make what does all or nothing do each alone where all cannot be done together."""
+
+    def do_all(items: Sequence[T]) -> Sequence[R | Exception]:
+        try:
+            return do(items)
+        except Exception as error:
+            if len(items) == 1:
+                return [error]
+            return [given for item in items for given in do_all([item])]
+
+    return do_all

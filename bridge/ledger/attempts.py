@@ -4,7 +4,7 @@ An attempt without an answer is one of which nobody knows what came of it: the p
 hub's answer could mean both. Then the hub is asked before anything is sent again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -14,7 +14,7 @@ from bridge.ledger.schema import account as account_table
 from bridge.ledger.schema import attempt, state_file, state_update
 
 # Built once: a statement made anew for each step costs more than running it.
-_ATTEMPT = insert(attempt).returning(attempt.c.id)
+_ATTEMPT = insert(attempt).returning(attempt.c.id, attempt.c.update_id)
 _ANSWERED = update(attempt).where(attempt.c.id == bindparam("row"))
 _UNANSWERED = attempt.c.answer.is_(None) & attempt.c.sent.is_not(None)
 _UNCLEAR = (
@@ -29,14 +29,37 @@ def begin(
     connection: Connection, update_id: int, *, body: Mapping[str, str] | None, at: datetime
 ) -> int:
     """An update is about to be sent; return the attempt's id. No body: the hub is only asked."""
-    updates.sending(connection, update_id)
-    values = {"update_id": update_id, "at": at, "sent": None if body is None else dict(body)}
-    return int(connection.execute(_ATTEMPT, values).scalar_one())
+    return begin_all(connection, {update_id: body}, at=at)[update_id]
+
+
+def begin_all(
+    connection: Connection, bodies: Mapping[int, Mapping[str, str] | None], *, at: datetime
+) -> Mapping[int, int]:
+    """Many updates are, each with its body; return the attempts' ids by those of the updates."""
+    updates.sending_all(connection, bodies)
+    values = [
+        {"update_id": update_id, "at": at, "sent": None if body is None else dict(body)}
+        for update_id, body in bodies.items()
+    ]
+    return {row.update_id: row.id for row in connection.execute(_ATTEMPT, values)}
 
 
 def end(connection: Connection, attempt_id: int, *, answer: str, shown: str | None = None) -> None:
     """Write down what came back, and what the hub showed when it was asked afterwards."""
-    connection.execute(_ANSWERED, {"row": attempt_id, "answer": answer, "shown": shown})
+    end_all(connection, [attempt_id], answer=answer, shown=shown)
+
+
+def end_all(
+    connection: Connection,
+    attempt_ids: Iterable[int],
+    *,
+    answer: str,
+    shown: str | None = None,
+) -> None:
+    """The same came of many."""
+    rows = [{"row": it, "answer": answer, "shown": shown} for it in attempt_ids]
+    if rows:
+        connection.execute(_ANSWERED, rows)
 
 
 def unclear_since(connection: Connection, update_id: int) -> datetime | None:

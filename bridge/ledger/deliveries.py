@@ -205,8 +205,15 @@ def acknowledged(
     connection: Connection, account: str, feed: FeedName, hub_id: HubId, *, at: datetime
 ) -> None:
     """This feed no longer offers the invoice: it was told that we have it."""
-    row = {"of_account": account, "of_feed": feed, "of_hub_id": hub_id, "at": at}
-    connection.execute(_ACKNOWLEDGED, row)
+    acknowledged_all(connection, account, feed, [hub_id], at=at)
+
+
+def acknowledged_all(
+    connection: Connection, account: str, feed: FeedName, hub_ids: Iterable[HubId], *, at: datetime
+) -> None:
+    """This feed offers none of these any longer."""
+    key = {"of_account": account, "of_feed": feed, "at": at}
+    connection.execute(_ACKNOWLEDGED, [{**key, "of_hub_id": hub_id} for hub_id in hub_ids])
 
 
 def still_listed(

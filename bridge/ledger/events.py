@@ -82,7 +82,7 @@ class Said:
 def record_all(connection: Connection, account: str, said: Sequence[Said]) -> None:
     """Add many events of one account at once, in this order."""
     number, previous = _end(connection, account)
-    links = []
+    links, rows = [], []
     for number, it in enumerate(said, start=number + 1):  # noqa: B020  (goes on from the last one)
         link = Link(
             account=account,
@@ -96,14 +96,15 @@ def record_all(connection: Connection, account: str, said: Sequence[Said]) -> No
         )
         previous = link.digest
         links.append(link)
+        rows.append(_row(link, previous))
     if links:
-        connection.execute(_ADD, [_row(link) for link in links])
+        connection.execute(_ADD, rows)
         connection.info.setdefault(LINKS, []).extend(links)
 
 
 def add(connection: Connection, link: Link) -> None:
     """Add an event that is chained already: a new one, or one that the journal remembers."""
-    connection.execute(_ADD, _row(link))
+    connection.execute(_ADD, _row(link, link.digest))
     connection.info.setdefault(LINKS, []).append(link)
 
 
@@ -116,7 +117,7 @@ def _end(connection: Connection, account: str) -> tuple[int, str]:
     return number, digest
 
 
-def _row(link: Link) -> dict[str, object]:
+def _row(link: Link, digest: str) -> dict[str, object]:
     return {
         "account": link.account,
         "number": link.number,
@@ -125,7 +126,7 @@ def _row(link: Link) -> dict[str, object]:
         "kind": link.kind,
         "hub_id": link.hub_id,
         "detail": dict(link.detail),
-        "digest": link.digest,
+        "digest": digest,
     }
 
 

@@ -1,6 +1,6 @@
 """The outbox: state updates, queued → sending → accepted | refused; every try is an attempt."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -262,15 +262,19 @@ def last_accepted(connection: Connection, account: str, hub_id: HubId) -> StateU
 
 def accepted(connection: Connection, update_id: int, *, outcome: Outcome, at: datetime) -> None:
     """The hub shows what the update says."""
-    _set(
-        connection,
-        update_id,
-        status=UpdateStatus.ACCEPTED,
-        outcome=outcome,
-        settled_at=at,
-        trouble=None,
-        next_attempt_at=None,
-    )
+    accepted_all(connection, {update_id: outcome}, at=at)
+
+
+def accepted_all(connection: Connection, outcomes: Mapping[int, Outcome], *, at: datetime) -> None:
+    """The hub shows what many updates say; how each came to be true there."""
+    settled = {
+        "status": UpdateStatus.ACCEPTED,
+        "settled_at": at,
+        "trouble": None,
+        "next_attempt_at": None,
+    }
+    rows = [{"row": it, "outcome": outcome, **settled} for it, outcome in outcomes.items()]
+    connection.execute(_ROW, rows)
 
 
 def refuse(connection: Connection, update_id: int, refusal: Refusal, *, at: datetime) -> None:
@@ -287,9 +291,9 @@ def refuse(connection: Connection, update_id: int, refusal: Refusal, *, at: date
     )
 
 
-def sending(connection: Connection, update_id: int) -> None:
-    """It is about to be sent, or to be asked about."""
-    _set(connection, update_id, status=UpdateStatus.SENDING)
+def sending_all(connection: Connection, update_ids: Iterable[int]) -> None:
+    """They are about to be sent, or to be asked about."""
+    connection.execute(_ROW, [{"row": it, "status": UpdateStatus.SENDING} for it in update_ids])
 
 
 def not_sent(connection: Connection, update_id: int, *, trouble: str) -> None:
