@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bridge.together import Together
+from bridge.together import Together, or_alone
 
 PATIENCE = 30
 
@@ -67,3 +67,17 @@ def test_what_goes_wrong_with_all_is_told_to_all() -> None:
     for item in (1, 2):
         with pytest.raises(OSError, match=str(item)):
             together.add(item)
+
+
+def test_who_brings_something_gets_what_it_gave() -> None:
+    together = Together(lambda items: [item * 2 for item in items])
+    assert [together.add(item) for item in (1, 2)] == [2, 4]
+
+
+def test_what_cannot_be_done_together_is_done_each_alone() -> None:
+    def halves(items: Sequence[int]) -> Sequence[float]:
+        return [1 / item for item in items]
+
+    first, bad, last = or_alone(halves)([1, 0, 2])
+    assert (first, last) == (1, 0.5)
+    assert isinstance(bad, ZeroDivisionError)
