@@ -23,6 +23,7 @@ from reconcile.by_id import CUT_OFF
 from reconcile.compare import SEVERAL_FILES
 from reconcile.model import Outcome
 from tests.accounts import annotated, paid, rejected, state_file
+from tests.door_rig import wait_until
 from tests.gateway import install
 from tests.old_mailboxes import Servers
 from tests.towns import Town, outcomes, town
@@ -564,7 +565,10 @@ def test_states_that_were_passed_on_to_the_old_mailbox_are_compared_with_the_hub
         one, other, _ = it.sandbox.book.hub_ids
         for name, update in (("a.XML", annotated(one, "R-1")), ("b.XML", rejected(other, "mal"))):
             (it.gateway.mailbox / "statin" / name).write_bytes(state_file(update))
-        it.push()  # the old hub takes them
+        it.push()
+        book = it.sandbox.book
+        wait_until(lambda: State.ANNOTATED in book.states(one), "the old hub takes a.XML")
+        wait_until(lambda: State.REJECTED in book.states(other), "the old hub takes b.XML")
         report = it.report("--grace", "0", code=0)
         seen = report["evidence"]
         assert (seen["states_seen"], seen["state_updates"]) == (["ANNOTATED", "REJECTED"], 2)
