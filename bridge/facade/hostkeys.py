@@ -43,11 +43,6 @@ def load_host_keys(folder: Path) -> list[paramiko.PKey]:
         ) from error
 
 
-def public_lines(keys: list[paramiko.PKey]) -> list[str]:
-    """Return the keys as clients know them: `ssh-ed25519 AAAA…`, one line each."""
-    return [f"{key.get_name()} {key.get_base64()}" for key in keys]
-
-
 def _load(path: Path, kind: str) -> paramiko.PKey:
     key_class, generate = _KINDS[kind]
     if not path.exists():

@@ -158,12 +158,6 @@ def counted(connection: Connection, account: str) -> dict[UpdateStatus, int]:
     return {UpdateStatus(status): count for status, count in connection.execute(rows)}
 
 
-def any_of(connection: Connection, account: str, hub_id: HubId) -> bool:
-    """Tell whether the RCF ever reported anything about an invoice."""
-    own = (state_update.c.account == account) & (state_update.c.hub_id == hub_id)
-    return connection.execute(select(state_update.c.id).where(own).limit(1)).first() is not None
-
-
 def due_invoices(connection: Connection, account: str, *, due: datetime | None) -> set[HubId]:
     """Return the invoices whose first open update may be sent at a time; None: all that wait."""
     rows = connection.execute(
