@@ -44,6 +44,8 @@ class Steps:
         self._folder = folder
         self._reached = reached
         self._own = threading.local()
+        self._one = threading.RLock()
+        """Held while a step is told: no other thread makes one when the power fails."""
         self._power = PowerCut(folder.with_name("limbo"))
 
     def watch(self) -> None:
@@ -65,7 +67,7 @@ class Steps:
         asked = _asked_by(beneath)
         if asked is None:
             return
-        with self._unwatched():
+        with self._one, self._unwatched():
             self._reached(f"{what} in {asked}")
             if then is not None:
                 then()
@@ -152,7 +154,8 @@ class Steps:
                 path = Path(f"/proc/self/fd/{descriptor}").readlink()
                 self._tell("sync folder" if is_folder else "sync file", beneath=FILES)
                 original(descriptor)
-                self._power.syncs(path)
+                with self._one:
+                    self._power.syncs(path)
 
             setattr(os, name, sync)
 
