@@ -14,7 +14,7 @@ import pytest
 
 from bridge import verifying
 from bridge.acknowledge import acknowledge
-from bridge.ledger import accounts, deliveries, events, summary
+from bridge.ledger import accounts, deliveries, events, schema, summary
 from bridge.ledger.archive_removals import REMOVED
 from bridge.model import Digest, FeedName
 from bridge.sandbox.server import Sandbox
@@ -222,6 +222,28 @@ def test_a_changed_file_of_the_archive_is_found(busy: Office) -> None:
 def test_a_missing_file_of_the_archive_is_found(busy: Office) -> None:
     archived(busy)[0].unlink()
     assert faults(busy) == {"archive"}
+
+
+NO_FILE = {
+    "event.digest": "of its own line",
+    "placed_file.source_digest": "of a file in the old mailbox, which may have other bytes",
+    "comparison.legacy_digest": "goes when its file does",
+    "comparison.rest_digest": "goes when its file does",
+    "finding.legacy_digest": "what a report said, whatever became of the file",
+    "finding.rest_digest": "what a report said, whatever became of the file",
+    "accepted_finding.legacy_digest": "what somebody accepted, whatever became of the file",
+    "accepted_finding.rest_digest": "what somebody accepted, whatever became of the file",
+}
+
+
+def test_every_column_with_a_digest_names_an_archived_file_unless_it_is_known_not_to() -> None:
+    columns = {
+        str(column)
+        for table in schema.metadata.tables.values()
+        for column in table.columns
+        if column.name.endswith("digest")
+    }
+    assert columns == set(map(str, schema.ARCHIVED)) | NO_FILE.keys()
 
 
 def test_what_was_found_wrong_is_not_said_to_be_verified(busy: Office) -> None:

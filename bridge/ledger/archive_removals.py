@@ -37,6 +37,7 @@ from sqlalchemy import (
 
 from bridge.ledger.placed_files import Kind
 from bridge.ledger.schema import (
+    ARCHIVED,
     attachment,
     delivery,
     event,
@@ -91,14 +92,15 @@ def removed_digests(connection: Connection, account: str) -> set[Digest]:
 def _references(account: str, *, before: datetime) -> CompoundSelect[Any]:
     """Select each reference to a file: digest, invoice, when it came, whether done (1) before."""
     walked, enclosed = _done(delivery, before), _done(attachment, before)
-    return union_all(
-        _rows(account, delivery.c.digest, delivery.c.fetched_at, walked),
-        _rows(account, delivery.c.receipt_digest, delivery.c.fetched_at, walked),
-        _rows(account, attachment.c.digest, attachment.c.fetched_at, enclosed),
-        _rows(account, placed_file.c.digest, placed_file.c.placing_at, _taken_away(before)),
-        _rows(account, state_file.c.digest, state_file.c.taken_at, _settled(before)),
-        _rows(account, recorded_file.c.digest, recorded_file.c.first_seen_at, _heard(before)),
-    )
+    known = {
+        delivery.c.digest: (delivery.c.fetched_at, walked),
+        delivery.c.receipt_digest: (delivery.c.fetched_at, walked),
+        attachment.c.digest: (attachment.c.fetched_at, enclosed),
+        placed_file.c.digest: (placed_file.c.placing_at, _taken_away(before)),
+        state_file.c.digest: (state_file.c.taken_at, _settled(before)),
+        recorded_file.c.digest: (recorded_file.c.first_seen_at, _heard(before)),
+    }
+    return union_all(*(_rows(account, column, *known[column]) for column in ARCHIVED))
 
 
 def _rows(

@@ -6,14 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, func, select, text, union
 
-from bridge.ledger.schema import (
-    attachment,
-    delivery,
-    event,
-    placed_file,
-    recorded_file,
-    state_file,
-)
+from bridge.ledger.schema import ARCHIVED, event, state_file
 from bridge.ledger.state_files import Kind
 from bridge.model import Digest
 
@@ -82,16 +75,10 @@ def needed_elsewhere(
     connection: Connection, account: str, digests: Collection[Digest]
 ) -> set[Digest]:
     """Return those digests of which another row speaks: the same file came whole, say."""
-    columns = (
-        delivery.c.digest,
-        delivery.c.receipt_digest,
-        attachment.c.digest,
-        placed_file.c.digest,
-        recorded_file.c.digest,
-    )
     others = [
         select(column).where(column.table.c.account == account, column.in_(digests))
-        for column in columns
+        for column in ARCHIVED
+        if column.table is not state_file
     ]
     whole = and_(state_file.c.account == account, state_file.c.kind != Kind.CUT_OFF)
     others.append(select(state_file.c.digest).where(whole, state_file.c.digest.in_(digests)))

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, create_engine, sel
 from sqlalchemy.pool import StaticPool
 
 from bridge.ledger.schema import (
+    ARCHIVED,
     accepted_finding,
     attachment,
     attempt,
@@ -189,17 +190,9 @@ def _same(value: object, told: object) -> bool:
 
 def digests(connection: Connection, account: str) -> set[Digest]:
     """Return the digests of all files that the ledger speaks of."""
-    columns = (
-        delivery.c.digest,
-        delivery.c.receipt_digest,
-        attachment.c.digest,
-        placed_file.c.digest,
-        recorded_file.c.digest,
-        state_file.c.digest,
-    )
     parts = [
         select(column).where(column.table.c.account == account, column.is_not(None))
-        for column in columns
+        for column in ARCHIVED
     ]
     return {Digest(digest) for digest in connection.scalars(union(*parts))}
 

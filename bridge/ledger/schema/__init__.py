@@ -6,6 +6,7 @@ and each row bears a digest that covers the one before it (see `chain`).
 """
 
 from bridge.ledger.schema.accounts import account, addressing_code, component, drift, hub_pause
+from bridge.ledger.schema.archived import ARCHIVED
 from bridge.ledger.schema.base import UtcDateTime, metadata
 from bridge.ledger.schema.deliveries import (
     FIRST_SEEN,
@@ -28,6 +29,7 @@ from bridge.ledger.schema.reports import accepted_finding, finding, first_listed
 from bridge.ledger.schema.visitors import ban, client, visit
 
 __all__ = [
+    "ARCHIVED",
     "FIRST_SEEN",
     "IN_ORDER",
     "UtcDateTime",
