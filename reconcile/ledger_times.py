@@ -7,12 +7,11 @@ so a median of a million is looked up, and nothing is fetched for each.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 
 from sqlalchemy import Connection, text
 
 from reconcile.model import Lag
-from reconcile.moments import BOUNDS, lag
 
 _HEARD = """
 FROM delivery a INDEXED BY delivery_by_lag
@@ -34,6 +33,8 @@ ORDER BY coalesce(a.recorded_at, a.seen_at)
 """
 Values = Mapping[str, str | float]
 
+BOUNDS = (-3600.0, -60.0, 0.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0, 259200.0, inf)
+"""Upper bounds of the lag histogram, in seconds."""
 
 SECONDS_A_DAY = 86400
 
@@ -58,7 +59,7 @@ def times(connection: Connection, values: Values) -> Times:
     found = _Lags(connection, values, counts)
     return Times(
         heard=len(found) + _number(connection, _WITHOUT, values),
-        lag=lag(found, unit=SECONDS_A_DAY),
+        lag=_lag(found),
         days=_days_on_both(found),
     )
 
@@ -91,6 +92,29 @@ class _Lags:
     def _one(self, statement: str, place: int) -> float:
         values = {**self.values, "place": place}
         return float(self.connection.execute(text(statement), values).scalar_one())
+
+
+def _lag(found: _Lags) -> Lag | None:
+    """Return the lag between the feeds; all values that it tells occur."""
+    count = len(found)
+    if not count:
+        return None
+    return Lag(
+        count=count,
+        median=_seconds(found[_place(count, 0.5)]),
+        p95=_seconds(found[_place(count, 0.95)]),
+        worst=_seconds(max(found[0], found[-1], key=abs)),
+        histogram=tuple(zip(BOUNDS, found.histogram, strict=True)),
+    )
+
+
+def _seconds(days: float) -> float:
+    return round(days * SECONDS_A_DAY, 3)
+
+
+def _place(count: int, share: float) -> int:
+    """Return where the nearest-rank quantile stands."""
+    return max(0, ceil(share * count) - 1)
 
 
 def _days_on_both(found: _Lags) -> float:

@@ -1,20 +1,14 @@
 """When an invoice came: for the grace time, the days of a report and the lag between the feeds."""
 
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from math import ceil, inf
-from typing import Protocol
 
 from bridge.feedback import MADRID
 from bridge.recorded import Recorded
 from reconcile.asked import Period
-from reconcile.model import Day, Lag
+from reconcile.model import Day
 from reconcile.pairs import Pair
-
-BOUNDS = (-3600.0, -60.0, 0.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0, 259200.0, inf)
-"""Upper bounds of the lag histogram, in seconds."""
 
 
 def since(side: Recorded, *, now: datetime) -> datetime:
@@ -46,56 +40,6 @@ def lag_of(pair: Pair) -> float | None:
     legacy = pair.legacy.first_seen_at if pair.legacy else None
     rest = pair.rest.first_seen_at if pair.rest else None
     return None if legacy is None or rest is None else (rest - legacy).total_seconds()
-
-
-class Ordered(Protocol):
-    """Lags in their order, wherever they are."""
-
-    @property
-    def histogram(self) -> Sequence[int]:
-        """How many there are up to each of the bounds, beyond the one before."""
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-
-    def __getitem__(self, place: int, /) -> float:
-        """Return the lag at a place."""
-
-
-class Sorted(list[float]):
-    """Lags in memory, in their order."""
-
-    @property
-    def histogram(self) -> Sequence[int]:
-        """How many there are up to each of the bounds, beyond the one before."""
-        up_to = [bisect_right(self, bound) for bound in BOUNDS]
-        return [after - before for before, after in zip([0, *up_to], up_to, strict=False)]
-
-
-def lag(ordered: Ordered, *, unit: float = 1) -> Lag | None:
-    """Return the lag between the feeds, of so many seconds times `unit`; None where there is none.
-
-    All values that it tells occur.
-    """
-    count = len(ordered)
-    if not count:
-        return None
-    return Lag(
-        count=count,
-        median=_seconds(ordered[_place(count, 0.5)], unit),
-        p95=_seconds(ordered[_place(count, 0.95)], unit),
-        worst=_seconds(max(ordered[0], ordered[-1], key=abs), unit),
-        histogram=tuple(zip(BOUNDS, ordered.histogram, strict=True)),
-    )
-
-
-def _seconds(lag: float, unit: float) -> float:
-    return round(lag * unit, 3)
-
-
-def _place(count: int, share: float) -> int:
-    """Return where the nearest-rank quantile stands."""
-    return max(0, ceil(share * count) - 1)
 
 
 def day_of(moment: datetime) -> date:
