@@ -1,26 +1,24 @@
 """Two sides of one invoice, and how they compare: the outcome and the differences.
 
 The outcome is a table (`RULES`), tried from the top: the first that fits counts (`Outcome` has the
-same order). What makes an invoice `different` is the file itself, and those of the `Detail`s around
-it that the settings count as blockers; the others are told and change nothing.
+same order). What makes an invoice `different` is the file itself, and those of the details around
+it (see `details`) that the settings count as blockers; the others are told and change nothing.
 
 A side whose file was not fetched counts as not there: that it was listed, or that a message told
 of it, is no proof of what would have come. What REST lists and does not give is unreadable once the
 grace time is over.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from bridge.errors import BridgeError
 from bridge.facturae import FacturaeError
-from bridge.feedback import MADRID
 from bridge.model import Digest, FeedName, HubId
-from bridge.recorded import Difference, Recorded, RecordedAttachment
+from bridge.recorded import Difference, Recorded
 from bridge.xml_facts import Compared, compare_files
+from reconcile.details import Detail, unlike_details
 from reconcile.model import Outcome, Row
 from reconcile.moments import lag_of, since
 from reconcile.pairs import Pair, names_of
@@ -28,8 +26,6 @@ from reconcile.pairs import Pair, names_of
 MOST_XML_DIFFERENCES = 200
 """Rows that show their XML difference: a report over a million invoices must stay small."""
 
-ATTACHMENTS = "attachments"
-"""The difference that says how many attachments there are on each side."""
 
 SEVERAL_FILES = "there are several files with this hub id, and they differ"
 
@@ -42,15 +38,6 @@ Known = Callable[[Digest, Digest], Compared | None]
 
 def _nothing_known(_legacy: Digest, _rest: Digest) -> Compared | None:
     return None
-
-
-class Detail(StrEnum):
-    """What comes beside an invoice's file, as the settings call it."""
-
-    ATTACHMENTS = "attachments"
-    REGISTRATION_NUMBER = "registration-number"
-    REGISTRATION_DATE = "registration-date"
-    RECEIPT = "receipt"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,11 +109,7 @@ def _case(pair: Pair, terms: Terms) -> Case:
         return _unequal(pair, settled=settled, problem=problem)
     assert legacy is not None
     assert rest is not None
-    details = [
-        (detail, difference)
-        for detail, tell in _DETAILS.items()
-        for difference in tell(pair, legacy, rest, settled)
-    ]
+    details = unlike_details(pair, legacy, rest, settled=settled)
     counting = [difference for detail, difference in details if detail in terms.counting]
     remarks = tuple(difference for detail, difference in details if detail not in terms.counting)
     if legacy.digest == rest.digest:
@@ -226,114 +209,6 @@ def _told_twice(pair: Pair) -> str:
     """Return which feed gave several files, in words."""
     feeds = (side.feed for side in (pair.legacy, pair.rest) if side and side.others)
     return next((f"{feed}: {SEVERAL_FILES}" for feed in feeds), "")
-
-
-# -- what comes beside the file ------------------------------------------------------------------
-
-
-def _attachments(
-    pair: Pair, legacy: Recorded, rest: Recorded, settled: bool
-) -> Iterator[Difference]:
-    """Compare attachments by their bytes, in any order; names differ by nature.
-
-    One that is listed and not fetched may still be on its way for the grace time.
-    """
-    if not pair.tells_attachments:
-        return
-    ours, theirs = _without_equal(legacy.attachments, rest.attachments)
-    if not settled and not all(it.digest for it in (*ours, *theirs)):
-        ours, theirs = [it for it in ours if it.digest], [it for it in theirs if it.digest]
-        ours, theirs = ours[: len(theirs)], theirs[: len(ours)]
-    elif len(legacy.attachments) != len(rest.attachments):
-        yield Difference(
-            field=ATTACHMENTS,
-            legacy=str(len(legacy.attachments)),
-            rest=str(len(rest.attachments)),
-        )
-    for number in range(max(len(ours), len(theirs))):
-        one = ours[number] if number < len(ours) else None
-        other = theirs[number] if number < len(theirs) else None
-        position = next(it.position for it in (one, other) if it is not None)
-        yield Difference(
-            field=f"attachment {position or number + 1}",
-            legacy=_attached(one),
-            rest=_attached(other),
-        )
-
-
-def _without_equal(
-    legacy: tuple[RecordedAttachment, ...], rest: tuple[RecordedAttachment, ...]
-) -> tuple[list[RecordedAttachment], list[RecordedAttachment]]:
-    """Return the attachments that have no equal on the other side."""
-    common = Counter(it.digest for it in legacy) & Counter(it.digest for it in rest)
-    return _beyond(legacy, common), _beyond(rest, common)
-
-
-def _beyond(
-    attachments: tuple[RecordedAttachment, ...], common: Counter[Digest | None]
-) -> list[RecordedAttachment]:
-    left = common.copy()
-    found = []
-    for attachment in attachments:
-        if left[attachment.digest] > 0:
-            left[attachment.digest] -= 1
-        else:
-            found.append(attachment)
-    return found
-
-
-def _attached(attachment: RecordedAttachment | None) -> str | None:
-    if attachment is None:
-        return None
-    said = f"sha256 {attachment.digest}" if attachment.digest else "not fetched"
-    return f"{attachment.name} ({said})"
-
-
-def _registration_number(
-    _pair: Pair, legacy: Recorded, rest: Recorded, _settled: bool
-) -> Iterator[Difference]:
-    yield from _unlike("registration_number", legacy.registration_number, rest.registration_number)
-
-
-def _registration_date(
-    _pair: Pair, legacy: Recorded, rest: Recorded, _settled: bool
-) -> Iterator[Difference]:
-    one, other = legacy.registered_at, rest.registered_at
-    if one and other:
-        form = _day if _is_day(one) or _is_day(other) else _second
-        yield from _unlike("registered_at", form(one), form(other))
-
-
-def _is_day(moment: datetime) -> bool:
-    """Tell whether a time is a date alone, as some messages give it."""
-    local = moment.astimezone(MADRID)
-    return (local.hour, local.minute, local.second) == (0, 0, 0)
-
-
-def _day(moment: datetime) -> str:
-    return moment.astimezone(MADRID).date().isoformat()
-
-
-def _second(moment: datetime) -> str:
-    return moment.astimezone(MADRID).isoformat(timespec="seconds")
-
-
-def _receipt(_pair: Pair, legacy: Recorded, rest: Recorded, _settled: bool) -> Iterator[Difference]:
-    yield from _unlike("receipt", legacy.receipt, rest.receipt)
-
-
-def _unlike(name: str, legacy: str | None, rest: str | None) -> Iterator[Difference]:
-    """Yield a difference where both sides say something, and not the same."""
-    if legacy and rest and legacy.strip() != rest.strip():
-        yield Difference(field=name, legacy=legacy, rest=rest)
-
-
-_DETAILS: Mapping[Detail, Callable[[Pair, Recorded, Recorded, bool], Iterator[Difference]]] = {
-    Detail.ATTACHMENTS: _attachments,
-    Detail.REGISTRATION_NUMBER: _registration_number,
-    Detail.REGISTRATION_DATE: _registration_date,
-    Detail.RECEIPT: _receipt,
-}
 
 
 # -- the row -------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from bridge.ledger.schema import FIRST_SEEN
 from bridge.model import FeedName, HubId
 from bridge.recorded import Recorded, in_order
 from reconcile.asked import Period
-from reconcile.compare import Detail
+from reconcile.details import Detail
 from reconcile.ledger_times import Times, Values, times
 from reconcile.moments import starts
 from reconcile.pairs import Pair

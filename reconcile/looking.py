@@ -20,7 +20,7 @@ from bridge.recording import FeedRecorder
 from bridge.translate import ReadUpdate
 from reconcile.asked import LEDGER, Asked
 from reconcile.by_id import HubById
-from reconcile.compare import Detail
+from reconcile.details import Detail
 from reconcile.ledger_side import LedgerSides
 from reconcile.model import StateRow
 from reconcile.old_files import OldSide, read_folder_side, read_mailbox_side

@@ -21,7 +21,8 @@ from bridge.recorded import in_order
 from bridge.xml_facts import Compared
 from reconcile.asked import LEDGER, Asked
 from reconcile.by_id import HubById
-from reconcile.compare import ATTACHMENTS, Detail, Terms, compare
+from reconcile.compare import Terms, compare
+from reconcile.details import ATTACHMENTS, Detail
 from reconcile.evidence import evidence_of
 from reconcile.keeping import Memory, keep, remember
 from reconcile.looking import Look, look

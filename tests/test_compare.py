@@ -13,7 +13,8 @@ from bridge.model import Digest, FeedName, HubId, State, StateRecord
 from bridge.recorded import Recorded, RecordedAttachment, in_order
 from bridge.sandbox.scenarios import Kind
 from bridge.xml_facts import Compared, compare_files
-from reconcile.compare import RULES, Detail, Terms, compare
+from reconcile.compare import RULES, Terms, compare
+from reconcile.details import Detail
 from reconcile.model import Outcome, Row
 from reconcile.pairs import Pair, pair_up, twins
 from tests.scenes import GRACE, JUST_NOW, LONG_AGO, NOW, Sides, mixed, recorded
