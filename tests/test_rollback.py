@@ -20,7 +20,7 @@ from bridge.ledger import events
 from bridge.model import FeedName
 from bridge.rounds import pull_round, push_round
 from bridge.sandbox.server import Sandbox
-from bridge.status.facts import look
+from bridge.status.looking import look
 from bridge.status.text import as_text
 from reconcile.asked import Asked
 from reconcile.model import Outcome

@@ -20,8 +20,8 @@ from bridge.model import FeedName, HubId, PendingInvoice
 from bridge.naming import Folder
 from bridge.rounds import pull_round
 from bridge.settings import Settings, UserSettings
-from bridge.status import facts
-from bridge.status.page import MOST_ITEMS
+from bridge.status import looking
+from bridge.status.listings import MOST_ITEMS
 from bridge.status.words import safe, size, span
 from bridge.taking import note_cut_off
 from tests.accounts import Office, annotated, failing, paid, said, state_file
@@ -379,7 +379,7 @@ def test_a_disk_that_cannot_be_written_stops_every_account(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pull_round(office.inbound, only_due=False)
-    monkeypatch.setattr(facts, "FULL", 1 << 62)
+    monkeypatch.setattr(looking, "FULL", 1 << 62)
     account = in_json(office)
     assert account["trouble"] == "The disk is full"
     assert account["blame"]["fault"] == "local"

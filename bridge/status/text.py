@@ -11,7 +11,8 @@ from bridge.ledger.histories import AttachmentRow, AttemptRow, DeliveryRow, Even
 from bridge.status.facts import Status
 from bridge.status.finding import Finding
 from bridge.status.life import InvoiceLife, Life, UpdateLife
-from bridge.status.page import Listing, Page, Section, page
+from bridge.status.listings import Listing
+from bridge.status.page import Page, Section, page
 from bridge.status.words import moment, safe
 
 SUPPORT = "For the AOC's support"
