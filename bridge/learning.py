@@ -28,7 +28,8 @@ from bridge.model import HubId, Invoice
 from bridge.naming import Profile, parse_profile
 from bridge.old_file import OldFile
 from bridge.old_folder import Unread, read_again, read_folder
-from bridge.past import NamesFound, OldInvoice, Past, weigh
+from bridge.old_invoices import OldInvoice
+from bridge.past import NamesFound, Past, weigh
 from bridge.placing import prepare
 from bridge.settings import read_profile
 

@@ -30,7 +30,7 @@ from bridge.ledger.recordings import Recording
 from bridge.model import Digest, FeedName
 from bridge.naming import Folder, Profile, parse_profile
 from bridge.old_file import OldFile
-from bridge.past import hub_id_in_name
+from bridge.old_invoices import hub_id_in_name
 from bridge.settings import read_profile
 from bridge.understanding import AT_ONCE, WORKERS, old_file, tell_gone, understand
 

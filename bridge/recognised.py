@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from bridge.model import HubId, InvoiceFacts
 from bridge.naming import Folder, Profile
 from bridge.old_file import Broken, FileKind, OldFile, Statement, Statements
-from bridge.past import OldAttachment, Past, attachment_of, hub_id_in_name, weigh
+from bridge.old_invoices import hub_id_in_name
+from bridge.past import OldAttachment, Past, attachment_of, weigh
 
 ISSUED_FOLDERS = frozenset({Folder.IN, Folder.ADJIN})
 """What the platform itself sends."""

@@ -20,7 +20,7 @@ from bridge.model import Digest, FeedName, HubId, InvoiceFacts
 from bridge.naming import Folder, Profile
 from bridge.old_file import Broken, FileKind, OldFile, receipts, what_it_is
 from bridge.old_folder import Unread
-from bridge.past import hub_id_in_name
+from bridge.old_invoices import hub_id_in_name
 from bridge.recognised import NO_FACTURAE, Look, Told, recognise
 from bridge.recorded import Recorded, RecordedAttachment
 from reconcile.pairs import with_further
