@@ -13,7 +13,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, text
 
-from bridge.ledger import Ledger, recordings
+from bridge.ledger import Ledger, sides
 from bridge.ledger.schema import FIRST_SEEN
 from bridge.model import FeedName, HubId
 from bridge.recorded import Recorded, in_order
@@ -173,7 +173,7 @@ class LedgerSides:
     def rest(self) -> dict[HubId, Recorded]:
         """Return all that REST gave, whatever the period."""
         with self._ledger.read() as connection:
-            found = recordings.sides(connection, self._account, FeedName.REST)
+            found = sides.of_feed(connection, self._account, FeedName.REST)
             return {recorded.hub_id: recorded for recorded in found}
 
     def first_and_last(self, feed: FeedName) -> tuple[datetime, datetime] | None:
@@ -230,7 +230,7 @@ class LedgerSides:
     def _sides(
         self, connection: Connection, feed: FeedName, hub_ids: Sequence[HubId]
     ) -> dict[HubId, Recorded]:
-        found = recordings.sides(connection, self._account, feed, hub_ids=hub_ids)
+        found = sides.of_feed(connection, self._account, feed, hub_ids=hub_ids)
         return {recorded.hub_id: recorded for recorded in found}
 
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridge.ledger import Ledger, recordings
+from bridge.ledger import Ledger, sides
 from bridge.mailbox import CONFIRMATION
 from bridge.model import FeedName, HubId, State, StateUpdate
 from bridge.naming import Folder
@@ -509,7 +509,7 @@ def found_in(town: Town, feed: FeedName) -> dict[HubId, Recorded]:
     """What was recorded of a feed."""
     ledger = Ledger(town.folder / "data" / "ledger.db")
     with closing(ledger), ledger.read() as connection:
-        return {it.hub_id: it for it in recordings.sides(connection, "town", feed)}
+        return {it.hub_id: it for it in sides.of_feed(connection, "town", feed)}
 
 
 # -- listening to the hub: a late attachment, a broken invoice, one that is gone -------------------

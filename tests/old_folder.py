@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.feeds.legacy import open_reader
-from bridge.ledger import recorded_files, recordings, spans
+from bridge.ledger import recorded_files, sides, spans
 from bridge.ledger.recorded_files import RecordedFile
 from bridge.listening import Heard, listen
 from bridge.model import FeedName, HubId
@@ -80,7 +80,7 @@ class Listener:
     def side(self, feed: FeedName = FeedName.LEGACY) -> list[Recorded]:
         account = self.office.account
         with account.ledger.read() as connection:
-            return list(recordings.sides(connection, account.name, feed))
+            return list(sides.of_feed(connection, account.name, feed))
 
     def one(self, hub_id: HubId, feed: FeedName = FeedName.LEGACY) -> Recorded:
         (found,) = [it for it in self.side(feed) if it.hub_id == hub_id]

@@ -1,4 +1,4 @@
-"""Deliveries as they were recorded by listening to a feed, and both sides of a comparison.
+"""Deliveries as they were recorded by listening to a feed.
 
 A shadow feed's deliveries go from `seen` to `fetched` and no further. What is known of one may
 grow (its message comes before it or after it): each time the event `delivery recorded` tells all
@@ -6,22 +6,18 @@ of it. `last_seen_at` is set by the first listing that lacks a delivery, `gone_a
 in a row.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from itertools import islice
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     bindparam,
     case,
     func,
     or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.dialects.sqlite import insert
@@ -30,11 +26,9 @@ from bridge.ledger import attachments, events, spans
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.contents import Contents
 from bridge.ledger.deliveries import batched
-from bridge.ledger.schema import IN_ORDER, attachment, delivery, recorded_file
+from bridge.ledger.schema import delivery
 from bridge.ledger.walk import state_of
 from bridge.model import DeliveryState, Digest, FeedName, HubId
-from bridge.old_file import FileKind
-from bridge.recorded import Recorded, RecordedAttachment, in_order
 
 RECORDED = "delivery recorded"
 GONE = "delivery gone"
@@ -42,8 +36,6 @@ BACK = "delivery back"
 ATTACHMENT_RECORDED = "attachment recorded"
 """The kinds of the events."""
 
-_AT_ONCE = 500
-"""Deliveries of which attachments and other files are looked up together."""
 
 _CONTENTS = tuple(field.name for field in fields(Contents))
 
@@ -254,112 +246,16 @@ def spoiled(connection: Connection, delivery_id: int, why: str) -> None:
 def counted(connection: Connection, account: str, feed: FeedName) -> dict[DeliveryState, int]:
     """Return how many deliveries of a feed were seen and not fetched, and how many fetched."""
     fetched = case((delivery.c.digest.is_(None), DeliveryState.SEEN), else_=DeliveryState.FETCHED)
-    rows = select(fetched, func.count()).where(_is_recorded(account, feed)).group_by(fetched)
+    rows = select(fetched, func.count()).where(is_recorded(account, feed)).group_by(fetched)
     found = {DeliveryState(state): count for state, count in connection.execute(rows)}
     return {it: found.get(it, 0) for it in (DeliveryState.SEEN, DeliveryState.FETCHED)}
-
-
-def sides(
-    connection: Connection,
-    account: str,
-    feed: FeedName,
-    *,
-    hub_ids: Collection[HubId] | None = None,
-) -> Iterator[Recorded]:
-    """Yield all that a feed delivered, or these invoices of it, as `recorded.in_order` sorts them.
-
-    Memory stays flat. What was only learned of the old mailbox is no part of it: it lies before
-    the time in which both feeds were listened to.
-    """
-    shown_at = spans.of_feed(connection, account, feed).last_listing_at
-    rows = select(delivery).where(_is_recorded(account, feed))
-    if hub_ids is None:
-        rows = rows.order_by(text(IN_ORDER), delivery.c.hub_id)
-        found = iter(connection.execute(rows.execution_options(yield_per=1000)))
-    else:  # sorted here: SQLite would go along the order of all rather than look up these
-        chosen = connection.execute(rows.where(delivery.c.hub_id.in_(list(hub_ids)))).all()
-        found = iter(sorted(chosen, key=lambda row: in_order(row.hub_id)))
-    while some := list(islice(found, _AT_ONCE)):
-        ids = [row.hub_id for row in some]
-        enclosed = _attachments(connection, account, feed, ids)
-        others = _others(connection, account, ids) if feed is FeedName.LEGACY else {}
-        for row in some:
-            yield _recorded(row, enclosed, others, shown_at)
-
-
-def _recorded(
-    row: Row[Any],
-    enclosed: dict[str, list[RecordedAttachment]],
-    others: dict[str, set[str]],
-    shown_at: datetime | None,
-) -> Recorded:
-    return Recorded(
-        feed=FeedName(row.feed),
-        hub_id=HubId(row.hub_id),
-        digest=row.digest,
-        unreadable=row.unreadable,
-        others=tuple(Digest(it) for it in sorted(others.get(row.hub_id, set()) - {row.digest})),
-        name=row.name,
-        number=row.number or row.file_number,
-        series=row.file_series,
-        supplier_nif=row.supplier_nif,
-        receiver_nif=row.receiver_nif or row.nif,
-        accounting_office=row.accounting_office,
-        issue_date=row.issue_date,
-        amount=row.amount,
-        registration_number=row.registration_number,
-        registered_at=row.registered_at,
-        receipt=row.receipt_digest,
-        attachments=tuple(enclosed.get(row.hub_id, ())),
-        # What was learned of an old mailbox was seen by nobody there.
-        first_seen_at=row.seen_at if row.feed == FeedName.REST else row.recorded_at,
-        last_seen_at=row.last_seen_at or row.acknowledged_at or shown_at,
-        gone_at=row.gone_at,
-    )
-
-
-def _attachments(
-    connection: Connection, account: str, feed: FeedName, hub_ids: Sequence[str]
-) -> dict[str, list[RecordedAttachment]]:
-    rows = (
-        select(
-            attachment.c.hub_id,
-            attachment.c.original_name,
-            attachment.c.position,
-            attachment.c.digest,
-        )
-        .where(
-            attachment.c.account == account,
-            attachment.c.feed == feed,
-            attachment.c.hub_id.in_(hub_ids),
-        )
-        .order_by(attachment.c.hub_id, attachment.c.position)
-    )
-    found: dict[str, list[RecordedAttachment]] = {}
-    for row in connection.execute(rows):
-        found.setdefault(row.hub_id, []).append(
-            RecordedAttachment(name=row.original_name, position=row.position, digest=row.digest)
-        )
-    return found
-
-
-def _others(connection: Connection, account: str, hub_ids: Sequence[str]) -> dict[str, set[str]]:
-    rows = select(recorded_file.c.hub_id, recorded_file.c.digest).where(
-        recorded_file.c.account == account,
-        recorded_file.c.hub_id.in_(hub_ids),
-        recorded_file.c.kind == FileKind.INVOICE,
-    )
-    found: dict[str, set[str]] = {}
-    for hub_id, digest in connection.execute(rows):
-        found.setdefault(hub_id, set()).add(digest)
-    return found
 
 
 def _this(account: str, feed: FeedName) -> ColumnElement[bool]:
     return (delivery.c.account == account) & (delivery.c.feed == feed)
 
 
-def _is_recorded(account: str, feed: FeedName) -> ColumnElement[bool]:
+def is_recorded(account: str, feed: FeedName) -> ColumnElement[bool]:
     """Tell what a feed delivered: all of the REST feed, and of the other what was not learned."""
     listened = or_(delivery.c.feed == FeedName.REST, delivery.c.recorded_at.is_not(None))
     return _this(account, feed) & listened
