@@ -21,7 +21,7 @@ from bridge.crew import work, workers_for
 from bridge.fetching import Fetched, fetch_attachment, fetch_invoice
 from bridge.held_back import hold_back, hold_back_attachment
 from bridge.invoice_files import FEED, attachment_file, files_of, name_parts
-from bridge.ledger import attachments, deliveries, events, invoices, learned
+from bridge.ledger import attachments, deliveries, events, invoices, learned, new_attachments
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.deliveries import Delivery
 from bridge.ledger.placed_files import PlacedFile
@@ -152,7 +152,7 @@ class _Bringing:
             return known
         now = account.clock()
         with account.ledger.write() as connection:
-            return attachments.see(
+            return new_attachments.see(
                 connection, account.name, FEED, invoice.hub_id, invoice.attachments, at=now
             )
 

@@ -22,7 +22,16 @@ from bridge.feeds import Listing, RestFeed
 from bridge.fetching import fetch_attachment, fetch_invoice
 from bridge.held_back import hold_back, hold_back_attachment
 from bridge.invoice_files import name_parts
-from bridge.ledger import accounts, attachments, deliveries, learned, listings, recordings, spans
+from bridge.ledger import (
+    accounts,
+    attachments,
+    deliveries,
+    learned,
+    listings,
+    new_attachments,
+    recordings,
+    spans,
+)
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.deliveries import Delivery
 from bridge.ledger.recordings import Recording
@@ -198,7 +207,7 @@ class FeedRecorder:
     def _note_enclosed(self, invoice: Invoice) -> Sequence[AttachmentRow]:
         account, now = self.account, self.account.clock()
         with account.ledger.write() as connection:
-            return attachments.see(
+            return new_attachments.see(
                 connection, account.name, REST, invoice.hub_id, invoice.attachments, at=now
             )
 

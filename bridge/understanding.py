@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from bridge.account import Account
 from bridge.errors import StorageError
-from bridge.ledger import attachments, legacy_files, recorded_files, recordings
+from bridge.ledger import legacy_files, new_attachments, recorded_files, recordings
 from bridge.ledger.contents import Contents
 from bridge.ledger.recorded_files import RecordedFile, Shown
 from bridge.ledger.recordings import Recording
@@ -144,7 +144,7 @@ def _record_attachment(
     connection: Connection, account: str, enclosed: OldAttachment, *, at: datetime
 ) -> None:
     file, attachment_id = enclosed.file, f"{enclosed.position:03d}"
-    row = attachments.remember(
+    row = new_attachments.remember(
         connection,
         account,
         FEED,

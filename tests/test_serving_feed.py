@@ -6,7 +6,7 @@ The old mailbox's part is written into the ledger here; `test_legacy_serving.py`
 import pytest
 
 from bridge.doctor import Verdict, examine
-from bridge.ledger import attachments, deliveries, serving
+from bridge.ledger import attachments, deliveries, new_attachments, serving
 from bridge.ledger.serving import Feeds
 from bridge.model import Attachment, DeliveryState, FeedName, HubId, PendingInvoice
 from bridge.status import look
@@ -241,7 +241,9 @@ def test_an_attachment_that_came_through_the_old_mailbox_is_not_placed_again(
     digest = account.mailbox.keep_bytes(content, purpose="fetch")
     with account.ledger.write() as connection:
         found = Attachment(attachment_id="001", name="old.pdf")
-        (row,) = attachments.see(connection, account.name, FeedName.LEGACY, hub_id, [found], at=now)
+        (row,) = new_attachments.see(
+            connection, account.name, FeedName.LEGACY, hub_id, [found], at=now
+        )
         attachments.fetched(connection, row.id, digest=digest, name="old.pdf", at=now)
         attachments.placed(connection, account.name, FeedName.LEGACY, hub_id, "001", at=now)
     office.sandbox.book.add_attachment(hub_id, "late.pdf", content)

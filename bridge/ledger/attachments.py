@@ -1,35 +1,31 @@
 """The walk of an attachment, the same as that of the delivery it belongs to.
 
 An attachment may come with its invoice or long after it (hub-rest-api, "Attachments"), so it has
-steps of its own; its position in the invoice is given once and never changes.
+steps of its own. How it gets its position in the invoice, see `new_attachments`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     Connection,
     Row,
     and_,
     bindparam,
     func,
-    insert,
-    or_,
     select,
     update,
 )
-from sqlalchemy.dialects import sqlite
 
 from bridge.chain import Value
 from bridge.ledger.deliveries import batched
 from bridge.ledger.schema import attachment, delivery
 from bridge.ledger.walk import failed_last, is_due, note_failure, state_of, unacknowledged
-from bridge.model import Attachment, DeliveryState, Digest, FeedName, HubId
+from bridge.model import DeliveryState, Digest, FeedName, HubId
 
 # Built once: a statement made anew for each step costs more than running it.
 _ROW = update(attachment).where(attachment.c.id == bindparam("row"))
@@ -76,25 +72,12 @@ _COLLECTED = (
         state=state_of(attachment, reached=["placed_at", "collected_at"]),
     )
 )
-_ADD = insert(attachment)
-_HUB_IDS: BindParameter[Any] = bindparam("hub_ids", expanding=True)
-_LAST_POSITIONS = (
-    select(attachment.c.hub_id, func.max(attachment.c.position).label("position"))
-    .where(
-        attachment.c.account == bindparam("account"),
-        attachment.c.hub_id.in_(_HUB_IDS),
-        # What the software had through the other feed; what that one was only seen to have has no
-        # name in the mailbox.
-        or_(attachment.c.feed == bindparam("feed"), attachment.c.placed_at.is_not(None)),
-    )
-    .group_by(attachment.c.hub_id)
-)
 _OF_INVOICES = (
     select(attachment)
     .where(
         attachment.c.account == bindparam("account"),
         attachment.c.feed == bindparam("feed"),
-        attachment.c.hub_id.in_(_HUB_IDS),
+        attachment.c.hub_id.in_(bindparam("hub_ids", expanding=True)),
     )
     .order_by(attachment.c.hub_id, attachment.c.position)
 )
@@ -113,102 +96,6 @@ class AttachmentRow:
     state: DeliveryState
     digest: Digest | None
     attempts: int
-
-
-def see(
-    connection: Connection,
-    account: str,
-    feed: FeedName,
-    hub_id: HubId,
-    found: Iterable[Attachment],
-    *,
-    at: datetime,
-) -> Sequence[AttachmentRow]:
-    """Write down the attachments of an invoice; return all that it has, by position."""
-    see_all(connection, account, feed, {hub_id: found}, at=at)
-    return of_invoice(connection, account, feed, hub_id)
-
-
-def see_all(
-    connection: Connection,
-    account: str,
-    feed: FeedName,
-    found: Mapping[HubId, Iterable[Attachment]],
-    *,
-    at: datetime,
-) -> None:
-    """Write down the attachments of many invoices; those that are new get the next positions."""
-    new = _unknown(found, of_invoices(connection, account, feed, list(found)))
-    last = _last_positions(connection, account, feed, list(new))
-    values = [
-        _values(account, feed, hub_id, it, position=position, at=at)
-        for hub_id, some in new.items()
-        for position, it in enumerate(some, start=last.get(hub_id, 0) + 1)
-    ]
-    if values:
-        connection.execute(_ADD, values)
-
-
-def _unknown(
-    found: Mapping[HubId, Iterable[Attachment]],
-    known: Mapping[HubId, Sequence[AttachmentRow]],
-) -> dict[HubId, list[Attachment]]:
-    new: dict[HubId, list[Attachment]] = {}
-    for hub_id, some in found.items():
-        ids = {row.attachment_id for row in known.get(hub_id, ())}
-        each = {it.attachment_id: it for it in some}
-        if fresh := [it for attachment_id, it in each.items() if attachment_id not in ids]:
-            new[hub_id] = fresh
-    return new
-
-
-def _values(
-    account: str,
-    feed: FeedName,
-    hub_id: HubId,
-    found: Attachment,
-    *,
-    position: int,
-    at: datetime,
-) -> dict[str, object]:
-    return {
-        "account": account,
-        "feed": feed,
-        "hub_id": hub_id,
-        "attachment_id": found.attachment_id,
-        "position": position,
-        "original_name": found.name,
-        "state": DeliveryState.SEEN,
-        "seen_at": at,
-    }
-
-
-def remember(
-    connection: Connection,
-    account: str,
-    feed: FeedName,
-    hub_id: HubId,
-    found: Attachment,
-    *,
-    position: int,
-    at: datetime,
-) -> AttachmentRow:
-    """Write down an attachment that had this position before; return its row, new or known."""
-    values = _values(account, feed, hub_id, found, position=position, at=at)
-    connection.execute(sqlite.insert(attachment).values(values).on_conflict_do_nothing())
-    rows = of_invoice(connection, account, feed, hub_id)
-    return next(row for row in rows if row.attachment_id == found.attachment_id)
-
-
-def _last_positions(
-    connection: Connection, account: str, feed: FeedName, hub_ids: Sequence[HubId]
-) -> dict[HubId, int]:
-    last: dict[HubId, int] = {}
-    for some in batched(hub_ids):
-        key = {"account": account, "feed": feed, "hub_ids": some}
-        rows = connection.execute(_LAST_POSITIONS, key)
-        last |= {HubId(row.hub_id): row.position for row in rows}
-    return last
 
 
 def of_invoice(

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bridge.ledger import attachments, deliveries, events
+from bridge.ledger import deliveries, events, new_attachments
 from bridge.ledger.events import Said
 from bridge.model import Attachment, FeedName, HubId, PendingAttachment, PendingInvoice
 
@@ -43,4 +43,4 @@ def note_attachments(
     found: dict[HubId, list[Attachment]] = defaultdict(list)
     for row in rows:
         found[row.hub_id].append(Attachment(attachment_id=row.attachment_id, name=row.name))
-    attachments.see_all(connection, account, FEED, found, at=at)
+    new_attachments.see_all(connection, account, FEED, found, at=at)

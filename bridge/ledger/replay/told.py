@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from bridge.chain import Link
 from bridge.ledger import (
-    attachments,
+    new_attachments,
     placed_files,
 )
 from bridge.ledger.attachments import AttachmentRow
@@ -45,7 +45,7 @@ def remembered(
     connection: Connection, link: Link, told: Mapping[str, Any], feed: FeedName
 ) -> AttachmentRow:
     """Return the row of an attachment that an event tells of, made where there is none."""
-    return attachments.remember(
+    return new_attachments.remember(
         connection,
         link.account,
         feed,
