@@ -159,7 +159,7 @@ UNREACHED: dict[str, str] = {
     "bridge.placing._follow_settings": "needs settings that were changed; each start does it again",
     "bridge.legacy_gone._note_restored": "needs a restored backup; as `recall`",
     "bridge.legacy_inbound._tie_standing": "needs an invoice that waits since a rollback",
-    "bridge.doctor._end_pause": "ends a pause for who gave the command: it can be given again",
+    "bridge.doctor.remembered._end_pause": "ends a pause for its caller: it can be given again",
     "bridge.service._nothing_runs": "says that no component runs: not a step of any promise",
     "bridge.recorder.Recorder._try": "says who came: the mailbox tells what they did",
     "bridge.worker.Worker._mind_the_clock": "says that a clock jumped: not a step of any promise",
