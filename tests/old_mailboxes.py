@@ -242,6 +242,8 @@ class Relay:
         self.port = int(self._listener.getsockname()[1])
         self.connections = 0
         self.refuses = False
+        self.lets: int | None = None
+        """So many more connections are let through, and then none."""
         self._open: list[socket.socket] = []
         self._flows = threading.Event()
         self._flows.set()
@@ -270,9 +272,11 @@ class Relay:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            if self.refuses:
+            if self.refuses or self.lets == 0:
                 client.close()
                 continue
+            if self.lets is not None:
+                self.lets -= 1
             server = socket.create_connection(("127.0.0.1", self._to))
             self.connections += 1
             self._open += [client, server]

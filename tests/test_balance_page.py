@@ -11,7 +11,7 @@ from bridge.ledger.moves import MoveKind
 from bridge.ledger.serving import Feeds
 from bridge.model import FeedName, HubId
 from reconcile.language import LANGUAGES, language
-from reconcile.moves.balance import HELD, TWICE_THERE, Balance, Problem
+from reconcile.moves.balance import HELD, TWICE_THERE, Balance, Problem, Unread
 from reconcile.moves.page import balance_as_html
 from reconcile.moves.rules import Place
 from tests.browser import Browser, Page, chromium
@@ -27,6 +27,8 @@ BALANCE = Balance(
     people=(Problem(hub_id=HubId("17"), said=HELD),),
     twice=(Problem(hub_id=HubId("18"), said=TWICE_THERE),),
     to_take_away=("out/a@18.XML",),
+    unread=(Unread(place=Place.HUB, why="the hub says <nothing>"),),
+    closed="the old mailbox is gone",
     unknown_files=("out/<script>alert(1)</script>.txt",),
     remarks=("the hub does not answer",),
 )
@@ -61,7 +63,8 @@ def test_the_page_speaks_its_language_and_shows_every_list(
     assert language(code).number(1234) in text
     for said in (HELD, TWICE_THERE):
         assert language(code).say(said) in text
-    assert all(word in text for word in ("17", "18", "out/a@18.XML", "the hub does not answer"))
+    words = ("17", "18", "out/a@18.XML", "the hub does not answer", "the old mailbox is gone")
+    assert all(word in text for word in (*words, "the hub says <nothing>"))
 
 
 def test_the_page_asks_nobody_for_anything_and_runs_nothing(tab: Page, tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """The balance after a move: every invoice that either feed gave, in exactly one place.
 
 Read back from the real places: the folders of our mailbox, the old mailbox, the hub's list, the
-folder that was written.
+folder that was written. What could not be read back proves nothing: then no balance is zero.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 
 from bridge.account import Account
 from bridge.ledger import standings
@@ -41,6 +42,27 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A real place that could not be read back: of it the balance has what was recorded last."""
+
+    place: Place
+    """The hub or the old mailbox."""
+    why: str
+    is_away: bool = True
+    """Whether it was out of reach; else something must be put right first, as `why` says."""
+
+
+class Outcome(StrEnum):
+    """What a balance comes to."""
+
+    ZERO = "zero"
+    NOT_ZERO = "not-zero"
+    """Somebody is needed, or something is lost or there twice, whatever else was not read."""
+    NOT_READ_BACK = "not-read-back"
+    """Nothing is known to be wrong, and not every place could be looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
     """How many invoices are where, and what is wrong."""
 
@@ -58,6 +80,9 @@ class Balance:
     """Of what the software took from ours: what the old mailbox, which serves, still has."""
     removes: bool = True
     """Whether the bridge removes it there, by the account's policy."""
+    unread: tuple[Unread, ...] = ()
+    closed: str = ""
+    """Why the old mailbox was not looked into, where the account has moved without it."""
     unknown_files: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -67,9 +92,16 @@ class Balance:
         return sum(self.places.values())
 
     @property
+    def outcome(self) -> Outcome:
+        """What it comes to."""
+        if self.people or self.lost or self.twice:
+            return Outcome.NOT_ZERO
+        return Outcome.NOT_READ_BACK if self.unread else Outcome.ZERO
+
+    @property
     def is_zero(self) -> bool:
-        """Whether nobody is needed, and nothing is lost or there twice."""
-        return not (self.people or self.lost or self.twice)
+        """Whether all was read back, nobody is needed, and nothing is lost or there twice."""
+        return self.outcome is Outcome.ZERO
 
 
 @dataclass(slots=True)
@@ -79,6 +111,7 @@ class _Counting:
     feeds: Feeds
     since: datetime | None
     """When the feed began to serve: what came later may still be on its way."""
+    hub_was_read: bool
     visible: Mapping[HubId, str]
     present: frozenset[str]
     places: Counter[Place] = field(default_factory=Counter)
@@ -102,7 +135,8 @@ class _Counting:
             self.twice.append(Problem(hub_id=it.hub_id, said=twice))
 
     def _place(self, it: Standing) -> tuple[Place, Message | None]:
-        serve, new = self.feeds.serve, self._is_new(it)
+        serve = self.feeds.serve
+        listable = serve is FeedName.REST or self._is_new(it)
         found = (
             (it.handed, Place.FOLDER, None),
             (it.collected, Place.SOFTWARE, None),
@@ -111,7 +145,8 @@ class _Counting:
             (bool(it.in_mailbox), Place.MAILBOX, None),
             (bool(it.in_old) and serve is FeedName.LEGACY, Place.OLD_MAILBOX, None),
             (it.to_be_brought and serve is FeedName.REST, Place.HUB, None),
-            (it.listed and (serve is FeedName.REST or new), Place.HUB, None),
+            (it.listed and listable, Place.HUB, None),
+            (listable and not self.hub_was_read, Place.UNREAD, None),
             (True, Place.PERSON, NOWHERE),
         )
         return next((place, said) for fits, place, said in found if fits)
@@ -137,6 +172,7 @@ def balance(seen: Look, *, since: datetime | None, updates: WaitingUpdates) -> B
         counting = _Counting(
             feeds=account.feeds(),
             since=since,
+            hub_was_read=seen.hub_error is None,
             visible=standing_names(connection, account),
             present=_present(account),
         )

@@ -13,7 +13,7 @@ from bridge.errors import LocalError, SettingsError
 from bridge.ledger.moves import MoveKind
 from reconcile.language import Language, Message, language
 from reconcile.moves import cutover, rollback, switching
-from reconcile.moves.balance import Balance
+from reconcile.moves.balance import Balance, Outcome
 from reconcile.moves.documents import balance_as_json
 from reconcile.moves.late import clear_up
 from reconcile.moves.looking import decided
@@ -21,10 +21,11 @@ from reconcile.moves.page import balance_as_html
 from reconcile.moves.plan import Plan, as_json, moved_away, read_plan
 from reconcile.moves.readiness import Readiness, readiness
 from reconcile.moves.rehearsal import rehearse
-from reconcile.moves.text import balance_as_text, feed_of, plan_as_text
+from reconcile.moves.text import UNREAD, balance_as_text, feed_of, plan_as_text
 from reconcile.moves.verifying import finish_folder, look_at_balance
 from reconcile.moves.way import Way
 from reconcile.moves.words import MOVES
+from reconcile.rendering.inert import visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,8 @@ def cut_over(account: Account, wanted: Wanted) -> int:
         _refuse(plan, wanted, ready)
         consent = cutover.Consent(by=wanted.by, forced=wanted.force, verdict=ready.verdict)
         cutover.apply(account, seen, consent)
-        return _show_balance(look_at_balance(account, MoveKind.CUTOVER), MoveKind.CUTOVER, wanted)
+        done = look_at_balance(account, MoveKind.CUTOVER, closed=wanted.force)
+        return _show_balance(done, MoveKind.CUTOVER, wanted)
 
 
 def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
@@ -83,8 +85,8 @@ def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
         done = look_at_balance(account, MoveKind.ROLLBACK, remarks=troubles)
         if way.target is not None:
             done = finish_folder(account, way.target, open_files, done, lang=wanted.lang)
-        if done.feeds.serve is not None or done.is_zero:
-            rollback.end(account)
+        if done.feeds.serve is not None or done.outcome is not Outcome.NOT_ZERO:
+            rollback.end(account)  # a folder may be imported from: it is not read back again
         return _show_balance(done, MoveKind.ROLLBACK, wanted)
 
 
@@ -118,9 +120,10 @@ def _was_done(
     account: Account, kind: MoveKind, wanted: Wanted, *, remarks: Sequence[str] = ()
 ) -> int:
     last = switching.last_move(account, kind)
-    done = look_at_balance(account, kind, remarks=remarks)
+    closed = wanted.force and kind is MoveKind.CUTOVER
+    done = look_at_balance(account, kind, remarks=remarks, closed=closed)
     said = wanted.language.say(
-        _DONE[last is not None, done.is_zero],
+        _DONE[last is not None, done.outcome],
         account=account.name,
         feed=feed_of(account.feeds(), wanted.language),
         moment=(last.switched_at or last.begun_at) if last else "",
@@ -129,19 +132,26 @@ def _was_done(
     return _show_balance(done, kind, wanted)
 
 
-_DONE: Mapping[tuple[bool, bool], Message] = {
-    (False, True): Message("{account}: {feed} serves already: nothing is left to be done."),
-    (False, False): Message(
+_DONE: Mapping[tuple[bool, Outcome], Message] = {
+    (False, Outcome.ZERO): Message("{account}: {feed} serves already: nothing is left to be done."),
+    (False, Outcome.NOT_ZERO): Message(
         "{account}: {feed} serves already; what is left for a person stands below."
     ),
-    (True, True): Message(
+    (False, Outcome.NOT_READ_BACK): Message(
+        "{account}: {feed} serves already; not every place could be read back, see below."
+    ),
+    (True, Outcome.ZERO): Message(
         "{account}: {feed} serves already, since {moment}: nothing is left to be done."
     ),
-    (True, False): Message(
+    (True, Outcome.NOT_ZERO): Message(
         "{account}: {feed} serves already, since {moment}; what is left for a person stands below."
     ),
+    (True, Outcome.NOT_READ_BACK): Message(
+        "{account}: {feed} serves already, since {moment}; not every place could be read back, see "
+        "below."
+    ),
 }
-"""By whether a move of ours did it, and whether the balance is zero."""
+"""By whether a move of ours did it, and what the balance comes to."""
 
 
 def _refuse_other_plan(account: Account, kind: MoveKind, path: Path | None) -> None:
@@ -204,4 +214,14 @@ def _show_balance(done: Balance, kind: MoveKind, wanted: Wanted) -> int:
         sys.stdout.write(balance_as_json(done, move=kind))
     else:
         sys.stdout.write(balance_as_text(done, wanted.language))
+    for it in done.unread:
+        said = wanted.language.say(UNREAD[it.place])
+        typer.echo(f"{done.account}: {said}: {visible(it.why)}", err=True)
+    return _code(done)
+
+
+def _code(done: Balance) -> int:
+    """Return the exit code: 3 where nothing is known to be wrong, and a place was out of reach."""
+    if done.outcome is Outcome.NOT_READ_BACK and all(it.is_away for it in done.unread):
+        return 3
     return 0 if done.is_zero else 1

@@ -20,7 +20,6 @@ from bridge.account import Account
 from bridge.collecting import look_for_collected
 from bridge.errors import (
     BridgeError,
-    HubAwayError,
     OldMailboxAwayError,
     OldMailboxUnwritableError,
 )
@@ -32,13 +31,16 @@ from bridge.listening import listen
 from bridge.model import FeedName, HubId, PendingInvoice
 from bridge.rounds import pull_round, push_round
 from reconcile.moves import switching
-from reconcile.moves.looking import Look, look, make_plan, refuse_suddenly_empty
+from reconcile.moves.looking import Look, look, make_plan, refuse_suddenly_empty, saying_more
 from reconcile.moves.plan import Plan
 from reconcile.moves.rules import Action, Terms
 
 log = structlog.get_logger()
 
 TERMS = Terms(kind=MoveKind.CUTOVER)
+
+WITHOUT = "without_old_mailbox"
+"""The option of a move that was begun although the old mailbox was out of reach."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +64,17 @@ def is_done(account: Account) -> bool:
 def plan(account: Account, *, forced: bool = False) -> tuple[Look, Plan]:
     """Look at everything, and return what a cutover would do.
 
-    Raises OldMailboxAwayError, HubAwayError for what is out of reach.
+    Raises OldMailboxAwayError, HubAwayError for what is out of reach, AccountError for what does
+    not let us in.
     """
     seen = look(account)
-    if seen.hub_said:
-        raise HubAwayError(f"{seen.hub_said}; nothing was moved")
-    if seen.old_said and not forced:
-        raise OldMailboxAwayError(
-            f"{seen.old_said}; nothing was moved. If it is closed for good, --force goes on with "
-            "what was recorded of it last"
+    if seen.hub_error is not None:
+        raise saying_more(seen.hub_error, "nothing was moved")
+    if seen.old_error is not None and not forced:
+        raise saying_more(
+            seen.old_error,
+            "nothing was moved. If it is closed for good, --force goes on with what was recorded "
+            "of it last",
         )
     return seen, make_plan(seen, TERMS, switching.after_cutover(account))
 
@@ -79,7 +83,11 @@ def apply(account: Account, seen: Look, consent: Consent) -> None:
     """Move the account to REST; raises what keeps it from it, and may be run again then."""
     if not consent.forced:
         refuse_suddenly_empty(seen)
-    note = {"forced": str(consent.forced), "verdict": consent.verdict}
+    note = {
+        "forced": str(consent.forced),
+        "verdict": consent.verdict,
+        WITHOUT: str(seen.old_error is not None),
+    }
     switching.begin(account, MoveKind.CUTOVER, {}, by=consent.by, note=note)
     if account.feeds().serve is not FeedName.REST:
         _last_round(account, forced=consent.forced)

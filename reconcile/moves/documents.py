@@ -23,7 +23,7 @@ def balance_as_document(balance: Balance, *, move: str) -> dict[str, Any]:
         "account": balance.account,
         "generated_at": balance.generated_at.isoformat(timespec="seconds"),
         "feeds": dict(as_detail(balance.feeds)),
-        "balance": "zero" if balance.is_zero else "not-zero",
+        "balance": str(balance.outcome),
         "total": balance.total,
         "places": {str(place): count for place, count in balance.places.items()},
         "needing_a_person": _problems(balance.people),
@@ -37,6 +37,8 @@ def balance_as_document(balance: Balance, *, move: str) -> dict[str, Any]:
         "to_take_away": list(balance.to_take_away),
         "leaving_old_mailbox": list(balance.leaving) if balance.removes else [],
         "kept_in_old_mailbox": [] if balance.removes else list(balance.leaving),
+        "not_read_back": [{"place": str(it.place), "reason": it.why} for it in balance.unread],
+        "old_mailbox_closed": balance.closed or None,
         "unknown_files": list(balance.unknown_files),
         "remarks": list(balance.remarks),
     }

@@ -16,7 +16,13 @@ from sqlalchemy import Connection
 from bridge.account import Account
 from bridge.acknowledge import shown
 from bridge.collecting import look_for_collected
-from bridge.errors import AccountError, HubAwayError, InvoiceError, OldMailboxAwayError
+from bridge.errors import (
+    AccountError,
+    BridgeError,
+    HubAwayError,
+    InvoiceError,
+    OldMailboxAwayError,
+)
 from bridge.feeds import RestFeed
 from bridge.hub.errors import UnknownInvoiceError
 from bridge.ledger import handing, invoices, standings, updates
@@ -30,6 +36,9 @@ from reconcile.moves.plan import Item, Plan, WaitingUpdates
 from reconcile.moves.rules import Action, Place, Terms, decide, must_be_asked, rules_of
 
 log = structlog.get_logger()
+
+_OUT_OF_REACH = (AccountError, HubAwayError, OldMailboxAwayError)
+"""What keeps a place from being looked at: it does not let us in, or it is away."""
 
 SUDDENLY = 10
 """So many files at least that are all gone at once look like a fault, not like a collection."""
@@ -46,12 +55,22 @@ class Look:
     account: Account
     listed: frozenset[HubId] = frozenset()
     """By the hub's pending list."""
-    hub_said: str | None = None
+    hub_error: BridgeError | None = None
     """Why the hub could not be asked."""
-    old_said: str | None = None
+    old_error: BridgeError | None = None
     """Why the old mailbox could not be looked into."""
     vanished: int = 0
     remarks: list[str] = field(default_factory=list)
+
+    @property
+    def hub_said(self) -> str | None:
+        """Why the hub could not be asked, in words."""
+        return str(self.hub_error) if self.hub_error is not None else None
+
+    @property
+    def old_said(self) -> str | None:
+        """Why the old mailbox could not be looked into, in words."""
+        return str(self.old_error) if self.old_error is not None else None
 
     def standings(self, connection: Connection) -> Iterator[Standing]:
         """Yield every invoice that the ledger knows, and what the hub lists beside them."""
@@ -73,7 +92,7 @@ def look(account: Account, *, old_mailbox: bool = True, hub: bool = True) -> Loo
         look_for_collected(account)
     if old_mailbox and account.own.legacy is not None:
         with (
-            _said(seen, "old_said"),
+            _noting(seen, "old_error"),
             account.mailbox.turn("record"),
             account.old_mailbox() as reader,
         ):
@@ -81,7 +100,7 @@ def look(account: Account, *, old_mailbox: bool = True, hub: bool = True) -> Loo
             seen.vanished = heard.vanished
             seen.remarks += heard.troubles
     if hub:
-        with _said(seen, "hub_said"):
+        with _noting(seen, "hub_error"):
             own = account.own
             feed = RestFeed(account.hub, nifs=own.nifs, offices=own.oficines_comptables)
             listing = feed.pending()
@@ -93,21 +112,32 @@ def look(account: Account, *, old_mailbox: bool = True, hub: bool = True) -> Loo
 
 
 @contextmanager
-def _said(seen: Look, where: str) -> Iterator[None]:
+def _noting(seen: Look, where: str) -> Iterator[None]:
     try:
         yield
-    except (HubAwayError, OldMailboxAwayError, AccountError) as error:
-        setattr(seen, where, str(error))
+    except _OUT_OF_REACH as error:
+        setattr(seen, where, error)
+
+
+def saying_more(error: BridgeError, more: str) -> BridgeError:
+    """Return an error of the same kind that says more: who must act is still the same."""
+    kind = next(kind for kind in _OUT_OF_REACH if isinstance(error, kind))
+    return kind(f"{error}; {more}")
 
 
 def refuse_suddenly_empty(seen: Look) -> None:
     """Raise SuddenlyEmptyError where all that the old mailbox showed has gone at once."""
     if seen.vanished >= SUDDENLY:
-        raise SuddenlyEmptyError(
-            f"all {seen.vanished} files that the old mailbox showed at the last look are missing "
-            "now. Nothing is taken as collected and nothing was moved: look whether it is the "
-            "right mailbox. If the software has really taken them all, run this again"
-        )
+        raise SuddenlyEmptyError(f"the old mailbox: {suddenly_empty(seen)}. Nothing was moved")
+
+
+def suddenly_empty(seen: Look) -> str:
+    """Return what is said of an old mailbox that has come back empty."""
+    return (
+        f"all {seen.vanished} files that it showed at the last look are missing now: nothing is "
+        "taken as collected. Look whether it is the right mailbox; if the software has really "
+        "taken them all, run this again"
+    )
 
 
 def make_plan(seen: Look, terms: Terms, then: Feeds) -> Plan:

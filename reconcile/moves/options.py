@@ -66,8 +66,8 @@ def add_to(app: typer.Typer, *, command: str) -> None:
             bool,
             typer.Option(
                 "--force",
-                help="Although the report is not ready, or the old mailbox is out of reach; it is "
-                "recorded.",
+                help="Although the report is not ready, or the old mailbox is out of reach: it "
+                "counts as closed for good; it is recorded.",
             ),
         ] = False,
         plan: _Plan = None,
@@ -80,8 +80,9 @@ def add_to(app: typer.Typer, *, command: str) -> None:
     ) -> None:
         """Move an account from the old mailbox to REST: the plan, and with --apply the move.
 
-        Ends with 0 where every invoice is in exactly one place, with 1 where somebody must look.
-        Run again after it was broken off, it goes on; run again after that, it changes nothing.
+        Ends with 0 where every invoice is in exactly one place, with 1 where somebody must look,
+        with 3 where the hub or the old mailbox is out of reach. Run again after it was broken off,
+        it goes on; run again after that, it looks at all places once more and changes nothing.
         """
         wanted = Wanted(
             by=whoever(),
@@ -141,8 +142,9 @@ def add_to(app: typer.Typer, *, command: str) -> None:
 
         To the old mailbox, which then serves again; with --target into a folder that has what is
         still to be imported, in the form of the old mailbox. Ends with 0 where every invoice is in
-        exactly one place, with 1 where somebody must look. Run again after it was broken off, it
-        goes on; run again after that, it changes nothing.
+        exactly one place, with 1 where somebody must look, with 3 where the hub or the old mailbox
+        is out of reach. Run again after it was broken off, it goes on; run again after that, it
+        looks at all places once more and changes nothing.
         """
         wanted = Wanted(
             by=whoever(),

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -12,7 +13,17 @@ from bridge.model import FeedName
 from reconcile.language import Language
 from reconcile.moves.balance import Balance
 from reconcile.moves.rules import Place
-from reconcile.moves.text import LATE, TAKE_AWAY, feed_of, leaving_line, updates_line, verdict
+from reconcile.moves.text import (
+    LATE,
+    TAKE_AWAY,
+    UNREAD,
+    closed_line,
+    feed_of,
+    leaving_line,
+    unread_lines,
+    updates_line,
+    verdict,
+)
 from reconcile.moves.words import MOVES, PLACES
 from reconcile.rendering.inert import visible
 
@@ -35,12 +46,17 @@ def balance_as_html(balance: Balance, kind: MoveKind, language: Language) -> byt
             feed=feed_of(balance.feeds, language),
             verdict=verdict(balance, language),
             updates=updates_line(balance.updates, language),
-            places=[(say(PLACES[it]), balance.places.get(it, 0)) for it in Place],
+            places=[(say(PLACES[it]), balance.places.get(it, 0)) for it in _shown(balance)],
             lists=[
                 (say("A person must decide"), balance.people),
                 (say("Lost"), balance.lost),
                 (say("Twice"), balance.twice),
             ],
+            unread=[
+                (say(UNREAD[it.place]), list(unread_lines(it, balance, language)))
+                for it in balance.unread
+            ],
+            closed=closed_line(balance, language) if balance.closed else "",
             leaving=leaving_line(balance, language) if balance.leaving else "",
             take_away=say(TAKE_AWAY),
             late=say(LATE) if balance.feeds.serve is FeedName.LEGACY else "",
@@ -50,6 +66,11 @@ def balance_as_html(balance: Balance, kind: MoveKind, language: Language) -> byt
         )
     )
     return text.encode()
+
+
+def _shown(balance: Balance) -> Iterator[Place]:
+    """Yield the rows of the table; what could not be told only where there is something of it."""
+    yield from (it for it in Place if it is not Place.UNREAD or balance.places.get(it))
 
 
 def _digest(text: str) -> str:

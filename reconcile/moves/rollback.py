@@ -12,14 +12,14 @@ The steps, each safe to repeat; whoever runs it again after it was broken off go
 """
 
 from bridge.account import Account
-from bridge.errors import OldMailboxAwayError, SettingsError
+from bridge.errors import SettingsError
 from bridge.feeds.legacy import is_read_only
 from bridge.ledger import moves
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName
 from reconcile.moves import switching
 from reconcile.moves.folder import Target
-from reconcile.moves.looking import Look, look, make_plan
+from reconcile.moves.looking import Look, look, make_plan, saying_more
 from reconcile.moves.plan import Plan
 from reconcile.moves.rolling_back import RollingBack
 from reconcile.moves.updates import OpenFile
@@ -42,7 +42,8 @@ def is_done(account: Account) -> bool:
 def plan(account: Account, way: Way) -> tuple[Look, Plan]:
     """Look at everything, and return what a rollback would do.
 
-    Raises SettingsError where a target is needed, OldMailboxAwayError without one.
+    Raises SettingsError where a target is needed; without one, OldMailboxAwayError where the old
+    mailbox is out of reach, AccountError where it does not let us in.
     """
     if account.own.legacy is None and way.target is None:
         raise SettingsError(
@@ -52,10 +53,11 @@ def plan(account: Account, way: Way) -> tuple[Look, Plan]:
     if way.target is not None and account.feeds().serve is FeedName.REST and not _is_open(account):
         Target(account, way.target).refuse_strange()
     seen = look(account)
-    if seen.old_said and way.target is None:
-        raise OldMailboxAwayError(
-            f"{seen.old_said}; nothing was moved. If it does not come back, --target DIR puts what "
-            "is still to be imported into a folder"
+    if seen.old_error is not None and way.target is None:
+        raise saying_more(
+            seen.old_error,
+            "nothing was moved. If it does not come back, --target DIR puts what is still to be "
+            "imported into a folder",
         )
     seen.remarks += [said for said in (seen.hub_said, seen.old_said) if said]
     if account.own.legacy is not None and not seen.old_said and is_read_only(account.own.legacy):

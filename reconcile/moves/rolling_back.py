@@ -63,7 +63,7 @@ class RollingBack:
             push_round(self.account, only_due=False)
         except (HubAwayError, AccountError) as error:
             log.warning("rest had no last round", reason=str(error))
-            self.seen.hub_said = str(error)
+            self.seen.hub_error = error
 
     def plan(self) -> Plan:
         """Return what is to be done now."""

@@ -23,6 +23,8 @@ class Place(StrEnum):
     OLD_MAILBOX = "old-mailbox"
     HUB = "hub"
     FOLDER = "folder"
+    UNREAD = "not-read-back"
+    """In a place that could not be asked, perhaps."""
     PERSON = "person"
 
 

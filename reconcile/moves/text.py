@@ -2,12 +2,12 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bridge.ledger.serving import Feeds
 from bridge.model import FeedName
 from reconcile.language import Language, Message
-from reconcile.moves.balance import Balance, Problem
+from reconcile.moves.balance import Balance, Outcome, Problem, Unread
 from reconcile.moves.plan import Plan, WaitingUpdates
 from reconcile.moves.rules import Action, Place
 from reconcile.moves.words import ACTIONS, MOVES, PLACES, SETTLED
@@ -43,6 +43,24 @@ KEPT = Message(
     "{count} invoices that the software took from our mailbox stay in the old one, as acknowledge "
     '= "never" has it: ours never offers them again',
 )
+
+
+UNREAD: Mapping[Place, Message] = {
+    Place.HUB: Message("Not read back: the hub"),
+    Place.OLD_MAILBOX: Message("Not read back: the old mailbox"),
+}
+WHEN_IT_ANSWERS = Message(
+    "The figures have what was recorded of it last, which proves nothing. Give the same command "
+    "again when it answers: it goes on where it was, looks there once more, and ends with 0 when "
+    "everything is in its place."
+)
+WHEN_PUT_RIGHT = Message(
+    "The figures have what was recorded of it last, which proves nothing. See to what is said here "
+    "and give the same command again: it goes on where it was, looks there once more, and ends "
+    "with 0 when everything is in its place."
+)
+CLOSE = Message("If it is closed for good, give the command with --force.")
+CLOSED = Message("The old mailbox counts as closed for good and was not read back: {why}")
 
 
 def plan_as_text(plan: Plan, language: Language) -> str:
@@ -122,7 +140,14 @@ def _balance(balance: Balance, language: Language) -> Iterator[str]:
     yield updates_line(balance.updates, language)
     yield from _aside(leaving_line(balance, language), balance.leaving)
     yield from _unknown(balance.unknown_files, language)
+    if balance.closed:
+        yield from _wrapped(closed_line(balance, language), 0)
     yield from _remarks(balance.remarks)
+    for it in balance.unread:
+        yield ""
+        yield say(UNREAD[it.place])
+        for said in unread_lines(it, balance, language):
+            yield from _wrapped(said, 2)
     yield from _problems(say("A person must decide"), balance.people, language)
     yield from _problems(say("Lost"), balance.lost, language)
     yield from _problems(say("Twice"), balance.twice, language)
@@ -134,14 +159,41 @@ def _balance(balance: Balance, language: Language) -> Iterator[str]:
         yield ""
         yield from _wrapped(say(LATE), 0)
     yield ""
-    yield verdict(balance, language)
+    yield from _wrapped(verdict(balance, language), 0)
 
 
 def verdict(balance: Balance, language: Language) -> str:
     """Return what a balance comes to, in one sentence."""
-    if balance.is_zero:
-        return language.say("Every invoice is in exactly one place: none is lost, none is twice.")
-    return language.say("The balance is not zero: see above, and run this again afterwards.")
+    feed = feed_of(balance.feeds, language)
+    return language.say(_VERDICTS[balance.outcome], feed=feed)
+
+
+_VERDICTS: Mapping[Outcome, Message] = {
+    Outcome.ZERO: Message("Every invoice is in exactly one place: none is lost, none is twice."),
+    Outcome.NOT_ZERO: Message("The balance is not zero: see above, and run this again afterwards."),
+    Outcome.NOT_READ_BACK: Message(
+        "{feed} serves, and nothing is known to be lost or twice. But not every place was read "
+        "back: see there, and run this again."
+    ),
+}
+
+
+def unread_lines(it: Unread, balance: Balance, language: Language) -> Iterator[str]:
+    """Yield why a place was not read back, and what to do, as visible text."""
+    yield _sentence(it.why)
+    yield language.say(WHEN_IT_ANSWERS if it.is_away else WHEN_PUT_RIGHT)
+    if it.is_away and it.place is Place.OLD_MAILBOX and balance.feeds.serve is FeedName.REST:
+        yield language.say(CLOSE)
+
+
+def closed_line(balance: Balance, language: Language) -> str:
+    """Return why the old mailbox was not looked into, as visible text."""
+    return language.say(CLOSED, why=_sentence(balance.closed))
+
+
+def _sentence(why: str) -> str:
+    """Return a reason as the end of a sentence, without what could play tricks."""
+    return f"{visible(why).rstrip('.')}."
 
 
 def leaving_line(balance: Balance, language: Language) -> str:
@@ -215,5 +267,10 @@ def _problems(title: str, problems: Sequence[Problem], language: Language) -> It
 def _wrapped(text: str, indent: int) -> list[str]:
     margin = " " * indent
     return textwrap.wrap(
-        text, _WIDTH, initial_indent=margin, subsequent_indent=margin, break_long_words=False
+        text,
+        _WIDTH,
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
     )

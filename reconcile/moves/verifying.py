@@ -1,32 +1,45 @@
-"""What a move came to: a last look at all real places, and a folder read back."""
+"""What a move came to: a last look at all real places, and a folder read back.
 
-from collections.abc import Sequence
+Every place counts that can hold an invoice: one that could not be looked at leaves the balance open
+until it was. Only the old mailbox may be missing: where the account has moved without it, or a
+person says that it is closed for good.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bridge.account import Account
 from bridge.collecting import look_for_collected
-from bridge.ledger.moves import MoveKind
-from bridge.model import HubId
+from bridge.errors import AccountError, BridgeError
+from bridge.ledger.moves import Move, MoveKind
+from bridge.ledger.serving import Feeds
+from bridge.model import FeedName, HubId
 from reconcile.language import language
-from reconcile.moves import switching
-from reconcile.moves.balance import MISSING_THERE, Balance, Problem, balance
+from reconcile.moves import cutover, switching
+from reconcile.moves.balance import MISSING_THERE, Balance, Problem, Unread, balance
 from reconcile.moves.folder import Target
-from reconcile.moves.looking import look, waiting_updates
+from reconcile.moves.looking import SUDDENLY, Look, look, suddenly_empty, waiting_updates
 from reconcile.moves.manifest import Manifest
 from reconcile.moves.page import balance_as_html
+from reconcile.moves.rules import Place
 from reconcile.moves.updates import OpenFile
+
+NO_ADDRESS = "it serves, and the settings have no [account.legacy] with its url"
 
 LOOKS = 5
 """So often a file that is missing in our mailbox is looked for before it counts as lost."""
 
 
-def look_at_balance(account: Account, kind: MoveKind, *, remarks: Sequence[str] = ()) -> Balance:
-    """Look at the real places once more; what is out of reach is remarked."""
+def look_at_balance(
+    account: Account, kind: MoveKind, *, remarks: Sequence[str] = (), closed: bool = False
+) -> Balance:
+    """Look at the real places once more; `closed`: a person says that the old mailbox is gone."""
     seen = look(account)
-    seen.remarks += [said for said in (*remarks, seen.hub_said, seen.old_said) if said]
+    seen.remarks += remarks
     last = switching.last_move(account, kind)
     since = (last.switched_at or last.begun_at) if last else None
+    closed = seen.old_error is not None and (closed or _moved_without(account, last))
     with account.ledger.read() as connection:
         updates = waiting_updates(connection, account.name)
     done = balance(seen, since=since, updates=updates)
@@ -37,7 +50,34 @@ def look_at_balance(account: Account, kind: MoveKind, *, remarks: Sequence[str] 
         with account.mailbox.turn("inbound"):
             look_for_collected(account)
         done = balance(seen, since=since, updates=updates)
-    return done
+    return replace(
+        done,
+        unread=tuple(_unread(seen, done.feeds, closed=closed)),
+        closed=(seen.old_said or "") if closed else "",
+    )
+
+
+def _moved_without(account: Account, last: Move | None) -> bool:
+    """Tell whether an account has moved although its old mailbox was out of reach."""
+    if account.feeds().serve is None:
+        return True
+    return last is not None and last.options.get(cutover.WITHOUT) == str(True)
+
+
+def _unread(seen: Look, feeds: Feeds, *, closed: bool) -> Iterator[Unread]:
+    """Yield what could not be looked at."""
+    if seen.hub_error is not None:
+        yield _not_read(Place.HUB, seen.hub_error)
+    if seen.old_error is not None and not closed:
+        yield _not_read(Place.OLD_MAILBOX, seen.old_error)
+    if seen.vanished >= SUDDENLY:
+        yield Unread(place=Place.OLD_MAILBOX, why=suddenly_empty(seen), is_away=False)
+    if seen.account.own.legacy is None and feeds.serve is FeedName.LEGACY:
+        yield Unread(place=Place.OLD_MAILBOX, why=NO_ADDRESS, is_away=False)
+
+
+def _not_read(place: Place, error: BridgeError) -> Unread:
+    return Unread(place=place, why=str(error), is_away=not isinstance(error, AccountError))
 
 
 def finish_folder(

@@ -17,6 +17,7 @@ PLACES: Mapping[Place, Message] = {
     Place.OLD_MAILBOX: Message("waiting in the old mailbox"),
     Place.HUB: Message("at the hub, not in the mailbox yet"),
     Place.FOLDER: Message("in the folder, to be imported"),
+    Place.UNREAD: Message("perhaps at the hub, which could not be asked"),
     Place.PERSON: Message("needing a person"),
 }
 
