@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import argon2
-import structlog
 
 from bridge import learning, service, status, unbanning, verifying
 from bridge.account import Account, open_account, utc_now
@@ -37,8 +36,6 @@ from bridge.settings import Settings, config_folder, load_settings
 from bridge.status import Life, Status
 from bridge.unbanning import Lifted
 from bridge.verifying import Checked
-
-log = structlog.get_logger()
 
 SECRET_FILE = "ajuntament.secret"  # noqa: S105  (the name that the example settings give)
 

@@ -18,9 +18,7 @@ from bridge.xml import XmlError, children, find, local_name, parse, text_of
 MAX_BYTES = 64 * 1024 * 1024
 """An invoice can carry its attachments in itself, in base64."""
 
-_SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 _AMOUNT = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
-_VERSION_IN_NAMESPACE = re.compile(r"v?([0-9](?:[._][0-9])+)(?:/Facturae|\.xml)?$")
 
 
 class FacturaeError(InvoiceError):
@@ -42,23 +40,17 @@ def read_facts(content: bytes) -> InvoiceFacts:
     if local_name(root) != "Facturae":
         raise FacturaeError(f"the file is no Facturae: it starts with <{local_name(root)[:80]}>")
     invoice = find(root, "Invoices", "Invoice")
-    header, parties = find(root, "FileHeader"), find(root, "Parties")
+    parties = find(root, "Parties")
     return InvoiceFacts(
-        version=text_of(header, "SchemaVersion") or _version_in_namespace(root),
-        modality=text_of(header, "Modality"),
         number=text_of(invoice, "InvoiceHeader", "InvoiceNumber"),
         series=text_of(invoice, "InvoiceHeader", "InvoiceSeriesCode"),
         issue_date=read_date(text_of(invoice, "InvoiceIssueData", "IssueDate")),
         total=_amount(text_of(invoice, "InvoiceTotals", "InvoiceTotal")),
-        currency=text_of(invoice, "InvoiceIssueData", "InvoiceCurrencyCode")
-        or text_of(header, "Batch", "InvoiceCurrencyCode"),
         seller_nif=_nif(find(parties, "SellerParty")),
         buyer_nif=_nif(find(parties, "BuyerParty")),
         seller_name=_name(find(parties, "SellerParty")),
         buyer_name=_name(find(parties, "BuyerParty")),
         centres=_centres(find(parties, "BuyerParty", "AdministrativeCentres")),
-        invoice_count=sum(1 for _ in children(find(root, "Invoices"), "Invoice")),
-        signed=next(root.iter(_SIGNATURE), None) is not None,
     )
 
 
@@ -69,11 +61,6 @@ def _parsed(content: bytes) -> etree._Element:
         raise FacturaeError(
             f"the invoice file is not one complete XML document: {error}"
         ) from error
-
-
-def _version_in_namespace(root: etree._Element) -> str:
-    match = _VERSION_IN_NAMESPACE.search(etree.QName(root).namespace or "")
-    return match[1].replace("_", ".") if match else ""
 
 
 def _amount(text: str | None) -> Decimal | None:
@@ -95,7 +82,6 @@ def _centres(element: etree._Element | None) -> tuple[Centre, ...]:
         Centre(
             code=code,
             role=text_of(centre, "RoleTypeCode") or "",
-            name=text_of(centre, "Name") or text_of(centre, "CentreDescription"),
         )
         for centre in children(element, "AdministrativeCentre")
         if (code := text_of(centre, "CentreCode"))

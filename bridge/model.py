@@ -211,27 +211,21 @@ class Centre:
 
     code: str
     role: str
-    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceFacts:
     """What a Facturae file says of itself."""
 
-    version: str
-    modality: str | None
     number: str | None
     series: str | None
     issue_date: date | None
     total: Decimal | None
-    currency: str | None
     seller_nif: str | None
     buyer_nif: str | None
     seller_name: str | None = None
     buyer_name: str | None = None
     centres: tuple[Centre, ...] = ()
-    invoice_count: int = 1
-    signed: bool = False
 
 
 class DriftKind(StrEnum):

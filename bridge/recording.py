@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
 from sqlalchemy import Connection
 
 from bridge.account import Account
@@ -37,8 +36,6 @@ from bridge.ledger.deliveries import Delivery
 from bridge.ledger.recordings import Recording
 from bridge.listening import listen
 from bridge.model import FeedName, HubId, Invoice, PendingAttachment
-
-log = structlog.get_logger()
 
 REST = FeedName.REST
 

@@ -93,13 +93,10 @@ def _parse(folder: Path, names: Sequence[str]) -> list[OldFile | Unread]:
 def _like(path: Path, seen: tuple[datetime, Digest], same: Recorded) -> OldFile:
     """Return a file by what is known of one with the same bytes."""
     facts = InvoiceFacts(
-        version="",
-        modality=None,
         number=same.number,
         series=same.series,
         issue_date=same.issue_date,
         total=None if same.amount is None else Decimal(same.amount),
-        currency=None,
         seller_nif=same.supplier_nif,
         buyer_nif=same.receiver_nif,
     )

@@ -31,7 +31,6 @@ def facturae(
     *,
     invoices: str | None = None,
     seller: str = COMPANY,
-    modality: str = "I",
     prefix: str = "fe",
     signed: bool = False,
 ) -> str:
@@ -43,7 +42,7 @@ def facturae(
         for code, role in CENTRES
     )
     return f"""<{name} xmlns{binding}="{NAMESPACES[version]}"><FileHeader>
-    <SchemaVersion>{version}</SchemaVersion><Modality>{modality}</Modality>
+    <SchemaVersion>{version}</SchemaVersion><Modality>I</Modality>
     <Batch><InvoiceCurrencyCode>EUR</InvoiceCurrencyCode></Batch></FileHeader>
     <Parties><SellerParty><TaxIdentification>
     <TaxIdentificationNumber>B17000001</TaxIdentificationNumber></TaxIdentification>{seller}

@@ -250,13 +250,10 @@ def test_an_invoice_is_found_by_what_a_state_file_tells(
 def test_a_number_fits_with_the_series_of_the_file_or_without(ledger: Ledger, number: str) -> None:
     see(ledger, "1")
     facts = InvoiceFacts(
-        version="3.2.1",
-        modality="I",
         number="7",
         series="A",
         issue_date=date(2026, 3, 1),
         total=None,
-        currency="EUR",
         seller_nif="B12345678",
         buyer_nif=None,
     )

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Select,
     bindparam,
     delete,
-    func,
     insert,
     select,
     update,
@@ -173,12 +172,6 @@ def unread(connection: Connection, account: str) -> list[tuple[str, str]]:
         recorded_file.c.trouble.is_not(None),
     )
     return [(row.path, row.trouble) for row in connection.execute(rows.order_by("path"))]
-
-
-def counted(connection: Connection, account: str) -> int:
-    """Return how many files are there, as far as is known."""
-    rows = select(func.count()).where(_mine(account), recorded_file.c.gone_at.is_(None))
-    return connection.scalar(rows) or 0
 
 
 def add(

@@ -43,14 +43,10 @@ class Standing:
     """The feeds that placed what stands in ours: one entry for each name in `out`."""
     in_old: tuple[str, ...] = ()
     """Its invoice files in the old mailbox, by path."""
-    tied: bool = False
-    """What stands in ours is known to be what lies in the old mailbox."""
     passing: bool = False
     """A move has begun to put it into the old mailbox."""
     gone_from_old: bool = False
     """The old mailbox showed its file once, and two listings in a row do not."""
-    known_to_rest: bool = False
-    archived: bool = False
     differs: bool = False
     """The two feeds gave other bytes."""
     seen_at: datetime | None = None
@@ -117,7 +113,6 @@ def _standing(
         handing=any(row.state == "handing" for row in ours),
         in_mailbox=tuple(FeedName(row.feed) for row in standing),
         in_old=theirs,
-        tied=any(row.source is not None for row in standing),
         passing=any(row.passing == "ready" for row in ours),
         gone_from_old=(
             legacy is not None
@@ -126,8 +121,6 @@ def _standing(
             and legacy.gone_at is not None
             and not theirs
         ),
-        known_to_rest=rest is not None,
-        archived=bool(digests),
         differs=len(digests) > 1,
         seen_at=min(row.seen_at for row in rows),
         to_be_brought=rest is not None and rest.state == DeliveryState.SEEN and not rest.held_at,

@@ -40,11 +40,6 @@ class PretendHub(HubClient):
         self._account = account.name
         self._invoices = self._recorded()
 
-    @property
-    def unfetched(self) -> int:
-        """How many invoices the hub has listed and nobody has fetched: they take no part."""
-        return self._unfetched
-
     def _recorded(self) -> dict[HubId, Invoice]:
         rows = select(delivery).where(
             delivery.c.account == self._account, delivery.c.feed == FeedName.REST
@@ -53,12 +48,10 @@ class PretendHub(HubClient):
         self._digests: dict[HubId, Digest] = {}
         self._receipts: dict[HubId, Digest] = {}
         self._pending: set[HubId] = set()
-        self._unfetched = 0
         with self._ledger.read() as connection:
             for row in connection.execute(rows):
                 if row.digest is None:
-                    self._unfetched += 1
-                    continue
+                    continue  # the hub listed it and nobody has fetched it: it takes no part
                 hub_id = HubId(row.hub_id)
                 is_pending = row.acknowledged_at is None and row.gone_at is None
                 self._digests[hub_id] = Digest(row.digest)
