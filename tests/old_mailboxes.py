@@ -92,9 +92,12 @@ def old_servers(folder: Path) -> Iterator[Servers]:
 
 @contextmanager
 def old_server(
-    kind: str, folder: Path, base: Path, *, read_only: bool = False
+    kind: str, folder: Path, base: Path, *, read_only: bool = False, renames: bool = True
 ) -> Iterator[OldServer]:
-    """Run a server of some kind over a folder; `folder` is for what it needs itself."""
+    """Run a server of some kind over a folder; `folder` is for what it needs itself.
+
+    Without `renames` one of the system, OpenSSH or vsftpd, forbids that alone.
+    """
     folder.mkdir(exist_ok=True)
     password = secret(folder / "password", PASSWORD)
     with ExitStack() as stack:
@@ -105,7 +108,8 @@ def old_server(
             return
         port = free_port()
         if kind == "sftp":
-            host_key = stack.enter_context(_openssh(folder, port, read_only=read_only))
+            options = f"{' -R' * read_only}{' -P rename,posix-rename' * (not renames)}"
+            host_key = stack.enter_context(_openssh(folder, port, options))
             url = f"sftp://root@127.0.0.1:{port}{base}"
             legacy = LegacySettings(url=url, password_file=password, host_key=host_key)
         elif kind == "ftp":
@@ -113,7 +117,10 @@ def old_server(
             url = f"ftp://town@127.0.0.1:{port}"
             legacy = LegacySettings(url=url, password_file=password)
         else:
-            shown = stack.enter_context(_vsftpd(folder, base, port, read_only=read_only))
+            denied = "" if renames else "cmds_denied=RNFR,RNTO\n"
+            shown = stack.enter_context(
+                _vsftpd(folder, base, port, read_only=read_only, more=denied)
+            )
             url = f"ftps://anonymous@127.0.0.1:{port}{base}"
             legacy = LegacySettings(url=url, password_file=password, certificate=shown)
         yield OldServer(kind=kind, base=base, url=url, legacy=legacy)
@@ -127,7 +134,7 @@ def secret(path: Path, text: str) -> Path:
 
 
 @contextmanager
-def _openssh(folder: Path, port: int, *, read_only: bool) -> Iterator[str]:
+def _openssh(folder: Path, port: int, options: str) -> Iterator[str]:
     """Run OpenSSH's own server, with a password of ours for root: that takes a mount of its own."""
     program = require_program("sshd", also="/usr/sbin")
     if os.geteuid() != 0:
@@ -142,7 +149,7 @@ def _openssh(folder: Path, port: int, *, read_only: bool) -> Iterator[str]:
         + "".join(f"HostKey {folder}/key_{kind}\n" for kind in ("ed25519", "ecdsa", "rsa"))
         + "PermitRootLogin yes\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\n"
         "PubkeyAuthentication no\nUsePAM no\nStrictModes no\nPidFile none\nLogLevel ERROR\n"
-        f"MaxStartups 100\nSubsystem sftp internal-sftp{' -R' if read_only else ''}\n"
+        f"MaxStartups 100\nSubsystem sftp internal-sftp{options}\n"
     )
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     script = 'mount --bind "$1" /etc/shadow && shift && exec "$@"'
@@ -183,7 +190,7 @@ def _pyftpdlib(base: Path, port: int, *, read_only: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _vsftpd(folder: Path, base: Path, port: int, *, read_only: bool) -> Iterator[str]:
+def _vsftpd(folder: Path, base: Path, port: int, *, read_only: bool, more: str) -> Iterator[str]:
     """Run vsftpd, which wants TLS sessions taken up by data connections and knows no MLSD."""
     program = require_program("vsftpd", also="/usr/sbin")
     shown = make_certificate(folder / "vsftpd.pem")
@@ -200,7 +207,7 @@ def _vsftpd(folder: Path, base: Path, port: int, *, read_only: bool) -> Iterator
         + "".join(f"{name}=NO\n" for name in no)
         + f"listen_address=127.0.0.1\nlisten_port={port}\nanon_root={base}\nanon_umask=022\n"
         f"rsa_cert_file={folder}/vsftpd.pem\nsecure_chroot_dir={folder}\n"
-        f"vsftpd_log_file={folder}/vsftpd.log\n"
+        f"vsftpd_log_file={folder}/vsftpd.log\n{more}"
     )
     config.chmod(0o600)
     with running([program, config], stdout=subprocess.DEVNULL) as process:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bridge.errors import HubAwayError
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName
 from bridge.recording import FeedRecorder
@@ -25,7 +26,7 @@ from reconcile.moves.page import balance_as_html
 from reconcile.moves.text import balance_as_text
 from reconcile.moves.verifying import look_at_balance
 from reconcile.moves.way import Way
-from tests.accounts import Office, Offices
+from tests.accounts import Office, Offices, failing
 from tests.moving import OldHub, collect, faults
 from tests.old_mailboxes import Relay, Servers
 
@@ -221,6 +222,18 @@ def test_what_is_lost_counts_more_than_what_was_not_read_back(town: Office, old:
         assert cut(town) == 1
     path.with_name(f"other-{name}").rename(path)
     assert cut(town) == 0
+
+
+def test_a_cutover_that_loses_the_hub_after_the_switch_says_that_rest_serves_and_how_it_goes_on(
+    town: Office, old: OldHub
+) -> None:
+    old.both(town)
+    with away(town, operation="pending_invoices", skip=CUTOVER_ASKS_THE_HUB - 1):
+        error = failing(lambda: cut(town))
+    assert isinstance(error, HubAwayError)
+    assert "the cutover has begun and not ended, rest serves now" in str(error)
+    assert cut(town) == 0
+    assert faults(town) == []
 
 
 # -- the old mailbox -------------------------------------------------------------------------------

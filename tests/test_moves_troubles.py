@@ -9,11 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from bridge.errors import BridgeError, OldMailboxUnwritableError
+from bridge.feeds.legacy.entries import digest_of
 from bridge.model import FeedName
 from bridge.rounds import pull_round
 from bridge.sandbox.server import Sandbox
 from reconcile.cli import app
 from reconcile.moves.command import Wanted, cut_over, roll_back
+from reconcile.moves.rules import OldMailboxMode
 from reconcile.moves.way import Way
 from tests.accounts import Office, Offices, failing
 from tests.gateway import Gateway, Result, free_port, install
@@ -92,6 +94,72 @@ def test_an_old_mailbox_behind_a_read_only_server_asks_for_a_folder_and_the_bala
         assert f"@{waiting}" in handed.name
         assert out_of(town, waiting) == []
         assert writing.base == reading.base
+
+
+# -- one where nothing may be renamed --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["sftp", "ftps"])
+def test_where_a_server_forbids_renaming_and_allows_deleting_it_is_deleted_there(
+    kind: str, open_account: Offices, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    base = tmp_path / "served"
+    base.mkdir()
+    with old_server(kind, tmp_path / "server", base, renames=False) as server:
+        town, old = opened(open_account, sandbox, server.mailbox("old"))
+        had = old.both(town, attachments=1)
+        pull(town)
+        bytes_there = {path.read_bytes() for path in old.root.glob("*/*") if path.is_file()}
+        collect(town)
+        assert roll_back(town.account, Way(), APPLY) == 0
+        assert old.has(had) == old.names() == []
+        assert list(old.root.glob("collected-by-rest/*/*")) == []
+        assert all(town.account.mailbox.archive.path(digest_of(it)).exists() for it in bytes_there)
+        assert faults(town) == []
+
+
+def test_what_waits_cannot_be_put_where_a_server_forbids_renaming_and_goes_into_a_folder(
+    open_account: Offices, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    base = tmp_path / "served"
+    base.mkdir()
+    with old_server("sftp", tmp_path / "server", base, renames=False) as server:
+        town, old = opened(open_account, sandbox, server.mailbox("old"))
+        had = old.both(town)
+        pull(town)
+        collect(town)
+        (waiting,) = old.rest(town)
+        pull(town)
+        error = failing(lambda: roll_back(town.account, Way(), APPLY))
+        assert isinstance(error, OldMailboxUnwritableError)
+        assert town.account.feeds().serve is FeedName.REST
+        target = tmp_path / "target"
+        assert roll_back(town.account, Way(target=target, patience=0), APPLY) == 0
+        assert old.has(had) == []
+        (handed,) = (target / "out").iterdir()
+        assert f"@{waiting}" in handed.name
+        assert list(old.root.glob("*/.*")) == []
+        assert faults(town) == []
+
+
+def test_what_lay_ready_where_nothing_could_be_renamed_never_appears_once_the_software_has_it(
+    open_account: Offices, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    base = tmp_path / "served"
+    base.mkdir()
+    with old_server("sftp", tmp_path / "strict", base, renames=False) as server:
+        town, old = opened(open_account, sandbox, server.mailbox("old"))
+        old.rest(town)
+        pull(town)
+        assert isinstance(failing(lambda: roll_back(town.account, Way(), APPLY)), BridgeError)
+        assert list(old.root.glob("out/.*")) != []
+        collect(town)
+    with old_server("sftp", tmp_path / "other", base) as server:
+        legacy = server.changed(url=f"{server.url}/old/")
+        town = old.open(open_account, legacy=legacy)
+        assert roll_back(town.account, Way(mode=OldMailboxMode.LIST), APPLY) == 0
+        assert list(old.root.glob("out/*")) == []
+        assert faults(town) == []
 
 
 @contextmanager

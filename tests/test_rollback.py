@@ -224,9 +224,31 @@ def test_with_list_an_old_mailbox_that_may_only_be_read_still_has_it_and_the_bal
         old = OldHub(sandbox.book, disk.root / "old")
         town, had = taken_from_ours(open_account, old)
         with disk.read_only():
+            assert planned(town, Action.REMOVE) == []
+            assert planned(town, Action.KEEP) == [had]
             assert roll_back(town.account, LISTED, APPLY) == 0
             assert balanced(town).leaving == (had,)
         push(town)
+        assert old.names() == []
+
+
+def test_of_an_old_mailbox_that_may_only_be_read_the_plan_lists_what_it_would_offer_again(
+    open_account: Offices, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        old = OldHub(sandbox.book, disk.root / "old")
+        town = old.open(open_account)
+        cut_over(town.account, APPLY)
+        had = old.both(town)
+        pull(town)
+        collect(town)
+        way = Way(target=tmp_path / "target", patience=0)
+        with disk.read_only():
+            _, plan = rollback.plan(town.account, way)
+            assert plan.of(Action.TAKE_AWAY) == []
+            assert plan.of(Action.LIST) == [had]
+            assert roll_back(town.account, way, APPLY) == 1
+        assert roll_back(town.account, way, APPLY) == 0
         assert old.names() == []
 
 

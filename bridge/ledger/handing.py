@@ -22,10 +22,14 @@ LACKING = "invoice to be offered: the software does not have it"
 TIED = "file tied to the old mailbox"
 LAID_READY = "file laid ready in the old mailbox"
 PUT = "file put into the old mailbox"
+TAKEN_BACK = "file taken back from the old mailbox"
 HANDING = "invoice being handed over"
 HANDED = "invoice handed over"
 CALLED_OFF = "invoice not handed over"
 """The kinds of the events."""
+
+TIES = (TIED, LAID_READY, PUT, TAKEN_BACK)
+"""Those that say whether a placed file lies in the old mailbox, too."""
 
 _DELIVERED = (Kind.INVOICE, Kind.STATE, Kind.ATTACHMENT)
 
@@ -159,7 +163,7 @@ def tie(
     """Write down at which path of the old mailbox a placed file lies too; `kind` says since when.
 
     TIED: it lay there. LAID_READY: it does under a name that nobody reads yet, and does under its
-    own from PUT on.
+    own from PUT on, or no more from TAKEN_BACK on.
     """
     place = (file.folder, file.name)
     note_tie(connection, account, place, source=source, digest=digest, kind=kind)
@@ -185,21 +189,30 @@ def note_tie(
     digest: Digest,
     kind: str,
 ) -> None:
-    """Write down what an event of the kinds TIED, LAID_READY and PUT tells of a file."""
+    """Write down what one of the events TIES tells of a file."""
     this = and_(
         placed_file.c.account == account,
         placed_file.c.folder == place[0],
         placed_file.c.name == place[1],
     )
-    passing = {TIED: None, LAID_READY: "ready", PUT: "passed"}[kind]
-    values = {"source": source, "source_digest": digest, "passing": passing, "removed_at": None}
+    if kind == TAKEN_BACK:
+        values = dict.fromkeys(("source", "source_digest", "passing", "removed_at"))
+    else:
+        passing = {TIED: None, LAID_READY: "ready", PUT: "passed"}[kind]
+        values = {"source": source, "source_digest": digest, "passing": passing, "removed_at": None}
     connection.execute(update(placed_file).where(this).values(values))
 
 
-def laid_ready(connection: Connection, account: str) -> list[PlacedFile]:
-    """Return the files of which nobody knows whether they have got their name there, in order."""
+def laid_ready(connection: Connection, account: str, *, standing: bool) -> list[PlacedFile]:
+    """Return the files of which nobody knows whether they have got their name there, in order.
+
+    `standing`: those that stand in ours; else those that have left it since.
+    """
+    stands = placed_file.c.state == "placed"
     rows = select(placed_file).where(
-        placed_file.c.account == account, placed_file.c.passing == "ready"
+        placed_file.c.account == account,
+        placed_file.c.passing == "ready",
+        stands if standing else ~stands,
     )
     return [placed_files.of_row(row) for row in connection.execute(rows.order_by(placed_file.c.id))]
 

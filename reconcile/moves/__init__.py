@@ -3,6 +3,7 @@
 rules        what is done with an invoice, by where it stands: two tables
 looking      where everything stands now, and the plan that follows
 plan         the plan as a value: printed, written down, compared with a later one
+reach        what is out of reach, and how far a move has come
 cutover      to REST
 rollback     back to the old mailbox, or into a folder: when, and how (`way`)
 rolling_back one run of it, step by step

@@ -19,6 +19,7 @@ from reconcile.moves.late import clear_up
 from reconcile.moves.looking import decided
 from reconcile.moves.page import balance_as_html
 from reconcile.moves.plan import Plan, as_json, moved_away, read_plan
+from reconcile.moves.reach import telling_how_far
 from reconcile.moves.readiness import Readiness, readiness
 from reconcile.moves.rehearsal import rehearse
 from reconcile.moves.text import UNREAD, balance_as_text, feed_of, plan_as_text
@@ -62,7 +63,8 @@ def cut_over(account: Account, wanted: Wanted) -> int:
             return _show_plan(plan, wanted, ready)
         _refuse(plan, wanted, ready)
         consent = cutover.Consent(by=wanted.by, forced=wanted.force, verdict=ready.verdict)
-        cutover.apply(account, seen, consent)
+        with telling_how_far(account):
+            cutover.apply(account, seen, consent)
         done = look_at_balance(account, MoveKind.CUTOVER, closed=wanted.force)
         return _show_balance(done, MoveKind.CUTOVER, wanted)
 
@@ -81,7 +83,8 @@ def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
         if not wanted.apply:
             return _show_plan(plan, wanted, _NOT_ASKED)
         _refuse(plan, wanted, _NOT_ASKED)
-        troubles, open_files = rollback.apply(account, seen, way, by=wanted.by)
+        with telling_how_far(account):
+            troubles, open_files = rollback.apply(account, seen, way, by=wanted.by)
         done = look_at_balance(account, MoveKind.ROLLBACK, remarks=troubles)
         if way.target is not None:
             done = finish_folder(account, way.target, open_files, done, lang=wanted.lang)

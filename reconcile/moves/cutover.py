@@ -31,8 +31,9 @@ from bridge.listening import listen
 from bridge.model import FeedName, HubId, PendingInvoice
 from bridge.rounds import pull_round, push_round
 from reconcile.moves import switching
-from reconcile.moves.looking import Look, look, make_plan, refuse_suddenly_empty, saying_more
+from reconcile.moves.looking import Look, look, make_plan, refuse_suddenly_empty
 from reconcile.moves.plan import Plan
+from reconcile.moves.reach import saying_more
 from reconcile.moves.rules import Action, Terms
 
 log = structlog.get_logger()

@@ -16,13 +16,7 @@ from sqlalchemy import Connection
 from bridge.account import Account
 from bridge.acknowledge import shown
 from bridge.collecting import look_for_collected
-from bridge.errors import (
-    AccountError,
-    BridgeError,
-    HubAwayError,
-    InvoiceError,
-    OldMailboxAwayError,
-)
+from bridge.errors import BridgeError, InvoiceError
 from bridge.feeds import RestFeed
 from bridge.hub.errors import UnknownInvoiceError
 from bridge.ledger import handing, invoices, standings, updates
@@ -33,12 +27,10 @@ from bridge.model import HubId, UpdateStatus
 from bridge.placing import note_collected
 from bridge.recorded import in_order
 from reconcile.moves.plan import Item, Plan, WaitingUpdates
+from reconcile.moves.reach import OUT_OF_REACH
 from reconcile.moves.rules import Action, Place, Terms, decide, must_be_asked, rules_of
 
 log = structlog.get_logger()
-
-_OUT_OF_REACH = (AccountError, HubAwayError, OldMailboxAwayError)
-"""What keeps a place from being looked at: it does not let us in, or it is away."""
 
 SUDDENLY = 10
 """So many files at least that are all gone at once look like a fault, not like a collection."""
@@ -115,14 +107,8 @@ def look(account: Account, *, old_mailbox: bool = True, hub: bool = True) -> Loo
 def _noting(seen: Look, where: str) -> Iterator[None]:
     try:
         yield
-    except _OUT_OF_REACH as error:
+    except OUT_OF_REACH as error:
         setattr(seen, where, error)
-
-
-def saying_more(error: BridgeError, more: str) -> BridgeError:
-    """Return an error of the same kind that says more: who must act is still the same."""
-    kind = next(kind for kind in _OUT_OF_REACH if isinstance(error, kind))
-    return kind(f"{error}; {more}")
 
 
 def refuse_suddenly_empty(seen: Look) -> None:

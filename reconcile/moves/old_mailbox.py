@@ -110,11 +110,25 @@ class Changes:
             self._note(ready, handing.LAID_READY)
             self.finish(ready)
 
+    def call_off(self, *, standing: bool) -> None:
+        """Take back what was laid ready, and must not appear any more.
+
+        `standing`: what stands in ours, and goes elsewhere; else what the software has taken.
+        """
+        with self.account.ledger.read() as connection:
+            files = handing.laid_ready(connection, self.account.name, standing=standing)
+        for file in files:
+            if not self.mailbox.is_ready(file.folder, file.name):
+                self._note([file], handing.PUT)
+                continue
+            self._note([file], handing.TAKEN_BACK)
+            self.mailbox.take_back_ready(file.folder, file.name)
+
     def finish(self, files: Sequence[PlacedFile] | None = None) -> None:
         """Give what was laid ready its name: these files, or all that a crash has left."""
         if files is None:
             with self.account.ledger.read() as connection:
-                files = handing.laid_ready(connection, self.account.name)
+                files = handing.laid_ready(connection, self.account.name, standing=True)
         order = sorted(files, key=lambda file: file.kind is Kind.INVOICE)
         self._note([file for file in order if self._show(file)], handing.PUT)
 

@@ -13,23 +13,31 @@ The steps, each safe to repeat; whoever runs it again after it was broken off go
 
 from bridge.account import Account
 from bridge.errors import SettingsError
-from bridge.feeds.legacy import is_read_only
 from bridge.ledger import moves
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName
 from reconcile.moves import switching
 from reconcile.moves.folder import Target
-from reconcile.moves.looking import Look, look, make_plan, saying_more
+from reconcile.moves.looking import Look, look, make_plan
 from reconcile.moves.plan import Plan
+from reconcile.moves.reach import saying_more
 from reconcile.moves.rolling_back import RollingBack
 from reconcile.moves.updates import OpenFile
 from reconcile.moves.way import Way, terms_of, then_of
 
+HUB_AWAY = (
+    "the hub could not be asked; the rollback goes on without it: what it alone lists is brought "
+    "by the next cutover, and the balance stays open until it answers"
+)
+OLD_AWAY = (
+    "the old mailbox could not be looked into; the rollback goes on without it, no feed serves "
+    "afterwards, and everything that is still to be imported goes into the folder"
+)
 READ_ONLY = (
     "the old mailbox may only be read: nothing can be put there or taken away; what the software "
     "has already it goes on to offer. --target DIR puts what is still to be imported into a folder"
 )
-"""Told by a plan where it is known beforehand."""
+"""Told by a plan, where they are known beforehand."""
 
 
 def is_done(account: Account) -> bool:
@@ -59,10 +67,14 @@ def plan(account: Account, way: Way) -> tuple[Look, Plan]:
             "nothing was moved. If it does not come back, --target DIR puts what is still to be "
             "imported into a folder",
         )
-    seen.remarks += [said for said in (seen.hub_said, seen.old_said) if said]
-    if account.own.legacy is not None and not seen.old_said and is_read_only(account.own.legacy):
+    if seen.hub_said:
+        seen.remarks.append(f"{HUB_AWAY}: {seen.hub_said}")
+    if seen.old_said:
+        seen.remarks.append(f"{OLD_AWAY}: {seen.old_said}")
+    terms = terms_of(account, seen, way)
+    if terms.read_only:
         seen.remarks.append(READ_ONLY)
-    return seen, make_plan(seen, terms_of(account, seen, way), then_of(account, seen))
+    return seen, make_plan(seen, terms, then_of(account, seen))
 
 
 def apply(account: Account, seen: Look, way: Way, *, by: str) -> tuple[list[str], list[OpenFile]]:

@@ -73,9 +73,12 @@ class RollingBack:
         """Have the old mailbox offer what waits, and nothing else."""
         if self.changes is None:
             return
-        self.changes.finish()
-        plan = self.plan()
         try:
+            self.changes.call_off(standing=False)
+            if self.way.target is not None:
+                self.changes.call_off(standing=True)
+            self.changes.finish()
+            plan = self.plan()
             self.changes.take_away(plan.of(Action.TAKE_AWAY))
             self.changes.put(plan.of(Action.PUT))
         except OldMailboxUnwritableError as error:

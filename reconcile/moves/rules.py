@@ -82,6 +82,8 @@ class Terms:
     mode: OldMailboxMode = OldMailboxMode.MOVE
     acknowledges: bool = True
     """Whether what was collected is removed from an old mailbox that serves."""
+    read_only: bool = False
+    """Whether the old mailbox is known to take nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,8 +181,9 @@ _REMOVED_THERE = Rule(
     action=Action.REMOVE,
     place=Place.SOFTWARE,
     reason=Message(
-        "The software took it from our mailbox, and the two were one offer: it is removed there "
-        "once the old mailbox serves, as always what was collected."
+        "The software took it from our mailbox, and the two were one offer: once the old mailbox "
+        "serves it is removed there, as always what was collected. Where nothing can be removed, "
+        "it stays there, and ours never offers it again."
     ),
 )
 _KEPT_THERE = Rule(
@@ -190,6 +193,15 @@ _KEPT_THERE = Rule(
     reason=Message(
         "The software took it from our mailbox, and the two were one offer: it stays there, as "
         'acknowledge = "never" has it, and ours never offers it again.'
+    ),
+)
+_STUCK_THERE = Rule(
+    fits=_REMOVED_THERE.fits,
+    action=Action.KEEP,
+    place=Place.SOFTWARE,
+    reason=Message(
+        "The software took it from our mailbox, and the two were one offer: it stays there while "
+        "the old mailbox may only be read, and ours never offers it again."
     ),
 )
 _LEFT = Rule(
@@ -241,8 +253,9 @@ def rules_of(terms: Terms) -> Sequence[Rule]:
     if terms.kind is MoveKind.CUTOVER:
         return CUTOVER
     offered = [_TAKEN_AWAY]
-    if terms.mode is OldMailboxMode.LIST:
-        offered = [_REMOVED_THERE if terms.acknowledges else _KEPT_THERE, _LISTED_THERE]
+    if terms.mode is OldMailboxMode.LIST or terms.read_only:
+        taken = _STUCK_THERE if terms.read_only else _REMOVED_THERE
+        offered = [taken if terms.acknowledges else _KEPT_THERE, _LISTED_THERE]
     waiting = [_IN_HANDS, _HAND_OVER] if terms.into_folder else [_PUT]
     there = offered if terms.to_old_mailbox else []
     left = [_LEFT] if terms.to_old_mailbox else []

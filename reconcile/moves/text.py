@@ -10,7 +10,7 @@ from reconcile.language import Language, Message
 from reconcile.moves.balance import Balance, Outcome, Problem, Unread
 from reconcile.moves.plan import Plan, WaitingUpdates
 from reconcile.moves.rules import Action, Place
-from reconcile.moves.words import ACTIONS, MOVES, PLACES, SETTLED
+from reconcile.moves.words import ACTIONS, MOVES, PLACES, PLANNED, SETTLED
 from reconcile.rendering.inert import visible
 
 LISTED = 20
@@ -33,9 +33,9 @@ LATE = Message(
 
 LEAVING = Message(
     "{count} invoice that the software took from our mailbox still lies in the old one: the next "
-    "round removes it there",
+    "round removes it there, if it can; ours never offers it again",
     "{count} invoices that the software took from our mailbox still lie in the old one: the next "
-    "round removes them there",
+    "round removes them there, if it can; ours never offers them again",
 )
 KEPT = Message(
     "{count} invoice that the software took from our mailbox stays in the old one, as acknowledge "
@@ -87,7 +87,7 @@ def _plan(plan: Plan, language: Language) -> Iterator[str]:
     yield from _actions(plan, language)
     yield ""
     yield say("Where everything will be")
-    yield from _places(plan.places(), language)
+    yield from _places(plan.places(), language, PLANNED)
     yield ""
     yield updates_line(plan.updates, language)
     yield from _aside(
@@ -217,12 +217,13 @@ def updates_line(updates: WaitingUpdates, language: Language) -> str:
     )
 
 
-def _places(places: dict[Place, int] | object, language: Language) -> Iterator[str]:
-    assert isinstance(places, dict)
+def _places(
+    places: Mapping[Place, int], language: Language, words: Mapping[Place, Message] = PLACES
+) -> Iterator[str]:
     for place in Place:
         count = places.get(place, 0)
         if count or place is Place.PERSON:
-            yield f"{language.number(count):>9}  {language.say(PLACES[place])}"
+            yield f"{language.number(count):>9}  {language.say(words[place])}"
 
 
 def _unknown(paths: Sequence[str], language: Language) -> Iterator[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bridge.account import Account
 from bridge.chain import Detail
+from bridge.feeds.legacy import is_read_only
 from bridge.ledger.moves import MoveKind
 from bridge.ledger.serving import Feeds
 from reconcile.moves import switching
@@ -30,12 +31,14 @@ class Way:
 
 def terms_of(account: Account, seen: Look, way: Way) -> Terms:
     """Return what a rollback is to be, as things are."""
+    legacy = account.own.legacy if seen.old_error is None else None
     return Terms(
         kind=MoveKind.ROLLBACK,
-        to_old_mailbox=account.own.legacy is not None and not seen.old_said,
+        to_old_mailbox=legacy is not None,
         into_folder=way.target is not None,
         mode=way.mode,
         acknowledges=account.own.acknowledge != "never",
+        read_only=legacy is not None and is_read_only(legacy),
     )
 
 

@@ -21,6 +21,12 @@ PLACES: Mapping[Place, Message] = {
     Place.PERSON: Message("needing a person"),
 }
 
+PLANNED: Mapping[Place, Message] = {
+    **PLACES,
+    Place.OLD_MAILBOX: Message("waiting in the old mailbox, which fills the mailbox again"),
+}
+"""Where everything will be: what waits in the old mailbox comes from there."""
+
 ACTIONS: Mapping[Action, Message] = {
     Action.STAY: Message("to stay in the mailbox"),
     Action.COUNT: Message("to count as collected"),

@@ -65,6 +65,16 @@ class OldMailboxWriter(OldMailboxReader):
         raw = _safe_name(name)
         return self._tried(lambda: self._show_ready(role, raw))
 
+    def is_ready(self, role: Folder, name: str) -> bool:
+        """Tell whether a file lies there ready; one that was laid ready has else got its name."""
+        raw = _safe_name(name)
+        return self._tried(lambda: self._line.look(self._ready_at(role, raw))) is not None
+
+    def take_back_ready(self, role: Folder, name: str) -> None:
+        """Remove a file that was laid ready."""
+        raw = _safe_name(name)
+        self._tried(lambda: self._writing.remove(self._ready_at(role, raw)))
+
     def delete(self, entry: Entry, *, digest: Digest | None = None) -> bool:
         """Remove a file; tell whether it was still there.
 
@@ -111,7 +121,7 @@ class OldMailboxWriter(OldMailboxReader):
                 raise
 
     def _lay_ready(self, role: Folder, name: bytes, content: bytes) -> None:
-        self._write(joined(self._folder_for(role), our_temporary(name)), content)
+        self._write(self._ready_at(role, name), content)
 
     def _show_ready(self, role: Folder, name: bytes) -> bool:
         folder = self._folder_for(role)
@@ -125,6 +135,9 @@ class OldMailboxWriter(OldMailboxReader):
             )
         self._writing.rename(temporary, target)
         return True
+
+    def _ready_at(self, role: Folder, name: bytes) -> bytes:
+        return joined(self._folder_for(role), our_temporary(name))
 
     def _write(self, temporary: bytes, content: bytes) -> None:
         """Write the temporary file and read it back; of what could not be written nothing stays."""

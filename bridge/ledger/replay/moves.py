@@ -74,7 +74,7 @@ STEPS: Mapping[str, Step] = {
     moves.SWITCHED: _move_switched,
     moves.ENDED: _move_ended,
     **dict.fromkeys(handing.APPLY, _moved),
-    **dict.fromkeys((handing.TIED, handing.LAID_READY, handing.PUT), _tied),
+    **dict.fromkeys(handing.TIES, _tied),
     reports.MADE: _report_made,
     reports.ACCEPTED: _finding_accepted,
 }
