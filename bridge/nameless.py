@@ -12,7 +12,7 @@ import structlog
 
 from bridge.account import Account
 from bridge.identity import plain_nif, plain_number
-from bridge.ledger import legacy_files, recorded_files, recordings
+from bridge.ledger import legacy_files, recordings
 from bridge.ledger.recorded_files import RecordedFile
 from bridge.model import Digest, FeedName, HubId, InvoiceFacts
 from bridge.old_file import FileKind, OldFile
@@ -40,22 +40,12 @@ class Nameless:
 
     def _write_down(self, row: RecordedFile, file: OldFile, hub_id: HubId) -> None:
         account, now = self.account, self.account.clock()
-        assert row.digest is not None
         told = merged(None, Told(hub_id=hub_id, file=file), receipt=None)
         assert told is not None
-        kind = FileKind.INVOICE
         with account.ledger.write() as connection:
             recordings.record(connection, account.name, told, at=now)
-            recorded_files.recognise(
-                connection, account.name, row, kind=kind, hub_id=hub_id, at=now
-            )
-            legacy_files.attribute(
-                connection,
-                account.name,
-                path=row.path,
-                digest=row.digest,
-                kind=kind,
-                hub_id=hub_id,
+            legacy_files.recognise(
+                connection, account.name, row, kind=FileKind.INVOICE, hub_id=hub_id, at=now
             )
             if row.gone_at is not None:
                 recordings.lose(connection, account.name, FeedName.LEGACY, hub_id, at=now)

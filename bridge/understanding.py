@@ -173,18 +173,7 @@ def _write_kinds(
             kind, hub_id = what.kind, what.hub_id
             if (row.kind, row.hub_id) == (kind, hub_id):
                 continue
-            recorded_files.recognise(
-                connection, account.name, row, kind=kind, hub_id=hub_id, at=now
-            )
-            assert row.digest is not None
-            legacy_files.attribute(
-                connection,
-                account.name,
-                path=row.path,
-                digest=row.digest,
-                kind=kind,
-                hub_id=hub_id,
-            )
+            legacy_files.recognise(connection, account.name, row, kind=kind, hub_id=hub_id, at=now)
             if row.gone_at is not None:
                 tell_gone(connection, account, replace(row, kind=kind, hub_id=hub_id), at=now)
 

@@ -54,61 +54,41 @@ class Call:
 
 
 def pending_invoices(nif: str | None, accounting_office: str | None) -> Call:
-    """Operation 1."""
+    """Ask which invoices are pending: all, or those of an entity or an accounting office."""
     what = "the list of pending invoices"
     return _list(Operation.PENDING_INVOICES, what, nif, accounting_office)
 
 
 def invoice(hub_id: HubId) -> Call:
-    """Operation 2."""
-    what = f"invoice {hub_id}"
-    return Call(
-        operation=Operation.INVOICE, what=what, path=_path("factura", hub_id), hub_id=hub_id
-    )
+    """Ask for an invoice's data."""
+    return _of_invoice(Operation.INVOICE, f"invoice {hub_id}", hub_id)
 
 
 def facturae(hub_id: HubId) -> Call:
-    """Operation 3."""
+    """Ask for an invoice's file."""
     what = f"the Facturae file of invoice {hub_id}"
-    return Call(
-        operation=Operation.FACTURAE,
-        what=what,
-        path=_path("factura", hub_id, "facturae"),
-        hub_id=hub_id,
-    )
+    return _of_invoice(Operation.FACTURAE, what, hub_id, "facturae")
 
 
 def attachment(hub_id: HubId, attachment_id: str) -> Call:
-    """Operation 4."""
+    """Ask for an attachment's file."""
     what = f"attachment {attachment_id} of invoice {hub_id}"
-    path = _path("factura", hub_id, "adjunts", attachment_id)
-    return Call(operation=Operation.ATTACHMENT, what=what, path=path, hub_id=hub_id)
+    return _of_invoice(Operation.ATTACHMENT, what, hub_id, "adjunts", attachment_id)
 
 
 def receipt(hub_id: HubId) -> Call:
-    """Operation 5."""
-    what = f"the receipt of invoice {hub_id}"
-    return Call(
-        operation=Operation.RECEIPT,
-        what=what,
-        path=_path("factura", hub_id, "rebut"),
-        hub_id=hub_id,
-    )
+    """Ask for the receipt of an invoice's registration."""
+    return _of_invoice(Operation.RECEIPT, f"the receipt of invoice {hub_id}", hub_id, "rebut")
 
 
 def history(hub_id: HubId) -> Call:
-    """Operation 6."""
+    """Ask which states an invoice went through."""
     what = f"the state history of invoice {hub_id}"
-    return Call(
-        operation=Operation.HISTORY,
-        what=what,
-        path=_path("factura", hub_id, "estats"),
-        hub_id=hub_id,
-    )
+    return _of_invoice(Operation.HISTORY, what, hub_id, "estats")
 
 
 def patch(hub_id: HubId, update: StateUpdate) -> Call:
-    """Operation 7."""
+    """Tell the hub an invoice's new state."""
     return Call(
         operation=Operation.PATCH,
         what=f"{update.state} for invoice {hub_id}",
@@ -120,20 +100,20 @@ def patch(hub_id: HubId, update: StateUpdate) -> Call:
 
 
 def pending_attachments(nif: str | None, accounting_office: str | None) -> Call:
-    """Operation 8."""
+    """Ask which attachments are pending: all, or those of an entity or an accounting office."""
     what = "the list of pending attachments"
     return _list(Operation.PENDING_ATTACHMENTS, what, nif, accounting_office)
 
 
 def drop_pending_attachment(attachment_id: str) -> Call:
-    """Operation 9."""
+    """Have an attachment listed as pending no longer."""
     what = f"the pending mark of attachment {attachment_id}"
     path = _path("adjunts-pendents", attachment_id)
     return Call(operation=Operation.DROP_PENDING_ATTACHMENT, what=what, path=path, method="DELETE")
 
 
 def entities() -> Call:
-    """Operation 10."""
+    """Ask which entities the platform receives for."""
     return Call(
         operation=Operation.ENTITIES, what="the list of entities", path="/ens", about_one=False
     )
@@ -145,6 +125,11 @@ def _list(operation: Operation, what: str, nif: str | None, accounting_office: s
     shown = "".join(f" of {name} {value}" for name, value in params.items())
     path = operation.removeprefix("GET ")
     return Call(operation=operation, what=what + shown, path=path, params=params, about_one=False)
+
+
+def _of_invoice(operation: Operation, what: str, hub_id: HubId, *below: str) -> Call:
+    path = _path("factura", hub_id, *below)
+    return Call(operation=operation, what=what, path=path, hub_id=hub_id)
 
 
 def _path(*segments: str) -> str:

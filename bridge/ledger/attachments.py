@@ -165,7 +165,7 @@ def fetched(
 def fetched_all(
     connection: Connection, rows: Iterable[tuple[int, Digest, str]], *, at: datetime
 ) -> None:
-    """Those of many are: of each its row's id, its digest, its name in the mailbox."""
+    """The bytes of these are safe: of each the row's id, the digest, the name in the mailbox."""
     values = [
         {"row": row_id, "digest": digest, "name": name, "at": at} for row_id, digest, name in rows
     ]
@@ -198,7 +198,7 @@ def placed_all(
     *,
     at: datetime,
 ) -> None:
-    """Many attachments do."""
+    """These stand in the mailbox: of each the feed, the invoice, the attachment's id."""
     key = {"of_account": account, "at": at}
     rows = [
         {**key, "of_feed": feed, "of_hub_id": hub_id, "of_attachment_id": attachment_id}

@@ -163,7 +163,7 @@ def fetched(
 def fetched_all(
     connection: Connection, rows: Iterable[tuple[int, Contents, str]], *, at: datetime
 ) -> None:
-    """The files of many deliveries are: of each its id, its contents, its invoice's name."""
+    """The files of these are safe: of each the row's id, its contents, the name in `out`."""
     values = [
         {"row": row_id, "name": name, "fetched_at": at, **contents.columns}
         for row_id, contents, name in rows
@@ -181,7 +181,7 @@ def placed(
 def placed_all(
     connection: Connection, account: str, which: Iterable[tuple[FeedName, HubId]], *, at: datetime
 ) -> None:
-    """Many invoices do."""
+    """These stand in the mailbox: of each the feed and the hub id."""
     key = {"of_account": account, "at": at}
     rows = [{**key, "of_feed": feed, "of_hub_id": hub_id} for feed, hub_id in which]
     if rows:

@@ -173,6 +173,21 @@ def taken(
             )
 
 
+def recognise(
+    connection: Connection,
+    account: str,
+    file: RecordedFile,
+    *,
+    kind: FileKind,
+    hub_id: HubId | None,
+    at: datetime,
+) -> None:
+    """Note what a file turned out to be, or that nobody can tell; also of what was placed as it."""
+    recorded_files.recognise(connection, account, file, kind=kind, hub_id=hub_id, at=at)
+    assert file.digest is not None
+    attribute(connection, account, path=file.path, digest=file.digest, kind=kind, hub_id=hub_id)
+
+
 def attribute(
     connection: Connection,
     account: str,

@@ -272,7 +272,7 @@ def accepted_all(connection: Connection, outcomes: Mapping[int, Outcome], *, at:
 
 
 def refuse(connection: Connection, update_id: int, refusal: Refusal, *, at: datetime) -> None:
-    """A definite no."""
+    """The hub or our rules turned the update down for good."""
     _set(
         connection,
         update_id,

@@ -188,7 +188,7 @@ def begin_visit(connection: Connection, number: int, account: str, row: VisitRow
 
 
 def end_visit(connection: Connection, number: int) -> None:
-    """They have gone."""
+    """Who was connected by this visit has gone."""
     connection.execute(delete(visit).where(visit.c.id == number))
 
 

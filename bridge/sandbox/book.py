@@ -234,7 +234,7 @@ class Book:
     # -- the ten operations, without HTTP ------------------------------------------------------
 
     def list_pending(self, *, nif: str = "", accounting_office: str = "") -> bytes:
-        """Operation 1, as JSON."""
+        """Return the pending invoices (operation 1), as JSON."""
         with self._lock:
             rows: Iterable[bytes] = (
                 row
@@ -244,7 +244,7 @@ class Book:
             return _page("mesFactures", "factures", rows)
 
     def list_pending_attachments(self, *, nif: str = "", accounting_office: str = "") -> bytes:
-        """Operation 8, as JSON."""
+        """Return the pending attachments (operation 8), as JSON."""
         with self._lock:
             rows = (
                 row
@@ -254,7 +254,7 @@ class Book:
             return _page("mesAdjunts", "adjunts", rows)
 
     def invoice_data(self, hub_id: str) -> bytes:
-        """Operation 2, as JSON; raises HubRefusalError 2001."""
+        """Return an invoice's data (operation 2), as JSON; raises HubRefusalError 2001."""
         with self._lock:
             held = self.held(hub_id)
             data = self._data.get(held.hub_id)
@@ -264,21 +264,24 @@ class Book:
             return data
 
     def attachment(self, hub_id: str, attachment_id: str) -> HeldAttachment:
-        """Operation 4; raises HubRefusalError 2001 or 2002."""
+        """Return an attachment (operation 4); raises HubRefusalError 2001 or 2002."""
         for held in self.held(hub_id).attachments:
             if held.attachment.attachment_id == attachment_id:
                 return held
         raise HubRefusalError(2002)
 
     def history(self, hub_id: str) -> bytes:
-        """Operation 6, as JSON; raises HubRefusalError 2001 or 2003."""
+        """Return an invoice's states (operation 6) as JSON; raises HubRefusalError 2001, 2003."""
         held = self.held(hub_id)
         if not held.history:
             raise HubRefusalError(2003)
         return wire.states(held)
 
     def update(self, hub_id: str, update: StateUpdate) -> bytes:
-        """Operation 7: the new data as JSON; raises HubRefusalError 2001, 3005 or 3007."""
+        """Give an invoice a state (operation 7); return its data as JSON.
+
+        Raises HubRefusalError 2001, 3005 or 3007.
+        """
         with self._lock:
             self._put(
                 apply_update(
@@ -291,7 +294,7 @@ class Book:
             return self.invoice_data(hub_id)
 
     def acknowledge_attachment(self, attachment_id: str) -> None:
-        """Operation 9; raises HubRefusalError 2002 when it is not (or no longer) pending."""
+        """List an attachment no longer (operation 9); raises HubRefusalError 2002 if it is not."""
         with self._lock:
             if attachment_id not in self._attachments:
                 raise HubRefusalError(2002)
