@@ -151,9 +151,8 @@ def each(
     Raises SettingsError where no account has that name.
     """
     settings = load_settings(config)
-    names = [own.name for own in settings.account]
-    if only is not None and only not in names:
-        raise SettingsError(f"--account {only}: the settings have {', '.join(names)}")
+    if only is not None:
+        settings.chosen(only)
     with _ledger(settings) as ledger:
         for name, account in _put_right(settings, ledger).items():
             if only not in (None, name):
@@ -266,12 +265,9 @@ def learn(config: Path, folder: Path, name: str | None, *, collected: bool) -> L
     Raises SettingsError where it is not clear which account is meant.
     """
     settings = load_settings(config)
-    chosen = [own for own in settings.account if name in (None, own.name)]
-    if len(chosen) != 1:
-        names = ", ".join(own.name for own in settings.account)
-        raise SettingsError(f"say whose files they are: --account NAME, one of {names}")
+    own = settings.chosen(name)
     with _ledger(settings) as ledger:
-        account = open_account(settings, chosen[0], ledger)
+        account = open_account(settings, own, ledger)
         return learning.learn(account, folder, collected=collected)
 
 

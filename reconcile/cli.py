@@ -5,7 +5,6 @@ The moves have their options in `reconcile/moves/options.py`.
 
 import sys
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +15,7 @@ from bridge.command_line import Config, LogFormat
 from bridge.settings.values import parse_duration
 from reconcile import recording, report_command
 from reconcile.asked import Asked, Period
-from reconcile.language import LANGUAGES
+from reconcile.command_line import COMMAND, AccountName, Language, answering
 from reconcile.moves import options as moves
 from reconcile.opening import opened
 from reconcile.report_command import Format, Output
@@ -29,15 +28,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Compares the two feeds, and moves between them.",
 )
-
-COMMAND = "efact-reconcile"
-
-answering = partial(command_line.answering, COMMAND)
-
-AccountName = Annotated[
-    str | None,
-    typer.Option("--account", metavar="NAME", help="Which account, if there are several."),
-]
 
 
 def _version(wanted: bool) -> None:
@@ -60,12 +50,6 @@ def _grace(text: str) -> float:
         raise typer.BadParameter(str(error)) from None
     assert isinstance(seconds, float)
     return seconds
-
-
-def _language(text: str) -> str:
-    if text not in LANGUAGES:
-        raise typer.BadParameter(f"one of {', '.join(LANGUAGES)} is wanted")
-    return text
 
 
 @app.callback()
@@ -132,9 +116,7 @@ def report(
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Where to write it, as a whole."),
     ] = None,
-    lang: Annotated[
-        str, typer.Option("--lang", metavar="en|ca|es", parser=_language, help="In which language.")
-    ] = "en",
+    lang: Language = "en",
     everything: Annotated[
         bool, typer.Option("--all", help="List the identical invoices, too.")
     ] = False,
@@ -192,7 +174,7 @@ def accept(
         typer.echo(report_command.accept(chosen, hub_id, reason))
 
 
-moves.add_to(app, command=COMMAND)
+moves.add_to(app)
 
 
 def main() -> None:

@@ -5,10 +5,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from bridge.account import Account, open_account
-from bridge.errors import SettingsError
 from bridge.ledger import Ledger
 from bridge.placing import prepare
-from bridge.settings import AccountSettings, Settings, load_settings
+from bridge.settings import load_settings
 
 
 @contextmanager
@@ -18,19 +17,9 @@ def opened(config: Path, name: str | None) -> Iterator[Account]:
     A ledger that was restored from a backup remembers first what it has forgotten.
     """
     settings = load_settings(config)
-    own = _chosen(settings, name)
+    own = settings.chosen(name)
     with closing(Ledger(settings.data_dir / "ledger.db")) as ledger:
         account = open_account(settings, own, ledger)
         with closing(account.client):
             prepare(account)
             yield account
-
-
-def _chosen(settings: Settings, name: str | None) -> AccountSettings:
-    names = ", ".join(own.name for own in settings.account)
-    chosen = [own for own in settings.account if name in (None, own.name)]
-    if len(chosen) == 1:
-        return chosen[0]
-    if name is None:
-        raise SettingsError(f"say which account is meant: --account NAME, one of {names}")
-    raise SettingsError(f"--account {name}: there is no such account; the settings have {names}")

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from bridge.errors import SettingsError
 from bridge.settings.accounts import AccountSettings
 from bridge.settings.sections import (
     AlertSettings,
@@ -39,6 +40,18 @@ class Settings(Section):
     alerts: AlertSettings = AlertSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
     account: Annotated[tuple[AccountSettings, ...], Field(min_length=1)]
+
+    def chosen(self, name: str | None) -> AccountSettings:
+        """Return the account of this name, without one the only account; else a SettingsError."""
+        names = ", ".join(own.name for own in self.account)
+        chosen = [own for own in self.account if name in (None, own.name)]
+        if len(chosen) == 1:
+            return chosen[0]
+        if name is None:
+            raise SettingsError(f"say which account is meant: --account NAME, one of {names}")
+        raise SettingsError(
+            f"--account {name}: there is no such account; the settings have {names}"
+        )
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

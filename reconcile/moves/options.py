@@ -7,25 +7,13 @@ from typing import Annotated
 
 import typer
 
-from bridge import command_line
 from bridge.command_line import Config, LogFormat
-from reconcile.language import LANGUAGES
+from reconcile.command_line import AccountName, Language, answering
 from reconcile.moves.command import Wanted, cut_over, rehearse_both, roll_back
 from reconcile.moves.rules import OldMailboxMode
 from reconcile.moves.way import Way
 from reconcile.opening import opened
 
-
-def _language(text: str) -> str:
-    if text not in LANGUAGES:
-        raise typer.BadParameter(f"one of {', '.join(LANGUAGES)} is wanted")
-    return text
-
-
-_Account = Annotated[
-    str | None,
-    typer.Option("--account", metavar="NAME", help="Which account, if there are several."),
-]
 _Apply = Annotated[bool, typer.Option("--apply", help="Do it; without this, only plan it.")]
 _Plan = Annotated[
     Path | None,
@@ -40,9 +28,6 @@ _Output = Annotated[
     Path | None,
     typer.Option("-o", "--output", metavar="FILE", help="The balance as an HTML page, to print."),
 ]
-_Lang = Annotated[
-    str, typer.Option("--lang", metavar="en|ca|es", parser=_language, help="In which language.")
-]
 _Has = Annotated[
     list[str] | None,
     typer.Option("--has", metavar="HUB_ID", help="You say: the software has this invoice."),
@@ -53,14 +38,14 @@ _Lacks = Annotated[
 ]
 
 
-def add_to(app: typer.Typer, *, command: str) -> None:
+def add_to(app: typer.Typer) -> None:
     """Give a command line the moves."""
 
     @app.command(short_help="Move an account from the old mailbox to REST.")
     def cutover(
         *,
         config: Config,
-        account: _Account = None,
+        account: AccountName = None,
         apply: _Apply = False,
         force: Annotated[
             bool,
@@ -73,7 +58,7 @@ def add_to(app: typer.Typer, *, command: str) -> None:
         plan: _Plan = None,
         as_json: _Json = False,
         output: _Output = None,
-        lang: _Lang = "en",
+        lang: Language = "en",
         has: _Has = None,
         lacks: _Lacks = None,
         log_format: LogFormat = None,
@@ -95,7 +80,7 @@ def add_to(app: typer.Typer, *, command: str) -> None:
             has=tuple(has or ()),
             lacks=tuple(lacks or ()),
         )
-        with command_line.answering(command), opened(config, account) as chosen:
+        with answering(), opened(config, account) as chosen:
             code = cut_over(chosen, wanted)
         raise typer.Exit(code)
 
@@ -103,7 +88,7 @@ def add_to(app: typer.Typer, *, command: str) -> None:
     def rollback(
         *,
         config: Config,
-        account: _Account = None,
+        account: AccountName = None,
         apply: _Apply = False,
         old_mailbox: Annotated[
             OldMailboxMode,
@@ -133,7 +118,7 @@ def add_to(app: typer.Typer, *, command: str) -> None:
         plan: _Plan = None,
         as_json: _Json = False,
         output: _Output = None,
-        lang: _Lang = "en",
+        lang: Language = "en",
         has: _Has = None,
         lacks: _Lacks = None,
         log_format: LogFormat = None,
@@ -157,7 +142,7 @@ def add_to(app: typer.Typer, *, command: str) -> None:
             lacks=tuple(lacks or ()),
         )
         way = Way(mode=old_mailbox, target=target, patience=patience)
-        with command_line.answering(command), opened(config, account) as chosen:
+        with answering(), opened(config, account) as chosen:
             code = roll_back(chosen, way, wanted)
         raise typer.Exit(code)
 
@@ -165,9 +150,9 @@ def add_to(app: typer.Typer, *, command: str) -> None:
     def rehearse(
         *,
         config: Config,
-        account: _Account = None,
+        account: AccountName = None,
         as_json: _Json = False,
-        lang: _Lang = "en",
+        lang: Language = "en",
         log_format: LogFormat = None,
     ) -> None:
         """Do both moves, there and back, on a copy of ledger and mailbox, and print both balances.
@@ -177,7 +162,7 @@ def add_to(app: typer.Typer, *, command: str) -> None:
         document for each move, one after the other.
         """
         wanted = Wanted(by=whoever(), as_json=as_json, lang=lang)
-        with command_line.answering(command), opened(config, account) as chosen:
+        with answering(), opened(config, account) as chosen:
             code = rehearse_both(chosen, wanted)
         raise typer.Exit(code)
 
