@@ -527,6 +527,24 @@ def test_the_reconciler_reads_the_folder_back_and_finds_everything_identical(
     }
 
 
+def test_what_went_into_a_folder_leaves_an_old_mailbox_that_is_there_again_with_the_next_rollback(
+    open_account: Offices, old: OldHub, tmp_path: Path
+) -> None:
+    town = old.open(open_account)
+    handed = old.both(town)
+    pull(town)
+    assert cut_over(town.account, APPLY) == 0
+    gone = old.root.rename(tmp_path / "gone")
+    assert roll_back(town.account, Way(target=tmp_path / "target", patience=0), APPLY) == 0
+    assert cut_over(town.account, APPLY) == 0
+    gone.rename(old.root)
+    assert planned(town, Action.LIST) == [handed]
+    assert roll_back(town.account, Way(), APPLY) == 0
+    assert old.names() == []
+    assert balanced(town).places[Place.FOLDER] == 1
+    assert faults(town) == []
+
+
 def test_afterwards_the_mailbox_is_not_filled_until_the_next_cutover(
     alone: Office, tmp_path: Path
 ) -> None:

@@ -31,6 +31,13 @@ def files(
     return _files(connection, account, folder, these)
 
 
+def count(connection: Connection, account: str, *, since: datetime) -> int:
+    """Return how many invoices were handed over since a time."""
+    these = (delivery.c.account == account) & (delivery.c.handed_at >= since)
+    rows = select(func.count(delivery.c.hub_id.distinct())).where(these)
+    return connection.scalar(rows) or 0
+
+
 def collected_files(
     connection: Connection, account: str, *, folder: Folder
 ) -> Iterator[PlacedFile]:

@@ -11,6 +11,7 @@ old_mailbox  what a rollback takes away there and puts there
 late         what the old hub delivers only afterwards
 handing_over what leaves our mailbox for a folder
 folder       that folder, in legacy form; `manifest` says what is in it
+elsewhere    another folder for one that was lost
 updates      state updates that are still to be told
 balance      every invoice in exactly one place, read back from the real ones
 """

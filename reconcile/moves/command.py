@@ -15,6 +15,7 @@ from reconcile.language import Language, Message, language
 from reconcile.moves import cutover, rollback, switching
 from reconcile.moves.balance import Balance, Outcome
 from reconcile.moves.documents import balance_as_json
+from reconcile.moves.elsewhere import lead_elsewhere, refuse_lost, to_be_written_again
 from reconcile.moves.late import clear_up
 from reconcile.moves.looking import decided
 from reconcile.moves.page import balance_as_html
@@ -22,7 +23,7 @@ from reconcile.moves.plan import Plan, as_json, moved_away, read_plan
 from reconcile.moves.reach import telling_how_far
 from reconcile.moves.readiness import Readiness, readiness
 from reconcile.moves.rehearsal import rehearse
-from reconcile.moves.text import UNREAD, balance_as_text, feed_of, plan_as_text
+from reconcile.moves.text import LONGEST, UNREAD, balance_as_text, feed_of, plan_as_text
 from reconcile.moves.verifying import finish_folder, look_at_balance
 from reconcile.moves.way import Way
 from reconcile.moves.words import MOVES
@@ -74,6 +75,14 @@ def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
     with switching.alone(account):
         switching.refuse_another(account, MoveKind.ROLLBACK)
         decided(account, has=wanted.has, lacks=wanted.lacks, by=wanted.by, at=account.clock())
+        if way.instead_of is not None:
+            count = to_be_written_again(account, way)
+            if count is not None and not wanted.apply:
+                return _tell_written_again(count, way, wanted)
+            if count is not None:
+                lead_elsewhere(account, way, by=wanted.by)
+        if wanted.apply:
+            refuse_lost(account, way)
         if rollback.is_done(account):
             _refuse_other_plan(account, MoveKind.ROLLBACK, wanted.plan_file)
             late = wanted.apply and switching.last_move(account, MoveKind.ROLLBACK) is not None
@@ -91,6 +100,21 @@ def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
         if done.feeds.serve is not None or done.outcome is not Outcome.NOT_ZERO:
             rollback.end(account)  # a folder may be imported from: it is not read back again
         return _show_balance(done, MoveKind.ROLLBACK, wanted)
+
+
+def _tell_written_again(count: int, way: Way, wanted: Wanted) -> int:
+    said = wanted.language.say(
+        Message(
+            "{count} invoice that went into {lost} will be written into {target}.",
+            "{count} invoices that went into {lost} will be written into {target}.",
+        ),
+        count=count,
+        lost=str(way.instead_of),
+        target=str(way.target),
+    )
+    typer.echo(said)
+    typer.echo(wanted.language.say("To do it: the same command with --apply"))
+    return 0
 
 
 def rehearse_both(account: Account, wanted: Wanted) -> int:
@@ -219,7 +243,7 @@ def _show_balance(done: Balance, kind: MoveKind, wanted: Wanted) -> int:
         sys.stdout.write(balance_as_text(done, wanted.language))
     for it in done.unread:
         said = wanted.language.say(UNREAD[it.place])
-        typer.echo(f"{done.account}: {said}: {visible(it.why)}", err=True)
+        typer.echo(f"{done.account}: {said}: {visible(it.why, longest=LONGEST)}", err=True)
     return _code(done)
 
 

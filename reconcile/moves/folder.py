@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -86,6 +87,12 @@ class Target:
             for role in FILLED:
                 files = handed.collected_files(connection, self.account.name, folder=role)
                 self.write(files, below=COLLECTED)
+
+    def write_handed(self, *, since: datetime) -> None:
+        """Write what was handed over since a time; nothing is just being handed over."""
+        with self.account.ledger.read() as connection:
+            for role in FILLED:
+                self.write(handed.files(connection, self.account.name, since=since, folder=role))
 
     def write_state_files(self, files: Sequence[OpenFile]) -> None:
         """Write what is still to be told to the hub, in order."""

@@ -106,6 +106,15 @@ def add_to(app: typer.Typer) -> None:
                 help="What is still to be imported goes into this new folder, in the old form.",
             ),
         ] = None,
+        instead_of: Annotated[
+            Path | None,
+            typer.Option(
+                "--instead-of",
+                metavar="LOST_DIR",
+                help="You say: this folder of the last rollback is lost, and nothing was imported "
+                "from it; all that went into it goes into --target DIR.",
+            ),
+        ] = None,
         patience: Annotated[
             float,
             typer.Option(
@@ -141,7 +150,7 @@ def add_to(app: typer.Typer) -> None:
             has=tuple(has or ()),
             lacks=tuple(lacks or ()),
         )
-        way = Way(mode=old_mailbox, target=target, patience=patience)
+        way = Way(mode=old_mailbox, target=target, instead_of=instead_of, patience=patience)
         with answering(), opened(config, account) as chosen:
             code = roll_back(chosen, way, wanted)
         raise typer.Exit(code)

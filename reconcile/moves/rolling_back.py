@@ -19,13 +19,17 @@ from bridge.errors import (
 from bridge.feeds.legacy import open_writer
 from bridge.inbound import Inbound
 from bridge.ledger import moves, serving
+from bridge.ledger.moves import MoveKind
 from bridge.listening import listen
 from bridge.model import FeedName
 from bridge.rounds import pull_round, push_round
 from bridge.tying import tie
+from reconcile.moves import switching
+from reconcile.moves.elsewhere import is_led_elsewhere, since_of
 from reconcile.moves.folder import Target
 from reconcile.moves.handing_over import HandingOver
 from reconcile.moves.looking import Look, make_plan
+from reconcile.moves.manifest import MANIFEST
 from reconcile.moves.old_mailbox import Changes
 from reconcile.moves.plan import Plan
 from reconcile.moves.rules import Action
@@ -136,6 +140,9 @@ class RollingBack:
         target.prepare()
         handing_over = HandingOver(self.account, target, by=self.by)
         handing_over.hand_over(self.plan().of(Action.HAND_OVER))
+        last = switching.last_move(self.account, MoveKind.ROLLBACK)
+        if last is not None and is_led_elsewhere(last) and not (root / MANIFEST).exists():
+            target.write_handed(since=since_of(last))
         self.troubles += target.troubles
 
     # -- afterwards --------------------------------------------------------------------------------

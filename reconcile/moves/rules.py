@@ -195,6 +195,15 @@ _KEPT_THERE = Rule(
         'acknowledge = "never" has it, and ours never offers it again.'
     ),
 )
+_HANDED_TAKEN_AWAY = Rule(
+    fits=lambda it: it.handed and bool(it.in_old),
+    action=Action.TAKE_AWAY,
+    place=Place.FOLDER,
+    reason=Message(
+        "A rollback put it into a folder, to be imported from there: it leaves the old mailbox, "
+        "which would offer it again."
+    ),
+)
 _STUCK_THERE = Rule(
     fits=_REMOVED_THERE.fits,
     action=Action.KEEP,
@@ -252,14 +261,14 @@ def rules_of(terms: Terms) -> Sequence[Rule]:
     """Return the table of a move."""
     if terms.kind is MoveKind.CUTOVER:
         return CUTOVER
-    offered = [_TAKEN_AWAY]
+    offered = [_HANDED_TAKEN_AWAY, _TAKEN_AWAY]
     if terms.mode is OldMailboxMode.LIST or terms.read_only:
         taken = _STUCK_THERE if terms.read_only else _REMOVED_THERE
         offered = [taken if terms.acknowledges else _KEPT_THERE, _LISTED_THERE]
     waiting = [_IN_HANDS, _HAND_OVER] if terms.into_folder else [_PUT]
     there = offered if terms.to_old_mailbox else []
     left = [_LEFT] if terms.to_old_mailbox else []
-    return (_HANDED, *there, _COLLECTED, *left, *waiting, _BROUGHT_FIRST, _NOWHERE)
+    return (*there, _HANDED, _COLLECTED, *left, *waiting, _BROUGHT_FIRST, _NOWHERE)
 
 
 def decide(standing: Standing, rules: Sequence[Rule]) -> Rule:

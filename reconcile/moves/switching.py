@@ -93,9 +93,12 @@ def _refuse_another(account: Account, before: Move, kind: MoveKind, options: Det
         if before.options.get(name) != value
     }
     if other:
-        said = ", ".join(f"{name} = {value}" for name, value in other.items())
+        said = ", ".join(f"{name} = {value or 'none'}" for name, value in other.items())
+        lost = (
+            f". If {other['target']} is lost, --instead-of names it" if other.get("target") else ""
+        )
         raise SettingsError(
             f"account {account.name}: the {kind} that was begun at "
             f"{before.begun_at:%Y-%m-%d %H:%M} UTC had {said}: give the same options until it has "
-            "ended"
+            f"ended{lost}"
         )

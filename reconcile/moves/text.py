@@ -16,6 +16,9 @@ from reconcile.rendering.inert import visible
 LISTED = 20
 """So many invoices or files are listed; JSON and HTML have them all."""
 
+LONGEST = 1_000
+"""Characters of a sentence that may have parts from outside."""
+
 _WIDTH = 80
 
 TAKE_AWAY = Message(
@@ -193,7 +196,7 @@ def closed_line(balance: Balance, language: Language) -> str:
 
 def _sentence(why: str) -> str:
     """Return a reason as the end of a sentence, without what could play tricks."""
-    return f"{visible(why).rstrip('.')}."
+    return f"{visible(why, longest=LONGEST).rstrip('.')}."
 
 
 def leaving_line(balance: Balance, language: Language) -> str:
@@ -249,7 +252,7 @@ def _names(names: Sequence[str]) -> str:
 
 def _remarks(remarks: Sequence[str]) -> Iterator[str]:
     for remark in remarks:
-        yield from _wrapped(visible(remark), 0)
+        yield from _wrapped(visible(remark, longest=LONGEST), 0)
 
 
 def _problems(title: str, problems: Sequence[Problem], language: Language) -> Iterator[str]:

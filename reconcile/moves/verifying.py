@@ -18,6 +18,7 @@ from bridge.model import FeedName, HubId
 from reconcile.language import language
 from reconcile.moves import cutover, switching
 from reconcile.moves.balance import MISSING_THERE, Balance, Problem, Unread, balance
+from reconcile.moves.elsewhere import since_of
 from reconcile.moves.folder import Target
 from reconcile.moves.looking import SUDDENLY, Look, look, suddenly_empty, waiting_updates
 from reconcile.moves.manifest import Manifest
@@ -38,7 +39,7 @@ def look_at_balance(
     seen = look(account)
     seen.remarks += remarks
     last = switching.last_move(account, kind)
-    since = (last.switched_at or last.begun_at) if last else None
+    since = (last.switched_at or since_of(last)) if last else None
     closed = seen.old_error is not None and (closed or _moved_without(account, last))
     with account.ledger.read() as connection:
         updates = waiting_updates(connection, account.name)
@@ -89,7 +90,7 @@ def finish_folder(
     target.prepare()
     target.write_state_files(open_files)
     target.write_collected()
-    manifest = Manifest(target, open_files, since=last.begun_at)
+    manifest = Manifest(target, open_files, since=since_of(last))
     lost = [Problem(hub_id=HubId(path), said=MISSING_THERE) for path in manifest.missing()]
     done = replace(done, lost=(*done.lost, *lost), remarks=(*done.remarks, *target.troubles))
     page = balance_as_html(done, MoveKind.ROLLBACK, language(lang))

@@ -19,6 +19,8 @@ class Way:
 
     mode: OldMailboxMode = OldMailboxMode.MOVE
     target: Path | None = None
+    instead_of: Path | None = None
+    """A folder that was lost: what went into it goes into the target."""
     patience: float = 30
     """Seconds to wait for software that is just taking invoices, with a target."""
 

@@ -1,0 +1,103 @@
+"""A rollback's folder that was lost: all that went into it goes into another one.
+
+What was imported from a folder nobody here can know. So a person must say that it is lost, it must
+really be gone, and what is written again is written while no manifest says that the new one is
+finished: an importer takes nothing from it before.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from bridge.account import Account
+from bridge.errors import SettingsError
+from bridge.ledger import handed, moves
+from bridge.ledger.moves import Move, MoveKind
+from reconcile.moves import switching
+from reconcile.moves.folder import COLLECTED, Target
+from reconcile.moves.way import Way
+
+INSTEAD_OF = "instead_of"
+SINCE = "handed_over_since"
+"""Options of a rollback that takes the place of an earlier one."""
+
+
+def since_of(move: Move) -> datetime:
+    """Return since when invoices were handed over into the folder of a rollback."""
+    since = move.options.get(SINCE)
+    return datetime.fromisoformat(str(since)) if since else move.begun_at
+
+
+def is_led_elsewhere(move: Move) -> bool:
+    """Tell whether a rollback writes once more what another folder had."""
+    return INSTEAD_OF in move.options
+
+
+def refuse_lost(account: Account, way: Way) -> None:
+    """Raise SettingsError where the folder of a rollback that goes on is not there any more."""
+    last = switching.last_move(account, MoveKind.ROLLBACK)
+    if way.target is None or last is None or not last.is_open or not _is_gone(way.target):
+        return
+    if last.options.get("target") != way.options["target"]:
+        return
+    if count := _handed(account, last):
+        raise SettingsError(
+            f"--target {way.target}: this folder is gone, and {count} invoices went into it. If it "
+            "is on a disk that is not there now, bring that back and give the same command again. "
+            "If it is lost, and nothing was imported from it, name a new one: --target DIR "
+            f"--instead-of {way.target}"
+        )
+
+
+def to_be_written_again(account: Account, way: Way) -> int | None:
+    """Return how many invoices the lost folder had; None where the new one has taken its place.
+
+    Raises SettingsError where it was not the folder of the last rollback, or is still there.
+    """
+    assert way.instead_of is not None
+    last, lost = switching.last_move(account), str(way.instead_of.resolve())
+    if last is None or last.kind is not MoveKind.ROLLBACK or way.target is None:
+        raise SettingsError(
+            f"--instead-of {way.instead_of}: name the new folder with --target, after a rollback "
+            "into the lost one"
+        )
+    target = last.options.get("target")
+    if (target, last.options.get(INSTEAD_OF)) == (way.options["target"], lost) and (
+        last.is_open or not _is_gone(way.target)
+    ):
+        return None
+    if target != lost:
+        went = f"went into {target}" if target else "did not go into a folder"
+        raise SettingsError(f"--instead-of {way.instead_of}: the last rollback {went}")
+    if not _is_gone(way.instead_of):
+        raise SettingsError(
+            f"--instead-of {way.instead_of}: it is still there. Import from it; or take it away, "
+            "if nothing was imported from it, so that nothing is imported from both"
+        )
+    Target(account, way.target).refuse_strange()
+    return _handed(account, last)
+
+
+def lead_elsewhere(account: Account, way: Way, *, by: str) -> None:
+    """Let a new rollback, into the new folder, take the place of the last one."""
+    assert way.target is not None
+    assert way.instead_of is not None
+    last = switching.last_move(account, MoveKind.ROLLBACK)
+    assert last is not None
+    Target(account, way.target).prepare()
+    note = {INSTEAD_OF: str(way.instead_of.resolve()), SINCE: since_of(last).isoformat()}
+    now = account.clock()
+    with account.ledger.write() as connection:
+        if last.is_open:
+            moves.end(connection, account.name, at=now, result={})
+        options = {**way.options, **note}
+        moves.begin(connection, account.name, MoveKind.ROLLBACK, options, at=now, actor=by)
+
+
+def _is_gone(root: Path) -> bool:
+    """Tell whether a folder of ours is not there, or but the empty place for its disk."""
+    return not (root / COLLECTED).is_dir()
+
+
+def _handed(account: Account, move: Move) -> int:
+    with account.ledger.read() as connection:
+        return handed.count(connection, account.name, since=since_of(move))

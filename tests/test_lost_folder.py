@@ -1,0 +1,157 @@
+"""A rollback's folder that was lost before anything was imported: another takes its place."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import SettingsError
+from reconcile.moves.command import Wanted, roll_back
+from reconcile.moves.elsewhere import lead_elsewhere
+from reconcile.moves.way import Way
+from tests.accounts import Office, Offices, annotated, failing, state_file
+from tests.moving import faults, names, out_of
+from tests.test_rollback import note_fetched
+
+APPLY = Wanted(by="test", apply=True)
+
+
+@pytest.fixture
+def alone(open_account: Offices) -> Office:
+    """Give an account without an old mailbox, with three invoices: one is collected, two wait."""
+    office = open_account()
+    had, *_ = office.served(3, attachments=True)
+    office.collect(had)
+    return office
+
+
+@pytest.fixture
+def lost(tmp_path: Path) -> Path:
+    return tmp_path / "lost"
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    return tmp_path / "other"
+
+
+def into(town: Office, target: Path, *, instead_of: Path | None = None) -> int:
+    return roll_back(town.account, Way(target=target, instead_of=instead_of, patience=0), APPLY)
+
+
+def in_hands(town: Office) -> str:
+    """Let the software have fetched one of what waits, so that a rollback is not ended yet."""
+    name = next(name for name in names(town) if name.startswith("out/"))
+    hub_id = name.rpartition("@")[2].partition(".")[0]
+    note_fetched(town, hub_id)
+    return hub_id
+
+
+def as_it_was(folder: Path) -> dict[str, str]:
+    """What the manifest names, each file read back; by path."""
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    for it in files:
+        content = (folder / it["path"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == it["sha256"]
+    return {it["path"]: it["sha256"] for it in files}
+
+
+def test_all_that_went_into_a_lost_folder_goes_into_another_one(
+    alone: Office, lost: Path, other: Path
+) -> None:
+    alone.drop("a.XML", state_file(annotated(alone.add()[0])))
+    assert into(alone, lost) == 0
+    before = as_it_was(lost)
+    shutil.rmtree(lost)
+    assert into(alone, other, instead_of=lost) == 0
+    assert as_it_was(other) == before
+    assert faults(alone) == []
+
+
+def test_it_may_be_written_again_at_the_same_place(alone: Office, lost: Path) -> None:
+    assert into(alone, lost) == 0
+    before = as_it_was(lost)
+    shutil.rmtree(lost)
+    lost.mkdir()
+    assert into(alone, lost, instead_of=lost) == 0
+    assert as_it_was(lost) == before
+
+
+def test_a_second_run_changes_nothing_also_when_it_was_imported(
+    alone: Office, lost: Path, other: Path
+) -> None:
+    assert into(alone, lost) == 0
+    shutil.rmtree(lost)
+    assert into(alone, other, instead_of=lost) == 0
+    for path in (other / "out").iterdir():
+        path.unlink()  # imported
+    assert into(alone, other, instead_of=lost) == 0
+    assert into(alone, other) == 0
+    assert list((other / "out").iterdir()) == []
+
+
+def test_a_rollback_that_goes_on_says_that_its_folder_is_gone_and_makes_no_half_one(
+    alone: Office, lost: Path, other: Path
+) -> None:
+    held = in_hands(alone)
+    assert into(alone, lost) == 1
+    shutil.rmtree(lost)
+    error = failing(lambda: into(alone, lost))
+    assert isinstance(error, SettingsError)
+    assert f"--instead-of {lost}" in str(error)
+    assert not lost.exists()
+    error = failing(lambda: into(alone, other))
+    assert isinstance(error, SettingsError)
+    assert "--instead-of" in str(error)
+    assert into(alone, other, instead_of=lost) == 1
+    alone.collect(held)
+    assert into(alone, other) == 0
+    assert len(list((other / "out").iterdir())) == 1
+    assert out_of(alone, held) == []
+    assert any(f"@{held}." in path for path in as_it_was(other) if path.startswith("collected/"))
+    assert faults(alone) == []
+
+
+def test_one_that_was_broken_off_right_after_it_was_led_elsewhere_goes_on(
+    alone: Office, lost: Path, other: Path
+) -> None:
+    assert into(alone, lost) == 0
+    before = as_it_was(lost)
+    shutil.rmtree(lost)
+    way = Way(target=other, instead_of=lost, patience=0)
+    lead_elsewhere(alone.account, way, by="test")
+    assert roll_back(alone.account, way, APPLY) == 0
+    assert as_it_was(other) == before
+
+
+def test_a_folder_that_is_still_there_is_not_lost(alone: Office, lost: Path, other: Path) -> None:
+    assert into(alone, lost) == 0
+    error = failing(lambda: into(alone, other, instead_of=lost))
+    assert isinstance(error, SettingsError)
+    assert "still there" in str(error)
+    assert not other.exists()
+
+
+def test_a_folder_that_no_rollback_went_into_is_not_lost(
+    alone: Office, lost: Path, other: Path, tmp_path: Path
+) -> None:
+    assert isinstance(failing(lambda: into(alone, other, instead_of=lost)), SettingsError)
+    assert into(alone, lost) == 0
+    error = failing(lambda: into(alone, other, instead_of=tmp_path / "strange"))
+    assert isinstance(error, SettingsError)
+    assert str(lost) in str(error)
+
+
+def test_without_apply_it_only_says_how_many_will_be_written(
+    alone: Office, lost: Path, other: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert into(alone, lost) == 0
+    shutil.rmtree(lost)
+    capsys.readouterr()
+    way = Way(target=other, instead_of=lost)
+    assert roll_back(alone.account, way, replace(APPLY, apply=False)) == 0
+    assert "2 invoices" in capsys.readouterr().out
+    assert not other.exists()
