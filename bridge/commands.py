@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
 
 import argon2
@@ -29,6 +30,7 @@ from bridge.errors import (
 from bridge.inbound import Inbound
 from bridge.learning import Lesson
 from bridge.ledger import Ledger, updates
+from bridge.ledger.updates import Update
 from bridge.model import FeedName, UpdateStatus
 from bridge.repair import put_right
 from bridge.rounds import pull_round, push_round, wait_until_settled
@@ -62,7 +64,7 @@ class Retried:
 def init(directory: Path) -> Iterator[str]:
     """Write example settings and an empty secret; yield what was done.
 
-    Raises SettingsError when either is there already: nothing is overwritten.
+    Raises LocalError when either is there already: nothing is overwritten.
     """
     settings, secret = directory / "efact-bridge.toml", directory / SECRET_FILE
     for path in (settings, secret):
@@ -136,11 +138,6 @@ def _push(account: Account) -> AccountRound:
         + tuple(str(it) for it in done.sent.problems if not isinstance(it, HubAwayError)),
         error=next((it for it in done.sent.problems if isinstance(it, HubAwayError)), None),
     )
-
-
-def _refused(account: Account) -> list[updates.Update]:
-    with account.ledger.read() as connection:
-        return updates.refused(connection, account.name)
 
 
 def each(
@@ -221,18 +218,9 @@ def retry(config: Path, update_ids: Sequence[int] | None) -> Retried:
     """Queue refused updates again: those of these ids, or all."""
     settings = load_settings(config)
     with _ledger(settings) as ledger:
-        accounts = _put_right(settings, ledger).values()
-        problems = []
-        for error in accounts:
-            if isinstance(error, SettingsError):
-                raise error
-            if isinstance(error, BridgeError):
-                problems.append(str(error))
+        accounts, problems = _usable(settings, ledger)
         refused = {
-            update.id: (account, update)
-            for account in accounts
-            if isinstance(account, Account)
-            for update in _refused(account)
+            update.id: (account, update) for account in accounts for update in _refused(account)
         }
         wanted = list(refused) if update_ids is None else update_ids
         problems += [
@@ -241,29 +229,49 @@ def retry(config: Path, update_ids: Sequence[int] | None) -> Retried:
             if update_id not in refused
         ]
         chosen = [refused[update_id] for update_id in wanted if update_id in refused]
-        unheard = [it for it in chosen if it[0].feeds().serve is not FeedName.REST]
+        heard = [it for it in chosen if it[0].feeds().serve is FeedName.REST]
         problems += [
             f"update {update.id} cannot be sent again: the hub does not serve account "
             f"{account.name} at present; have the software write its state file anew"
-            for account, update in unheard
+            for account, update in chosen
+            if (account, update) not in heard
         ]
-        chosen = [it for it in chosen if it not in unheard]
-        for account, update in chosen:
-            try:
-                queue_again(account, [update])
-            except StorageError as error:  # its state file left the archive, say
-                problems.append(f"update {update.id} cannot be sent again: {error}")
+        problems += filter(None, starmap(_try_again, heard))
         with ledger.read() as connection:
-            now = updates.by_id(connection, [update.id for _, update in chosen])
+            now = updates.by_id(connection, [update.id for _, update in heard])
     again = sum(update.status is UpdateStatus.REFUSED for update in now)
     return Retried(queued=len(now) - again, refused=again, problems=tuple(problems))
 
 
-def learn(config: Path, folder: Path, name: str | None, *, collected: bool) -> Lesson:
-    """Learn from a folder of old mailbox files of the account of this name, or of the only one.
+def _usable(settings: Settings, ledger: Ledger) -> tuple[list[Account], list[str]]:
+    """Return the accounts that can be opened, and why the others cannot; raises SettingsError."""
+    accounts, problems = [], []
+    for account in _put_right(settings, ledger).values():
+        if isinstance(account, SettingsError):
+            raise account
+        if isinstance(account, BridgeError):
+            problems.append(str(account))
+        else:
+            accounts.append(account)
+    return accounts, problems
 
-    Raises SettingsError where it is not clear which account is meant.
-    """
+
+def _refused(account: Account) -> list[Update]:
+    with account.ledger.read() as connection:
+        return updates.refused(connection, account.name)
+
+
+def _try_again(account: Account, update: Update) -> str:
+    """Queue an update again; return why that cannot be: its state file left the archive, say."""
+    try:
+        queue_again(account, [update])
+    except StorageError as error:
+        return f"update {update.id} cannot be sent again: {error}"
+    return ""
+
+
+def learn(config: Path, folder: Path, name: str | None, *, collected: bool) -> Lesson:
+    """Learn from a folder of old mailbox files of the account of this name, or of the only one."""
     settings = load_settings(config)
     own = settings.chosen(name)
     with _ledger(settings) as ledger:
@@ -331,8 +339,5 @@ def _copied(path: Path, folder: Path) -> Path:
 
 @contextmanager
 def _ledger(settings: Settings) -> Iterator[Ledger]:
-    ledger = Ledger(settings.data_dir / "ledger.db")
-    try:
+    with closing(Ledger(settings.data_dir / "ledger.db")) as ledger:
         yield ledger
-    finally:
-        ledger.close()
