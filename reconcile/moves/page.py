@@ -1,11 +1,8 @@
 """A balance as one HTML page that needs nothing else: to be printed, signed and filed."""
 
-import base64
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bridge.ledger.moves import MoveKind
@@ -25,7 +22,7 @@ from reconcile.moves.text import (
     verdict,
 )
 from reconcile.moves.words import MOVES, PLACES
-from reconcile.rendering.inert import visible
+from reconcile.rendering.html_page import environment, source
 
 MOST = 2_000
 """Invoices of a list; JSON has them all."""
@@ -38,7 +35,7 @@ def balance_as_html(balance: Balance, kind: MoveKind, language: Language) -> byt
     say = language.say
     style = (_TEMPLATES / "balance.css").read_text(encoding="utf-8")
     text = (
-        _environment(language)
+        environment(_TEMPLATES, language)
         .get_template("balance.html")
         .render(
             balance=balance,
@@ -62,7 +59,7 @@ def balance_as_html(balance: Balance, kind: MoveKind, language: Language) -> byt
             late=say(LATE) if balance.feeds.serve is FeedName.LEGACY else "",
             most=MOST,
             style=Markup(style),  # noqa: S704  (our own file)
-            policy=f"default-src 'none'; style-src {_digest(style)}; base-uri 'none'",
+            policy=f"default-src 'none'; style-src {source(style)}; base-uri 'none'",
         )
     )
     return text.encode()
@@ -71,20 +68,3 @@ def balance_as_html(balance: Balance, kind: MoveKind, language: Language) -> byt
 def _shown(balance: Balance) -> Iterator[Place]:
     """Yield the rows of the table; what could not be told only where there is something of it."""
     yield from (it for it in Place if it is not Place.UNREAD or balance.places.get(it))
-
-
-def _digest(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _environment(language: Language) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(_=language.say, language=language)
-    environment.filters.update(visible=visible)
-    return environment

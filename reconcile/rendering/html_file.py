@@ -6,7 +6,6 @@ without search. How a value is shown is decided here and in `charts.py`; how it 
 `templates/`.
 """
 
-import base64
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
@@ -14,13 +13,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from reconcile.language import Language
 from reconcile.model import FINDINGS, Outcome, Report, Row
 from reconcile.rendering import charts, sentences
 from reconcile.rendering.changes import changed_parts
+from reconcile.rendering.html_page import environment, source
 from reconcile.rendering.inert import visible
 from reconcile.rendering.words import DISAGREEING, FEEDS, NAMES_DIFFER, OUTCOMES, PARITIES, VERDICTS
 
@@ -111,13 +111,9 @@ def _groups(rows: Sequence[Row]) -> Iterator[Group]:
 def _policy(style: str, script: str) -> str:
     """Return what the page may do: nothing but its own style and script."""
     return (
-        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; "
+        f"default-src 'none'; style-src {source(style)}; script-src {source(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-
-
-def _digest(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _file(name: str) -> str:
@@ -126,16 +122,8 @@ def _file(name: str) -> str:
 
 @cache
 def _environment(language: Language) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(
-        _=language.say,
-        language=language,
+    templates = environment(_TEMPLATES, language)
+    templates.globals.update(
         sentences=sentences,
         changed_parts=changed_parts,
         outcomes=Outcome,
@@ -149,8 +137,8 @@ def _environment(language: Language) -> Environment:
             "names_differ": NAMES_DIFFER,
         },
     )
-    environment.filters.update(visible=visible, line=_line, link=_link, commands=_commands)
-    return environment
+    templates.filters.update(line=_line, link=_link, commands=_commands)
+    return templates
 
 
 def _commands(text: str) -> Markup:
