@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import structlog
 
 from bridge.account import Account
-from bridge.ledger import accounts, events, legacy_files
+from bridge.ledger import accounts, events, legacy_removals
 from bridge.ledger.placed_files import PlacedFile
 from bridge.mailbox import CONFIRMATION, PLACE_AGAIN, MailboxGoneError
 from bridge.placing import note_collected
@@ -26,8 +26,8 @@ def take_back_collected(account: Account) -> Sequence[PlacedFile]:
     """
     name = account.name
     with account.ledger.read() as connection:
-        went = legacy_files.went_there(connection, name)
-        sure = legacy_files.surely_collected(connection, name, went) if went else []
+        went = legacy_removals.went_there(connection, name)
+        sure = legacy_removals.surely_collected(connection, name, went) if went else []
     doubtful = [file for file in went if file not in sure]
     if doubtful:
         log.warning(
@@ -50,13 +50,13 @@ def _take_back(account: Account, files: Sequence[PlacedFile]) -> None:
             events.record(
                 connection,
                 name,
-                legacy_files.COLLECTED_THERE,
+                legacy_removals.COLLECTED_THERE,
                 at=now,
                 hub_id=file.hub_id,
                 folder=file.folder,
                 name=file.name,
             )
-            legacy_files.remove(connection, name, file, at=now)
+            legacy_removals.remove(connection, name, file, at=now)
         note_collected(connection, account, files)
     for file in reversed(files):
         account.mailbox.take_back(file.folder, file.name, file.digest)

@@ -19,7 +19,7 @@ import structlog
 from bridge.account import Account
 from bridge.errors import OldMailboxFileError
 from bridge.feeds.legacy import OldMailboxWriter
-from bridge.ledger import events, legacy_files, state_files, updates
+from bridge.ledger import events, legacy_removals, state_files, updates
 from bridge.ledger.placed_files import PlacedFile
 from bridge.ledger.state_files import Passing, StateFile
 from bridge.model import HubId
@@ -56,7 +56,7 @@ def _to_remove(account: Account) -> list[PlacedFile]:
         return []
     with account.ledger.read() as connection:
         stored = account.own.acknowledge == "stored"
-        return legacy_files.to_remove(connection, account.name, stored=stored)
+        return legacy_removals.to_remove(connection, account.name, stored=stored)
 
 
 def _remove(account: Account, mailbox: OldMailboxWriter, file: PlacedFile) -> bool:
@@ -70,7 +70,7 @@ def _remove(account: Account, mailbox: OldMailboxWriter, file: PlacedFile) -> bo
         log.warning("not removed from the old mailbox", reason=str(error))
         return False
     with account.ledger.write() as connection:
-        legacy_files.remove(connection, account.name, file, at=account.clock())
+        legacy_removals.remove(connection, account.name, file, at=account.clock())
     log.info("removed from the old mailbox", account=account.name, name=file.name)
     return True
 

@@ -16,7 +16,7 @@ import structlog
 from bridge.account import Account
 from bridge.errors import OldMailboxFileError, OldMailboxUnwritableError
 from bridge.feeds.legacy import Contents, OldMailboxWriter
-from bridge.ledger import handing, legacy_files, recorded_files, recordings
+from bridge.ledger import handing, legacy_removals, recorded_files, recordings
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.recorded_files import ASIDE, RecordedFile
 from bridge.model import FeedName, HubId
@@ -90,7 +90,7 @@ class Changes:
             tied = handing.tied_to(connection, account.name, [file.path for file in files])
             for file in files:
                 if file.path in tied:
-                    legacy_files.remove(connection, account.name, tied[file.path], at=now)
+                    legacy_removals.remove(connection, account.name, tied[file.path], at=now)
                     continue
                 recorded_files.gone(connection, file.id, at=now)
                 recorded_files.record_gone(connection, account.name, file, at=now)

@@ -9,6 +9,7 @@ from bridge.chain import Link
 from bridge.ledger import (
     attachments,
     legacy_files,
+    legacy_removals,
     placed_files,
     recorded_files,
     recordings,
@@ -35,7 +36,7 @@ def _files_taken(connection: Connection, link: Link) -> None:
 
 def _file_removed(connection: Connection, link: Link) -> None:
     for file in placed_under(connection, link):
-        legacy_files.removed(connection, link.account, file, at=link.at)
+        legacy_removals.removed(connection, link.account, file, at=link.at)
 
 
 def _delivery_recorded(connection: Connection, link: Link) -> None:
@@ -88,7 +89,7 @@ def _file_gone(connection: Connection, link: Link) -> None:
 
 STEPS: Mapping[str, Step] = {
     legacy_files.TAKEN: _files_taken,
-    legacy_files.REMOVED: _file_removed,
+    legacy_removals.REMOVED: _file_removed,
     recordings.RECORDED: _delivery_recorded,
     recordings.GONE: _delivery_gone,
     recordings.BACK: _delivery_back,
