@@ -10,15 +10,18 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 Value = str | int | float | None | Sequence["Value"] | Mapping[str, "Value"]
 Detail = Mapping[str, Value]
+
+_WRITTEN = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 FIRST = ""
 """What the first event of an account names as the digest before it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Link:
     """An event in the chain of its account; `previous` is the digest of the one before."""
 
@@ -32,10 +35,10 @@ class Link:
     detail: Detail
     previous: str
 
-    @property
+    @cached_property
     def line(self) -> str:
-        """The event as the line that is digested."""
-        return json.dumps(
+        """The event as the line that is digested, and written into the journal."""
+        return _WRITTEN(
             {
                 "account": self.account,
                 "number": self.number,
@@ -45,9 +48,7 @@ class Link:
                 "hub_id": self.hub_id,
                 "detail": self.detail,
                 "previous": self.previous,
-            },
-            sort_keys=True,
-            separators=(",", ":"),
+            }
         )
 
     @property
