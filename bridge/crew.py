@@ -5,6 +5,7 @@ machine ends the round, so that a hub that is down, or asks for a pause, gets it
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock
@@ -106,9 +107,34 @@ def work(
         else:
             round_.answered()
 
-    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="hub") as pool:
-        for done in [pool.submit(one, item) for item in items]:
-            done.result()
+    _all_at_once(one, items, workers=workers)
     if round_.ended_by is not None:
         raise round_.ended_by
     return problems
+
+
+def _all_at_once(do: Callable[[T], None], items: Iterable[T], *, workers: int) -> None:
+    """Do all items, each by the next worker that is free; raises what went wrong, after all."""
+    left = deque(items)
+    wrong: list[Exception] = []
+
+    def work_on() -> None:
+        while item := _next(left):
+            try:
+                do(item[0])
+            except Exception as error:  # the others are done all the same
+                wrong.append(error)
+
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="hub") as pool:
+        for done in [pool.submit(work_on) for _ in range(min(workers, len(left)))]:
+            done.result()
+    if wrong:
+        raise wrong[0]
+
+
+def _next(left: deque[T]) -> tuple[()] | tuple[T]:
+    """Take the next item, if one is left; threads may ask at the same moment."""
+    try:
+        return (left.popleft(),)
+    except IndexError:
+        return ()
