@@ -165,7 +165,7 @@ def _worth_another_try(error: Exception) -> bool:
 def _fetch_receipt(account: Account, hub_id: HubId, purpose: str) -> Digest:
     mailbox = account.mailbox
     download = account.hub.receipt(hub_id, mailbox.staged(purpose))
-    if b"%PDF-" not in download.path.read_bytes()[:1024]:
+    if b"%PDF-" not in download.start:
         download.path.unlink()
         raise InvoiceError(f"invoice {hub_id}: what the hub gave as its receipt is no PDF")
     mailbox.archive.keep(download.path, download.digest)

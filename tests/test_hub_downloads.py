@@ -63,6 +63,23 @@ def test_a_file_is_saved_byte_for_byte_and_hashed(
     assert file.content_type == "application/pdf; x=y"
 
 
+def test_the_start_of_a_file_is_told_however_its_bytes_come(
+    hub: HubServer, client: HubClient, target: Path
+) -> None:
+    body = b"%PDF-1.7" + os.urandom(2000)
+
+    def in_small_pieces(handler: Handler) -> None:
+        handler.send_response_only(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        for start in range(0, len(body), 300):
+            handler.wfile.write(body[start : start + 300])
+            handler.wfile.flush()
+
+    hub.says(in_small_pieces)
+    assert client.receipt(ONE, target).start == body[:1024]
+
+
 def test_a_facturae_is_taken_whatever_its_content_type(
     hub: HubServer, client: HubClient, tmp_path: Path
 ) -> None:

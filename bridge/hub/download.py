@@ -19,6 +19,9 @@ from bridge.model import Digest
 LONGEST_FILE = 256 * 2**20
 """Bytes; the hub's own limits are far below (2 MB an attachment)."""
 
+START = 1024
+"""Bytes that tell what a file is."""
+
 _LONGEST_ERROR = 64 * 2**10  # bytes; an error of the hub's has some hundred
 
 
@@ -30,6 +33,8 @@ class Download:
     digest: Digest
     size: int
     content_type: str | None
+    start: bytes
+    """Its first bytes, `START` at most."""
 
 
 def download(
@@ -48,14 +53,16 @@ def download(
         if not may_be_html and (content_type or "").lower().startswith("text/html"):
             raise unsure(call, "a web page came in its place")
         with _whole_or_not_at_all(target):
-            digest, size, first = _save(chunks, target)
+            digest, size, start = _save(chunks, target)
             if size == 0 and not may_be_empty:
                 raise InvoiceError(f"{call.what}: it is empty; if it stays so, ask the AOC")
-            if first == b"{" and size <= _LONGEST_ERROR:
+            if start[:1] == b"{" and size <= _LONGEST_ERROR:
                 answer = wire.answer(response, target.read_bytes())
                 if answer.error is not None:  # an error of the hub's under HTTP 200
                     raise failure(call, answer)
-        return Download(path=target, digest=digest, size=size, content_type=content_type)
+        return Download(
+            path=target, digest=digest, size=size, content_type=content_type, start=start
+        )
 
     return wire.send(line, call, take, limit=LONGEST_FILE)
 
@@ -70,15 +77,15 @@ def _start(chunks: Iterator[bytes]) -> bytes:
 
 
 def _save(chunks: Iterator[bytes], target: Path) -> tuple[Digest, int, bytes]:
-    """Write a body; return its digest, its size, and its first byte."""
-    digest, size, first = hashlib.sha256(), 0, b""
+    """Write a body; return its digest, its size, and its first bytes."""
+    digest, size, start = hashlib.sha256(), 0, b""
     with target.open("xb") as file:
         for chunk in chunks:
             file.write(chunk)
             digest.update(chunk)
             size += len(chunk)
-            first = first or chunk[:1]
-    return Digest(digest.hexdigest()), size, first
+            start += chunk[: START - len(start)]
+    return Digest(digest.hexdigest()), size, start
 
 
 @contextmanager

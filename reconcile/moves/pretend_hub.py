@@ -11,7 +11,7 @@ from bridge.account import Account
 from bridge.errors import InvoiceError
 from bridge.hub import HubClient
 from bridge.hub.answers import PendingAttachments, PendingList
-from bridge.hub.download import Download
+from bridge.hub.download import START, Download
 from bridge.hub.errors import UnknownInvoiceError
 from bridge.ledger import Ledger, attachments
 from bridge.ledger.schema import delivery
@@ -164,4 +164,6 @@ class PretendHub(HubClient):
     def _copy(self, digest: Digest, target: Path) -> Download:
         content = self._mailbox.archive.read(digest)
         target.write_bytes(content)
-        return Download(path=target, digest=digest, size=len(content), content_type=None)
+        return Download(
+            path=target, digest=digest, size=len(content), content_type=None, start=content[:START]
+        )
