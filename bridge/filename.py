@@ -63,10 +63,11 @@ def clean(text: str, *, unwanted: frozenset[str], replacement: str) -> str:
     What is unprintable, and both slashes, is never kept. Letters come in their composed form (NFC).
     """
     never = unwanted | _NEVER
-    kept = "".join(
-        replacement if char in never or not char.isprintable() else char
-        for char in unicodedata.normalize("NFC", text.strip())
-    )
+    kept = unicodedata.normalize("NFC", text.strip())
+    if not (kept.isprintable() and never.isdisjoint(kept)):
+        kept = "".join(
+            replacement if char in never or not char.isprintable() else char for char in kept
+        )
     return kept + replacement if not kept or is_device(kept) else kept
 
 

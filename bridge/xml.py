@@ -78,13 +78,15 @@ def local_name(element: etree._Element) -> str:
 def children(element: etree._Element | None, name: str) -> Iterator[etree._Element]:
     """Yield an element's children of this local name, whatever their namespace; of None, none."""
     if element is not None:
-        yield from (child for child in element if local_name(child) == name)
+        yield from element.iterchildren(f"{{*}}{name}")
 
 
 def find(element: etree._Element | None, *names: str) -> etree._Element | None:
     """Return the first element at the end of this way of local names, or None."""
     for name in names:
-        element = next(children(element, name), None)
+        if element is None:
+            return None
+        element = next(element.iterchildren(f"{{*}}{name}"), None)
     return element
 
 
