@@ -27,7 +27,7 @@ class Archive:
 
     def path(self, digest: Digest) -> Path:
         """Return where the bytes of this digest lie."""
-        return self.root / digest[:2] / digest
+        return self.root.joinpath(digest[:2], digest)
 
     def prepare(self) -> None:
         """Make the folders, all at once: so keeping a file has only its own folder to sync."""

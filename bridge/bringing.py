@@ -170,7 +170,7 @@ class _Bringing:
         account, profile = self.account, self.account.mailbox.profile
         name = profile.invoice_name(parts)
         message = _message(account, row, fetched, filename=name)
-        files = files_of(profile, parts, fetched, message=message)
+        files = files_of(profile, parts, fetched, name=name, message=message)
         self._together.add(_Brought(row=row, fetched=fetched, name=name, files=files))
 
     def _place_all(self, brought: Sequence[_Brought]) -> Sequence[Exception | None]:

@@ -40,9 +40,12 @@ def name_parts(
 
 
 def files_of(
-    profile: Profile, parts: NameParts, fetched: Fetched, *, message: Digest
+    profile: Profile, parts: NameParts, fetched: Fetched, *, name: str, message: Digest
 ) -> list[PlacedFile]:
-    """Return an invoice's files in the order in which they become visible: the invoice last."""
+    """Return an invoice's files in the order in which they become visible: the invoice last.
+
+    `name` is its own name in `out`.
+    """
     hub_id = fetched.invoice.hub_id
     beside = PlacedFile(
         folder=Folder.STATOUT,
@@ -54,7 +57,7 @@ def files_of(
     )
     invoice = PlacedFile(
         folder=Folder.OUT,
-        name=profile.invoice_name(parts),
+        name=name,
         kind=Kind.INVOICE,
         digest=fetched.digest,
         feed=FEED,

@@ -57,13 +57,14 @@ class Mailbox:
         self._staging = data_dir / "staging" / account
         self._placing = self._staging / "placing"
         self._locks = data_dir / "locks"
+        self._folders = {role: self.root / profile.folder(role) for role in Folder}
         self.statin = Statin(
             self.folder(Folder.STATIN), archive=self.archive, staged=lambda: self.staged("take")
         )
 
     def folder(self, role: Folder) -> Path:
         """Return the folder of this role."""
-        return self.root / self.profile.folder(role)
+        return self._folders[role]
 
     def standing(self, role: Folder, name: str) -> Path:
         """Return where a file stands; the old hub's names may hold bytes that are no text."""
