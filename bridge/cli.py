@@ -269,8 +269,7 @@ def sandbox(
     identical:20,different:2. KIND is one of identical, equivalent, different, only-legacy,
     only-rest, in-flight, duplicate, unreadable.
     """
-    # Only this command needs it.
-    from bridge.sandbox.command import run_sandbox  # noqa: PLC0415
+    from bridge.sandbox.command import run_sandbox  # noqa: PLC0415  (only this command needs it)
 
     with answering():
         run_sandbox(
@@ -286,7 +285,7 @@ def demo(
     ] = None,
 ) -> None:
     """Show the whole round: a hub, the bridge, and an old client, all on this machine."""
-    from bridge.sandbox.demo import run_demo  # noqa: PLC0415
+    from bridge.sandbox.demo import run_demo  # noqa: PLC0415  (only this command needs it)
 
     with answering():
         agreed = run_demo(facturae)

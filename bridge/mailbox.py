@@ -294,8 +294,8 @@ class Mailbox:
     def present(self, role: Folder) -> frozenset[str]:
         """Return the names in a folder."""
         with storage(f"mailbox {self.folder(role)}"):
-            # Names only: to make a hundred thousand paths each time takes long.
-            return frozenset(map(_stored, os.listdir(self.folder(role))))  # noqa: PTH208
+            # To make a hundred thousand paths each time takes long.
+            return frozenset(map(_stored, os.listdir(self.folder(role))))  # noqa: PTH208  (as said)
 
     def is_gone(self, role: Folder, name: str) -> bool:
         """Tell whether a file is not in its folder."""

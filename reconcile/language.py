@@ -94,7 +94,7 @@ class Language:
         least = Decimal("0.1")
         if 0 < percent < least:
             return f"< {self.number(least)} %"
-        if 100 - least < percent < 100:  # noqa: PLR2004
+        if 100 - least < percent < 100:  # noqa: PLR2004  (percent)
             return f"> {self.number(100 - least)} %"
         return f"{format_decimal(percent, '#,##0.#', locale=self._locale)} %"
 

@@ -148,6 +148,12 @@ def test_nothing_names_a_developers_machine() -> None:
         assert found is None, f"{path}: {found}"
 
 
+def test_an_ignored_lint_rule_has_its_reason_beside_it() -> None:
+    bare = re.compile(r"# noqa(?!: [A-Z0-9, ]+  \(.)")
+    code = (path for path in project_files("*.py") if "tests" not in path.parts)
+    assert [f"{path}" for path in code if bare.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_every_library_is_pinned_at_a_version_that_the_project_allows() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = {canonicalize_name(name): version for name, version in (li.split("==") for li in lines)}

@@ -13,6 +13,9 @@ from bridge.settings import AccountSettings, LegacySettings, Settings, is_loopba
 MOST_OFFSET = 30
 """Seconds by which the clocks differ when it deserves a warning."""
 
+FEW = 3
+"""So many entities are named; the rest is counted."""
+
 
 def examine_account(settings: Settings, own: AccountSettings) -> Generator[Finding, None, bool]:
     """Look at an account; returns whether the hub answered it."""
@@ -58,8 +61,8 @@ def _hub(settings: Settings, own: AccountSettings) -> Generator[Finding, None, b
 
 def _entities(hub: HubReader, base_url: str) -> str:
     found = hub.entities()
-    names = ", ".join(entity.name or entity.nif for entity in found[:3])
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""  # noqa: PLR2004
+    names = ", ".join(entity.name or entity.nif for entity in found[:FEW])
+    more = f" and {len(found) - FEW} more" if len(found) > FEW else ""
     return f"{base_url} takes our token; entities: {names or 'none'}{more}"
 
 

@@ -85,7 +85,7 @@ def _tls(ftp: FtpSettings) -> Finding:
     assert ftp.certificate is not None
     assert ftp.private_key is not None
     try:
-        from bridge.facade.ftp_tls import others_can_read, tls_context  # noqa: PLC0415
+        from bridge.facade.ftp_tls import others_can_read, tls_context  # noqa: PLC0415  (an extra)
     except ImportError:
         advice = 'needs pyOpenSSL: install the extra ftps (pip install "efact-bridge[ftps]")'
         return Finding(what, Verdict.FAILED, f'tls = "{ftp.tls}" {advice}')

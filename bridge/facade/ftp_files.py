@@ -30,7 +30,7 @@ _FIXED = "The folders of the mailbox are fixed"
 def _refusing(method: Callable[..., Any]) -> Callable[..., Any]:
     """Turn our refusals into pyftpdlib's: the one place where that is done."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  (any method)
         try:
             return method(*args, **kwargs)
         except DoorError as error:

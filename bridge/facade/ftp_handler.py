@@ -197,7 +197,7 @@ class Commands(FTPHandler):  # type: ignore[misc]
 
     # REST beyond the end of a file, or before APPE: answered as vsftpd does
 
-    def ftp_RETR(self, file: str) -> str | None:  # noqa: N802
+    def ftp_RETR(self, file: str) -> str | None:
         """Send a file; from beyond its end there is nothing to send."""
         if self._restart_position:
             with contextlib.suppress(OSError, FilesystemError):  # told by what opens it
@@ -205,13 +205,13 @@ class Commands(FTPHandler):  # type: ignore[misc]
         sent: str | None = super().ftp_RETR(file)
         return sent
 
-    def ftp_STOR(self, file: str, mode: str = "w") -> str | None:  # noqa: N802
+    def ftp_STOR(self, file: str, mode: str = "w") -> str | None:
         """Store a file; what it lacks before the place where it goes on is zeros."""
         self.fs.begin_at = self._restart_position
         stored: str | None = super().ftp_STOR(file, mode)
         return stored
 
-    def ftp_APPE(self, file: str) -> str | None:  # noqa: N802
+    def ftp_APPE(self, file: str) -> str | None:
         """Append to a file, wherever REST said that a transfer goes on."""
         self._restart_position = 0
         stored: str | None = super().ftp_APPE(file)
@@ -219,20 +219,20 @@ class Commands(FTPHandler):  # type: ignore[misc]
 
     # Other commands
 
-    def ftp_TYPE(self, line: str) -> None:  # noqa: N802
+    def ftp_TYPE(self, line: str) -> None:
         """Answer TYPE, also with the format that RFC 959 allows behind it (`A N`)."""
         super().ftp_TYPE(line.upper().removesuffix(" N"))
 
-    def ftp_OPTS(self, line: str) -> None:  # noqa: N802
+    def ftp_OPTS(self, line: str) -> None:
         """Answer OPTS; with `UTF8 OFF` names go in the encoding of old Windows programs."""
-        words = line.upper().split()
-        if len(words) == 2 and words[0] in ("UTF8", "UTF-8") and words[1] in _ENCODINGS:  # noqa: PLR2004
-            self.encoding = _ENCODINGS[words[1]]
-            self.respond(f"200 UTF8 is {words[1].lower()}.")
+        option, _, value = " ".join(line.upper().split()).partition(" ")
+        if option in ("UTF8", "UTF-8") and value in _ENCODINGS:
+            self.encoding = _ENCODINGS[value]
+            self.respond(f"200 UTF8 is {value.lower()}.")
         else:
             super().ftp_OPTS(line)
 
-    def ftp_SITE_UTIME(self, line: str) -> None:  # noqa: N802
+    def ftp_SITE_UTIME(self, line: str) -> None:
         """Set a file's time, in either of the forms that there are."""
         found = ftp_verbs.time_and_path(line)
         if found is None:

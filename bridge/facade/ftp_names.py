@@ -17,7 +17,8 @@ def _handle(error: UnicodeError) -> tuple[str | bytes, int]:
     if not isinstance(error, UnicodeEncodeError):
         return codecs.lookup_error("surrogateescape")(error)
     letter = ord(error.object[error.start])
-    raw = bytes([letter - 0xDC00]) if 0xDC80 <= letter <= 0xDCFF else b"?"  # noqa: PLR2004
+    is_byte = 0xDC80 <= letter <= 0xDCFF  # noqa: PLR2004  (how Python keeps one that is no text)
+    raw = bytes([letter - 0xDC00]) if is_byte else b"?"
     return raw, error.start + 1
 
 

@@ -67,7 +67,7 @@ class TlsCommands(TLS_FTPHandler, Commands):  # type: ignore[misc]
         version, cipher = self.socket.agreed()
         return Program(agreed={"tls": version, "cipher": cipher})
 
-    def ftp_AUTH(self, line: str) -> None:  # noqa: N802
+    def ftp_AUTH(self, line: str) -> None:
         """Begin TLS; whoever said more in the clear is not heard (RFC 4217, 15.1.1).
 
         Someone on the line could have slipped it in, and it would count as said inside.

@@ -117,7 +117,7 @@ class DataChannel(DTPHandler):  # type: ignore[misc]
     _broken = False
     _settled = False
 
-    def enable_receiving(self, type: str, cmd: str) -> None:  # noqa: A002
+    def enable_receiving(self, type: str, cmd: str) -> None:  # noqa: A002  (as pyftpdlib)
         """Receive bytes as they are, whatever TYPE says."""
         super().enable_receiving("i", cmd)
 

@@ -48,7 +48,7 @@ def time_and_path(line: str) -> tuple[str, str] | None:
     words = line.split(" ")
     if _TIME.fullmatch(words[0]):
         moment, path = words[0], " ".join(words[1:])
-    elif words[-1].upper() == "UTC" and len(words) >= 5:  # noqa: PLR2004
+    elif words[-1].upper() == "UTC" and len(words) >= 5:  # noqa: PLR2004  (the words of that form)
         moment, path = words[-3], " ".join(words[:-4])
     else:
         return None

@@ -60,7 +60,7 @@ class TlsSocket(SSL.Connection):
             raise SSL.ZeroReturnError
         return data
 
-    def send(self, buf: Any, flags: int = 0) -> int:  # noqa: ANN401
+    def send(self, buf: Any, flags: int = 0) -> int:  # noqa: ANN401  (as pyOpenSSL)
         """Send, and return how many bytes were taken."""
         with _as_pyopenssl():
             sent: int = self._socket.send(buf)

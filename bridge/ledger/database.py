@@ -144,8 +144,7 @@ class Ledger:
     def _upgrade(self) -> None:
         if self._version() == HEAD:
             return
-        # Alembic is slow to import and hardly ever needed.
-        from bridge.ledger.migrate import upgrade  # noqa: PLC0415
+        from bridge.ledger.migrate import upgrade  # noqa: PLC0415  (slow, and hardly ever needed)
 
         with self._alone(), self._engine.connect() as connection:
             upgrade(connection)

@@ -109,7 +109,7 @@ class Gateway:
         """Run a command on the settings; return its exit code and what it prints."""
         name = f"`{command} {arguments[0]}`"
         try:
-            done = subprocess.run(  # noqa: S603
+            done = subprocess.run(  # noqa: S603  (our own command)
                 [*_command(command), arguments[0], "-c", SETTINGS, *arguments[1:]],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -131,7 +131,7 @@ class Gateway:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         with self._output.open("wb") as output, self._log.open("wb") as log:
-            return subprocess.Popen(  # noqa: S603
+            return subprocess.Popen(  # noqa: S603  (our own command)
                 [*_command("efact-bridge"), "serve", "-c", SETTINGS, "--log-format", "text"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

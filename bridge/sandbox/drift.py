@@ -57,7 +57,7 @@ def _extra(body: bytes) -> bytes:
 
 
 def _missing(body: bytes) -> bytes:
-    random = Random(body)  # noqa: S311
+    random = Random(body)
 
     def left(fields: dict[str, Any]) -> dict[str, Any]:
         return {

@@ -84,7 +84,7 @@ def _part(part: str) -> Trouble:
         return Trouble(clock_offset=values[0])
     if name == "poison" and len(values) <= 1:
         return Trouble(poisoned=_count(values, part))
-    if name in FAULTS and len(values) <= 2:  # noqa: PLR2004
+    if name in FAULTS and len(values) <= 2:  # noqa: PLR2004  (chance and times)
         return Trouble(faults=tuple(_fault(fault, values, part) for fault in FAULTS[name]))
     raise SettingsError(
         f"--faults: {part!r} is not understood; known are {', '.join(KNOWN)}, such as "

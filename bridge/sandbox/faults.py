@@ -96,7 +96,7 @@ class Fault:
     def __post_init__(self) -> None:
         if self.code not in CODES and self.kind is not FaultKind.STRANGE_CODE:
             raise ValueError(f"{self.code} is none of the hub's error codes")
-        if not 200 <= self.status <= 599:  # noqa: PLR2004
+        if not 200 <= self.status <= 599:  # noqa: PLR2004  (HTTP's own range)
             raise ValueError(f"{self.status} is no HTTP status that ends an answer")
         if self.times is not None and self.times < 1:
             raise ValueError("times: a number from 1, or none for ever")
@@ -201,7 +201,7 @@ class Faults:
         if fault.chance == 1:
             return True
         self._asked[request] += 1
-        draw = Random(f"{self._seed} {request} {self._asked[request]}")  # noqa: S311
+        draw = Random(f"{self._seed} {request} {self._asked[request]}")
         return draw.random() < fault.chance
 
     def _count(self, place: int, fault: Fault) -> None:

@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Callable, Mapping, MutableMapping
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import Any
 
 from bridge.model import HubId
@@ -144,7 +145,7 @@ class Hub:
         self, call: Call, *, shown: Answer | None, done: Answer | None, fault: Fault | None = None
     ) -> None:
         """Write the journal: what was shown to the caller, and what was done for real."""
-        took_effect = done is not None and done.status == 200  # noqa: PLR2004
+        took_effect = done is not None and done.status == HTTPStatus.OK
         self.book.note(
             Request(
                 at=self.book.now(),

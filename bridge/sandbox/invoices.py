@@ -91,7 +91,7 @@ class Generator:
 
     def _next(self) -> tuple[int, Random]:
         place = next(self._places)
-        return place, Random(f"{self._seed} invoice {place}")  # noqa: S311
+        return place, Random(f"{self._seed} invoice {place}")
 
     def _next_hub_id(self, random: Random) -> HubId:
         self._last_hub_id += random.randrange(1, 9)

@@ -87,7 +87,7 @@ _TOWNS = (
 
 def town_halls(seed: int) -> tuple[TownHall, ...]:
     """Return the town halls of a platform, the same for the same seed."""
-    random = Random(f"town halls {seed}")  # noqa: S311
+    random = Random(f"town halls {seed}")
     return tuple(_town_hall(random, place, town) for place, town in enumerate(_TOWNS))
 
 
@@ -141,7 +141,7 @@ _SEATS = (
 
 def suppliers(seed: int) -> tuple[Supplier, ...]:
     """Return the suppliers of a seed: companies, and persons in business on their own."""
-    random = Random(f"suppliers {seed}")  # noqa: S311
+    random = Random(f"suppliers {seed}")
     companies = tuple(
         Supplier(
             nif=cif(kind, random.randrange(800_0000, 999_9999)),

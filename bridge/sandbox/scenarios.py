@@ -82,7 +82,7 @@ def scenes(
     generator: Generator, mix: Mapping[Kind, int], *, seed: int, now: datetime | None = None
 ) -> tuple[Scene, ...]:
     """Return the invoices of a mix, in a mixed order; `now` is when the latest ones came."""
-    random = Random(f"{seed} mix")  # noqa: S311
+    random = Random(f"{seed} mix")
     kinds = [kind for kind in Kind for _ in range(mix.get(kind, 0))]
     random.shuffle(kinds)
     stage = _Stage(generator=generator, random=random, now=now or datetime.now(UTC))

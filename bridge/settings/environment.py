@@ -38,7 +38,7 @@ def read_environment(model: type[BaseModel], environ: Mapping[str, str]) -> dict
     return found
 
 
-def _kind_of(model: type[BaseModel], *keys: str) -> Any:  # noqa: ANN401  (a type form)
+def _kind_of(model: type[BaseModel], *keys: str) -> Any:  # noqa: ANN401  (any type that pydantic knows)  (a type form)
     """Return the type of a single setting; None for tables, accounts, and what does not exist."""
     kind: Any = model
     for key in keys:
@@ -52,7 +52,7 @@ def _is_table(kind: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _read(text: str, kind: Any) -> object:  # noqa: ANN401
+def _read(text: str, kind: Any) -> object:  # noqa: ANN401  (any type that pydantic knows)
     """Return the value that a text stands for; the text itself where it stands for none."""
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
     try:

@@ -87,7 +87,7 @@ class FtpSettings(Section):
     @classmethod
     def _is_range(cls, value: str) -> str:
         match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", value, re.ASCII)
-        if match is None or not 0 < int(match[1]) <= int(match[2]) <= 65535:  # noqa: PLR2004
+        if match is None or not 0 < int(match[1]) <= int(match[2]) <= 65535:  # noqa: PLR2004  (the last port)
             raise ValueError('a range of ports like "60000-60099" is wanted')
         return value
 

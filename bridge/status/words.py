@@ -28,7 +28,7 @@ def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
 def size(count: float) -> str:
     """Return a number of bytes in the unit that fits: `812 bytes`, `12.3 GB`."""
     for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:  # noqa: PLR2004
+        if count < 1000:  # noqa: PLR2004  (as the units)
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
