@@ -13,6 +13,7 @@ from bridge.model import FeedName, State, StateUpdate
 from bridge.recording import FeedRecorder
 from bridge.rounds import pull_round, push_round
 from bridge.sandbox.server import Sandbox
+from reconcile.language import language
 from reconcile.moves import cutover
 from reconcile.moves.balance import Balance
 from reconcile.moves.command import Wanted, cut_over
@@ -208,7 +209,15 @@ def test_what_came_since_the_report_began_is_in_flight(town: Office, old: OldHub
     pull_shadow(town)
     long_ago = town.sandbox.book.now() - timedelta(days=30)
     town.sandbox.book.add_invoice(registered_at=long_ago)
-    assert readiness(town.account).ready
+    assert readiness(town.account, language("en")).ready
+
+
+def test_the_plan_says_in_its_language_why_the_report_is_not_ready(
+    town: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    town.add()
+    assert cut_over(town.account, Wanted(by="test", lang="ca")) == 1
+    assert "L'informe diu not-ready" in capsys.readouterr().err
 
 
 def test_an_old_mailbox_that_takes_nothing_does_not_keep_an_account_from_moving(

@@ -202,6 +202,22 @@ def test_what_the_hub_alone_may_have_needs_no_person_while_it_cannot_be_asked(
     assert done.people == ()
 
 
+def test_what_the_hub_alone_has_after_a_rollback_is_said_so_and_not_that_it_is_nowhere(
+    town: Office, old: OldHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cut(town) == 0
+    (stuck,) = old.rest(town)
+    with away(town, operation="facturae", hub_id=stuck):
+        assert back(town) == 1
+        assert "Only the hub has it" in capsys.readouterr().out
+    with stopped(town):
+        assert look_at_balance(town.account, MoveKind.ROLLBACK).people == ()
+    assert back(town) == 1
+    old.deliver(stuck)
+    pull(town)
+    assert back(town) == 0
+
+
 def test_a_hub_that_refuses_the_secret_ends_a_move_given_again_with_1(
     town: Office, open_account: Offices, old: OldHub, tmp_path: Path
 ) -> None:

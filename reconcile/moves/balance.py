@@ -25,6 +25,10 @@ from reconcile.moves.rules import Place
 
 HELD = Message("A person must say whether the software has it: --has or --lacks.")
 IN_HANDS = Message("The software has fetched it and not deleted it yet.")
+ONLY_AT_HUB = Message(
+    "Only the hub has it, and REST does not serve any more: see that the old mailbox delivers it, "
+    "or cut over again."
+)
 NOWHERE = Message("It is in none of the places, and the software has not taken it.")
 MISSING = Message("It should stand in the mailbox, and its file is not there.")
 MISSING_THERE = Message("This file should be in the folder, and is not there as it was written.")
@@ -146,7 +150,8 @@ class _Counting:
             (bool(it.in_old) and serve is FeedName.LEGACY, Place.OLD_MAILBOX, None),
             (it.to_be_brought and serve is FeedName.REST, Place.HUB, None),
             (it.listed and listable, Place.HUB, None),
-            (listable and not self.hub_was_read, Place.UNREAD, None),
+            (not self.hub_was_read and (listable or it.to_be_brought), Place.UNREAD, None),
+            (it.listed, Place.PERSON, ONLY_AT_HUB),
             (True, Place.PERSON, NOWHERE),
         )
         return next((place, said) for fits, place, said in found if fits)

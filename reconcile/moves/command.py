@@ -58,7 +58,7 @@ def cut_over(account: Account, wanted: Wanted) -> int:
         if cutover.is_done(account):
             _refuse_other_plan(account, MoveKind.CUTOVER, wanted.plan_file)
             return _was_done(account, MoveKind.CUTOVER, wanted)
-        ready = _asked_before(account) or readiness(account)
+        ready = _asked_before(account) or readiness(account, wanted.language)
         seen, plan = cutover.plan(account, forced=wanted.force)
         if not wanted.apply:
             return _show_plan(plan, wanted, ready)
@@ -224,8 +224,12 @@ def _show_plan(plan: Plan, wanted: Wanted, ready: Readiness) -> int:
             wanted.plan_file.write_text(text, encoding="utf-8")
     sys.stdout.write(text if wanted.as_json else plan_as_text(plan, wanted.language))
     if not ready.ready:
-        said = " ".join(ready.reasons)
-        typer.echo(f"The report is {ready.verdict}, --apply needs --force: {said}", err=True)
+        said = wanted.language.say(
+            "The report is {verdict}, --apply needs --force: {reasons}",
+            verdict=ready.verdict,
+            reasons=" ".join(ready.reasons),
+        )
+        typer.echo(said, err=True)
     elif not wanted.as_json:
         typer.echo("\n" + wanted.language.say("To do it: the same command with --apply"))
     return 0 if ready.ready and not plan.needing_a_person else 1

@@ -6,7 +6,7 @@ from datetime import timedelta
 from bridge.account import Account
 from bridge.model import FeedName
 from reconcile.asked import Asked
-from reconcile.language import language
+from reconcile.language import Language
 from reconcile.model import Verdict
 from reconcile.rendering import Step, sentences
 from reconcile.reporting import make_report
@@ -31,8 +31,8 @@ class Silent:
         """So many more are done."""
 
 
-def readiness(account: Account) -> Readiness:
-    """Make a report, and return whether it is ready.
+def readiness(account: Account, words: Language) -> Readiness:
+    """Make a report, and return whether it is ready, with the reasons in a language.
 
     Where no old mailbox serves, as after a rollback into a folder, there is nothing to compare.
     """
@@ -40,9 +40,8 @@ def readiness(account: Account) -> Readiness:
         return Readiness(ready=True, verdict="no old mailbox serves: nothing to compare")
     asked = Asked(grace=timedelta(seconds=account.settings.reconcile.grace))
     report = make_report(account, asked, Silent()).report
-    english = language("en")
     return Readiness(
         ready=report.verdict is Verdict.READY,
         verdict=str(report.verdict),
-        reasons=tuple(sentences.reason(english, it).says for it in report.reasons),
+        reasons=tuple(sentences.reason(words, it).says for it in report.reasons),
     )
