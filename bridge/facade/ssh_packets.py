@@ -1,4 +1,4 @@
-"""How SSH packets pass the socket: read in bulk, sent together, and never waited for.
+"""How SSH packets pass the socket: read in bulk, sent together, and no client waited for to read.
 
 paramiko reads each packet in pieces and waits until each of its own is sent. Here the packets
 themselves stay paramiko's (ciphers, MACs, numbers), only their bytes take another way: whatever
@@ -12,11 +12,13 @@ import hmac
 import math
 import select
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import paramiko.packet
 import paramiko.util
 from paramiko.packet import NeedRekeyException, Packetizer
 from paramiko.ssh_exception import SSHException
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 # paramiko compares MACs byte by byte in Python: a tenth of the door's time, and hardly constant.
 paramiko.util.constant_time_bytes_eq = hmac.compare_digest  # type: ignore[assignment]
+# And it makes an object for each MAC, where the library has a call that does it at once.
+paramiko.packet.compute_hmac = hmac.digest  # type: ignore[assignment]
 
 _LONGEST_READ = 512 * 1024
 """Bytes of one packet, at most: OpenSSH's limit is half of it, RFC 4253 asks for 35,000.
@@ -46,20 +50,22 @@ _ENOUGH = 512 * 1024
 _TOO_MUCH = 4 * 1024 * 1024
 """What a client may make us say without reading any of it: then it is let go."""
 
-_ROUND = 1.0
+_ROUND = 1
 """Seconds between two looks at whether the handshake takes too long."""
 
 
 class Packets(Packetizer):
-    """paramiko's packets over a socket that never blocks."""
+    """paramiko's packets over a socket that blocks for a moment at most, and only to read."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
-        sock.setblocking(False)
+        # One call of the system waits and reads; for Python's own timeout it would be two.
+        sock.setblocking(True)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _ROUND, 0))
         self._sock = sock
         self._fileno = sock.fileno()
         self._poll = select.poll()
-        self._poll.register(self._fileno, select.POLLIN)
+        self._poll.register(self._fileno, select.POLLIN | select.POLLOUT)
         self._came = b""
         self._position = 0
         self._to_send = bytearray()
@@ -108,7 +114,7 @@ class Packets(Packetizer):
             raise SSHException(f"a packet cannot have {n} bytes")
         while len(self._came) - self._position < n:
             nothing_yet = self._position == len(self._came)
-            if not self._receive(_ROUND) and check_rekey and nothing_yet and self.need_rekey():
+            if not self._receive() and check_rekey and nothing_yet and self.need_rekey():
                 raise NeedRekeyException
         start, self._position = self._position, self._position + n
         return self._came[start : self._position]
@@ -121,11 +127,11 @@ class Packets(Packetizer):
                 raise SSHException("a line without an end")
             if time.monotonic() >= deadline:
                 raise TimeoutError
-            self._receive(min(_ROUND, timeout))
+            self._receive()
         start, self._position = self._position, end + 1
         return self._came[start:end].removesuffix(b"\r").decode("utf-8")
 
-    def _receive(self, patience: float) -> bool:
+    def _receive(self) -> bool:
         """Send what is collected, then wait for bytes; tell whether some came."""
         self._flush()
         self.on_pause()
@@ -136,12 +142,16 @@ class Packets(Packetizer):
         self._flush()
         if self.closed or self.handshake_timed_out():
             raise EOFError
-        wanted = select.POLLIN | select.POLLOUT if self._to_send else select.POLLIN
-        self._poll.modify(self._fileno, wanted)
-        more_to_say = self._someone_waits and not self._to_send
-        happened = self._poll.poll(0 if more_to_say else patience * 1000)
+        came = self._may_wait_to_read() and self._read()
         self._at_work = True
-        return any(what & ~select.POLLOUT for _, what in happened) and self._read()
+        return came
+
+    def _may_wait_to_read(self) -> bool:
+        """Tell whether nothing is to be said, or else whether there is something to read."""
+        if not (self._to_send or self._someone_waits):
+            return True
+        happened = self._poll.poll(_ROUND * 1000)
+        return any(what & ~select.POLLOUT for _, what in happened)
 
     def _read(self) -> bool:
         try:
@@ -173,7 +183,7 @@ class Packets(Packetizer):
         with self._sending:
             if self._to_send:
                 try:
-                    sent = self._sock.send(self._to_send)
+                    sent = self._sock.send(self._to_send, socket.MSG_DONTWAIT)
                 except BlockingIOError:
                     return
                 except OSError as error:
