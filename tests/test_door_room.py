@@ -93,6 +93,7 @@ def test_a_disk_that_is_nearly_full_takes_nothing(
     monkeypatch.setattr(os, "statvfs", lambda _: disk(1000))
     claim = room.begin("statin")
     monkeypatch.setattr(os, "statvfs", lambda _: disk(999))
+    clock.now += 1
     with pytest.raises(OSError, match="the disk is nearly full"):
         room.begin("statin")
     with pytest.raises(OSError, match="the disk is nearly full"):

@@ -43,7 +43,6 @@ class Outgoing(io.FileIO):
         super().__init__(download.fd, "rb", closefd=False)
         self.name = path
         self.download = download
-        self.size = os.fstat(download.fd).st_size
         self._visit = visit
 
     def close(self) -> None:
@@ -53,7 +52,7 @@ class Outgoing(io.FileIO):
 
     def sent(self) -> None:
         """Tell that it was sent to its end."""
-        self._visit.fetched(self.download, size=self.size)
+        self._visit.fetched(self.download)
 
 
 class Incoming:
@@ -124,7 +123,7 @@ class DataChannel(DTPHandler):  # type: ignore[misc]
     def initiate_sendfile(self) -> None:
         """Send what the system takes; what was the end is found now, not at the next look."""
         super().initiate_sendfile()
-        if not self._closed and self._offset >= self.file_obj.size:
+        if not self._closed and self._offset >= self.file_obj.download.size:
             super().initiate_sendfile()
 
     def recv(self, buffer_size: int) -> bytes:

@@ -40,6 +40,8 @@ class Download:
     role: str
     name: str
     fd: int
+    size: int
+    """Bytes that it had when it was opened."""
     handle: Handle
     closed: bool = False
 
@@ -61,21 +63,23 @@ def opened(path: str) -> Iterator[int]:
         os.close(folder)
 
 
-def open_file(folder: int, name: str) -> int:
-    """Open a file to be read; a pipe does not make us wait, and is none."""
+def open_file(folder: int, name: str) -> tuple[int, int]:
+    """Open a file to be read; return it and its size. A pipe makes nobody wait, and is none."""
     fd = os.open(name, _FILE, dir_fd=folder)
     try:
         must_leave_enough(fd)
-        _must_be_file(fd, name)
+        size = _size_of_file(fd, name)
     except DoorError:
         os.close(fd)
         raise
-    return fd
+    return fd, size
 
 
-def _must_be_file(fd: int, name: str) -> None:
-    if not modes.S_ISREG(os.fstat(fd).st_mode):
+def _size_of_file(fd: int, name: str) -> int:
+    found = os.fstat(fd)
+    if not modes.S_ISREG(found.st_mode):
         raise DoorError(No.MISSING, f"{printable(name)}: no such file")
+    return found.st_size
 
 
 def names(folder: int, *, hidden: bool) -> list[str]:

@@ -29,6 +29,9 @@ LEAST = 4096
 _STEP = 1 << 20
 """Bytes by which an upload's claim grows: not every write is a question."""
 
+_MOMENT = 0.01
+"""Seconds for which the disk has room when it had some: a small file's OPEN and WRITE ask both."""
+
 _SHARE = 50
 """Of a small disk, this part is kept free instead of `min_free`."""
 
@@ -75,6 +78,7 @@ class Room:
         self._folders = {role: _Folder(path) for role, path in folders.items()}
         self._clock = clock
         self._lock = threading.Lock()
+        self._has_disk_until = float("-inf")
         self.cut_off = 0
         """Bytes that are kept of uploads that were cut off, as far as is known here."""
 
@@ -138,7 +142,7 @@ class Room:
         if problem and (folder.emptier or now - folder.looked_at > _SHORTEST):
             folder.look(now)
             problem = self._over(role, folder, files, size)
-        return problem or self._disk(folder)
+        return problem or self._disk(folder, now)
 
     def _too_much_cut_off(self) -> str:
         if not self.cut_off_is_full:
@@ -156,11 +160,16 @@ class Room:
             return f"{role} is full: no more than {_size(limits.quota)} may lie there"
         return ""
 
-    def _disk(self, folder: _Folder) -> str:
+    def _disk(self, folder: _Folder, now: float) -> str:
+        if now < self._has_disk_until:
+            return ""
         disk = os.statvfs(folder.path)
         free = disk.f_bavail * disk.f_frsize
         least = min(self.limits.min_free, disk.f_blocks * disk.f_frsize // _SHARE)
-        return "the disk is nearly full: nothing more is taken" if free < least else ""
+        if free < least:
+            return "the disk is nearly full: nothing more is taken"
+        self._has_disk_until = now + _MOMENT
+        return ""
 
 
 class Claim:

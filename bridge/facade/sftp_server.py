@@ -54,7 +54,6 @@ _ERRNO_CODES: Mapping[int | None, Status] = {
 @dataclass(slots=True)
 class _Fetch:
     download: Download
-    size: int
     sent: int = 0
 
 
@@ -138,7 +137,7 @@ class SftpServer:
         if flags & Open.WRITE:
             return self._handle(number, self._open_upload(path, flags))
         download = self._visit.read(path)
-        return self._handle(number, _Fetch(download, os.fstat(download.fd).st_size))
+        return self._handle(number, _Fetch(download))
 
     def _open_upload(self, path: str, flags: Open) -> Upload:
         start = Start.APPEND if flags & Open.APPEND else Start.COPY
@@ -187,7 +186,7 @@ class SftpServer:
         handle, attributes = self._file(fields), fields.attributes()
         if isinstance(handle, Upload):
             change(handle, size=attributes.size, times=attributes.times)
-        elif attributes.size not in (None, handle.size):
+        elif attributes.size not in (None, handle.download.size):
             raise DoorError(No.DENIED, "this file is open for reading")
         return wire.status(number, Status.OK)
 
@@ -293,8 +292,8 @@ class SftpServer:
 
     def _end_fetch(self, handle: _Fetch) -> None:
         handle.download.close()
-        if handle.sent >= handle.size:  # some clients go without a CLOSE
-            self._visit.fetched(handle.download, size=handle.size)
+        if handle.sent >= handle.download.size:  # some clients go without a CLOSE
+            self._visit.fetched(handle.download)
 
 
 _Handler = Callable[[SftpServer, int, Reader], bytes]

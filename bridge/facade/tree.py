@@ -129,11 +129,12 @@ class Visit:
         place = self._mailbox.file(path)
         with self._handle() as handle, self._folder(place.role) as folder:
             name = self._find(folder, place).name
-            return Download(place.role, name, on_disk.open_file(folder, name), handle)
+            fd, size = on_disk.open_file(folder, name)
+            return Download(place.role, name, fd, size, handle)
 
-    def fetched(self, download: Download, *, size: int) -> None:
+    def fetched(self, it: Download) -> None:
         """Tell that a file was sent to its last byte."""
-        self._tell(self._events.fetched, self.session, download.role, download.name, size=size)
+        self._tell(self._events.fetched, self.session, it.role, it.name, size=it.size)
 
     # Changing
 
