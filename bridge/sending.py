@@ -1,7 +1,8 @@
 """Outbound, second half: the outbox, update by update, to the hub.
 
 Updates of one invoice go in order, invoices side by side. Before each PATCH the hub is asked what
-it shows: an update that it shows already needs no PATCH, an invoice that has ended takes none.
+it shows: an update that it shows already needs no PATCH, an invoice that has ended takes none. What
+it answers to one update of an invoice tells the same for the next one, which follows at once.
 After an unclear answer, or a crash in the middle, it is asked again, and its history with it,
 before anything is sent again.
 """
@@ -114,11 +115,12 @@ def _send_in_order(
     `unclear` tells when those were begun of which nobody knows whether they were applied; `until`
     is as for `send`.
     """
+    seen: Invoice | None = None
     for update in queue:
         if not may_begin(account.stopping, until):
             return
         try:
-            _settle(account, hub, outbox, update, since=unclear.get(update.id))
+            seen = _settle(account, hub, outbox, update, since=unclear.get(update.id), seen=seen)
         except (HubUnreachableError, AccountError) as error:
             outbox.not_sent(update, error)
             raise
@@ -130,26 +132,38 @@ def _send_in_order(
 
 
 def _settle(
-    account: Account, hub: HubClient, outbox: Outbox, update: Update, *, since: datetime | None
-) -> None:
-    """Bring one update to its end, or raise why it has to wait; `since` is as for `_how`."""
+    account: Account,
+    hub: HubClient,
+    outbox: Outbox,
+    update: Update,
+    *,
+    since: datetime | None,
+    seen: Invoice | None,
+) -> Invoice | None:
+    """Bring one update to its end, or raise why it has to wait; `since` is as for `_how`.
+
+    `seen` is what the hub has just answered to the update before this one, and is as good as to
+    ask. Returns the same for the one after it; None: the hub has to be asked.
+    """
     hub_id, change = update.hub_id, update.change
     assert hub_id is not None
     assert change is not None
-    try:
-        now_shown = shown(hub, hub_id)
-    except UnknownInvoiceError as error:  # any other no to a question says nothing of the update
-        outbox.refuse(update, Refusal(str(error.code), error.text))
-        return
-    known = _how(account, now_shown, change, since)
+    if seen is None or since is not None or seen.state is change.state:  # its details count then
+        try:
+            seen = shown(hub, hub_id)
+        except UnknownInvoiceError as error:  # any other no to a question says nothing of it
+            outbox.refuse(update, Refusal(str(error.code), error.text))
+            return None
+    known = _how(account, seen, change, since)
     if known is not None:
         outbox.accept(update, known)
-    elif now_shown.state in FINAL_STATES:
-        outbox.refuse(update, _final(now_shown, change))
-    else:
-        if now_shown.state in PENDING_STATES and change.state not in _TAKES_OFF:
-            _deliver_first(account, hub, hub_id)
-        _patch(account, hub, outbox, update, change)
+        return None
+    if seen.state in FINAL_STATES:
+        outbox.refuse(update, _final(seen, change))
+        return None
+    if seen.state in PENDING_STATES and change.state not in _TAKES_OFF:
+        _deliver_first(account, hub, hub_id)
+    return _patch(account, hub, outbox, update, change)
 
 
 _TAKES_OFF = frozenset({State.DELIVERED, State.ANNOTATED})
@@ -175,12 +189,13 @@ def _deliver_first(account: Account, hub: HubClient, hub_id: HubId) -> None:
 
 def _patch(
     account: Account, hub: HubClient, outbox: Outbox, update: Update, change: StateUpdate
-) -> None:
+) -> Invoice | None:
+    """Send one update; return what the hub answered, if that was a clear yes."""
     hub_id = update.hub_id
     assert hub_id is not None
     attempt = outbox.begin(update, patch_body(change))
     try:
-        hub.patch(hub_id, change)
+        answered = hub.patch(hub_id, change)
     except HubRefusalError as error:
         outbox.end(attempt, f"{error.code} {error.text}")
         if isinstance(error, NotUpdatableError) and _is_shown(account, hub_id, change):
@@ -198,6 +213,8 @@ def _patch(
         raise
     else:
         outbox.accept(update, Outcome.PATCHED, taken=attempt)
+        return answered
+    return None
 
 
 def _is_shown(account: Account, hub_id: HubId, change: StateUpdate) -> bool:

@@ -227,6 +227,76 @@ def test_nothing_follows_an_end(office: Office, end: object) -> None:
     assert text.endswith("(update 2 of 2)")
 
 
+# -- many updates of one invoice ---------------------------------------------------------------
+
+LIFE = ("ANNOTATED", "RECEIVED", "ACCEPTED", "RECOGNISED", "PAID")
+
+
+def life_of(hub_id: str) -> bytes:
+    """Write a state file with all that an RCF says of an invoice."""
+    middle = [said(hub_id, state) for state in LIFE[1:-1]]
+    return state_file(annotated(hub_id), *middle, paid(hub_id))
+
+
+def asked_about(office: Office, hub_id: str) -> int:
+    """How often the hub was asked what it shows since the journal was cleared."""
+    return len(office.sandbox.book.requests(operation="invoice", hub_id=hub_id))
+
+
+def test_the_answer_to_an_update_is_what_the_hub_shows_before_the_next_one(office: Office) -> None:
+    (hub_id,) = office.served()
+    office.sandbox.book.clear_journal()
+    office.drop("a.XML", life_of(hub_id))
+    office.push()
+    assert told(office, hub_id) == list(LIFE)
+    assert (asked_about(office, hub_id), len(office.patches(hub_id))) == (1, len(LIFE))
+
+
+@pytest.mark.parametrize("applied", [True, False], ids=["applied", "lost"])
+def test_after_an_answer_without_a_body_the_hub_is_asked_what_it_shows(
+    office: Office, *, applied: bool
+) -> None:
+    (hub_id,) = office.served()
+    office.sandbox.book.clear_journal()
+    fault = {"operation": "update", "state": "RECEIVED", "applied": applied, "status": 200}
+    office.sandbox.book.faults.fail("empty", **fault)
+    office.drop("a.XML", life_of(hub_id))
+    for _ in range(2):
+        failing(office.push)
+    assert told(office, hub_id) == list(LIFE)
+    # Before the first, after the lost answer, and before whatever was sent next.
+    assert asked_about(office, hub_id) == 3
+
+
+def test_an_answer_that_shows_what_somebody_else_said_lets_nothing_follow(
+    office: Office,
+) -> None:
+    (hub_id,) = office.served()
+    book = office.sandbox.book
+    whole = book.update
+
+    def overtaken(wanted: str, update: StateUpdate) -> bytes:
+        whole(wanted, update)
+        book.set_state(wanted, StateUpdate(state=State.REJECTED, reason="Anul·lada"))
+        return book.invoice_data(wanted)
+
+    book.update = overtaken  # type: ignore[method-assign]
+    office.drop("a.XML", state_file(annotated(hub_id), said(hub_id, "RECOGNISED")))
+    office.push()
+    assert told(office, hub_id) == ["ANNOTATED", "REJECTED"]
+    assert office.refusals() == [
+        "BR06 the invoice is already REJECTED: RECOGNISED cannot follow (update 2 of 2)"
+    ]
+
+
+def test_the_same_update_twice_in_a_file_is_sent_once(office: Office) -> None:
+    (hub_id,) = office.served()
+    office.drop("a.XML", state_file(annotated(hub_id), annotated(hub_id)))
+    office.push()
+    assert told(office, hub_id) == ["ANNOTATED"]
+    assert outcomes(office) == ["patched", "already-shown"]
+
+
 # -- definite noes -----------------------------------------------------------------------------
 
 

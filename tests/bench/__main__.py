@@ -15,7 +15,7 @@ from pathlib import Path
 from bridge import logs
 from tests.bench.comparing import compare_table, files_table
 from tests.bench.figures import Figure, heading
-from tests.bench.flows import pull_figures, push_figures
+from tests.bench.flows import fill_batches, pull_figures, push_figures
 from tests.bench.moving import moves_table
 from tests.bench.processes import UnevenError, running_hub
 from tests.bench.rig import open_rig
@@ -140,8 +140,10 @@ def _flows(folder: Path, parts: Sequence[str], scale: Scale) -> list[Figure]:
         open_rig(hub, folder) as rig,
     ):
         for delay in (0.0, 0.02):
-            pulled = pull_figures(rig, delay=delay, batch=scale.batch, rounds=scale.rounds)
-            figures += pulled if "pull" in parts else []
+            if "pull" in parts:
+                figures += pull_figures(rig, delay=delay, batch=scale.batch, rounds=scale.rounds)
+            else:
+                fill_batches(rig, delay=delay, batch=scale.batch, rounds=scale.rounds)
             if "send" in parts:
                 figures += push_figures(rig, delay=delay, rounds=scale.rounds)
     return figures

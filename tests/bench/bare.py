@@ -9,7 +9,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -128,13 +128,14 @@ def _pull_one(client: BareClient, mailbox: BareMailbox | None, hub_id: str) -> N
     mailbox.place([*files, ("statout", f"s{hub_id}", message), ("out", hub_id, facturae)])
 
 
-def send(client: BareClient, bodies: dict[str, bytes], *, ask_first: bool) -> None:
-    """PATCH all invoices, each body to its hub id; `ask_first` gets each invoice before."""
+def send(client: BareClient, bodies: Mapping[str, Sequence[bytes]], *, ask_first: bool) -> None:
+    """PATCH all invoices, each with its bodies in order; `ask_first` gets it before each."""
 
-    def one(item: tuple[str, bytes]) -> None:
-        hub_id, body = item
-        if ask_first:
-            json.loads(client.ask("GET", f"/factura/{hub_id}"))
-        client.ask("PATCH", f"/factura/{hub_id}", body)
+    def one(item: tuple[str, Sequence[bytes]]) -> None:
+        hub_id, mine = item
+        for body in mine:
+            if ask_first:
+                json.loads(client.ask("GET", f"/factura/{hub_id}"))
+            client.ask("PATCH", f"/factura/{hub_id}", body)
 
     client.each(one, bodies.items())

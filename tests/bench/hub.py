@@ -12,6 +12,7 @@ import json
 import sys
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from email.utils import formatdate
 from functools import partial
@@ -24,9 +25,22 @@ from bridge.sandbox.book import Book
 from bridge.sandbox.calls import read_call
 from bridge.sandbox.hub import Hub
 from bridge.sandbox.invoices import Generator
+from bridge.sandbox.rules import opening_history
 from bridge.sandbox.server import secret_of
 
 ISSUER, SECRET = "hub_0012", secret_of(1)
+
+
+class _Book(Book):
+    """A book in which one can leaf back."""
+
+    def renew(self, hub_id: str) -> None:
+        """Forget what was told about an invoice: it is registered, and pending."""
+        held = self.held(hub_id)
+        *before, last = opening_history(held.invoice, self.now())
+        fresh = replace(held, history=tuple(before), pending=True).entering(last)
+        with self._lock:
+            self._put(fresh)
 
 
 class BenchHub:
@@ -36,7 +50,7 @@ class BenchHub:
         """Make invoices of `size` bytes."""
         self._files: dict[str, tuple[bytes, bytes]] = {}
         self._generator = Generator(size=size)
-        self.book = Book(self._generator)
+        self.book = _Book(self._generator)
         self.pages = Hub(self.book, issuer=ISSUER, secret=SECRET)
         self.delay = 0.0
         self.tally: Counter[str] = Counter()
@@ -61,6 +75,12 @@ class BenchHub:
         for hub_id in self._files.keys() - pending:
             del self._files[hub_id]
         return [self._add() for _ in range(count)]
+
+    def renew(self, hub_ids: Sequence[str]) -> None:
+        """Show invoices as if nobody had told anything of them yet."""
+        for hub_id in hub_ids:
+            self.book.renew(hub_id)
+            self.book.invoice_data(hub_id)
 
     def _add(self) -> str:
         made = self._generator.next_invoice()
@@ -154,6 +174,8 @@ def _obey(hub: BenchHub, command: dict[str, Any]) -> Any:
             return hub.fill(command["count"])
         case "add":
             return hub.add(command["count"])
+        case "renew":
+            hub.renew(command["hub_ids"])
         case "pending":
             return len(hub.book.pending)
         case "delay":

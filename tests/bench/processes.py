@@ -45,6 +45,10 @@ class HubProcess:
         """Let so many more invoices be pending; return their ids."""
         return list(self._tell(do="add", count=count))
 
+    def renew(self, hub_ids: Sequence[str]) -> None:
+        """Let these show what they showed before anybody told anything of them."""
+        self._tell(do="renew", hub_ids=list(hub_ids))
+
     def pending(self) -> int:
         """Return how many invoices are pending."""
         return int(self._tell(do="pending"))
