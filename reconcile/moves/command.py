@@ -112,8 +112,8 @@ def _tell_written_again(count: int, way: Way, wanted: Wanted) -> int:
         lost=str(way.instead_of),
         target=str(way.target),
     )
-    typer.echo(said)
-    typer.echo(wanted.language.say("To do it: the same command with --apply"))
+    typer.echo(said, err=wanted.as_json)
+    typer.echo(wanted.language.say("To do it: the same command with --apply"), err=wanted.as_json)
     return 0
 
 

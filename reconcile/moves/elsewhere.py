@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bridge.account import Account
+from bridge.durable import storage
 from bridge.errors import SettingsError
 from bridge.ledger import handed, moves
 from bridge.ledger.moves import Move, MoveKind
@@ -95,7 +96,8 @@ def lead_elsewhere(account: Account, way: Way, *, by: str) -> None:
 
 def _is_gone(root: Path) -> bool:
     """Tell whether a folder of ours is not there, or but the empty place for its disk."""
-    return not (root / COLLECTED).is_dir()
+    with storage(f"folder {root}"):
+        return not (root / COLLECTED).is_dir()
 
 
 def _handed(account: Account, move: Move) -> int:
