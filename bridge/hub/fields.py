@@ -14,6 +14,7 @@ _ZONE = ZoneInfo("Europe/Madrid")  # the hub's, for a time that comes without on
 _YEARS = range(1900, 9999)  # outside, a change of time zone could leave what datetime can hold
 _DIGITS = 30  # of an amount: a hostile exponent would fill the memory when it is printed
 _CODE_DIGITS = 9
+_NUMBERS = frozenset({int, Decimal})  # and not bool, which is an int as well
 _LONGEST_TEXT = 500  # characters of the hub's text that go into messages and answers
 
 
@@ -71,7 +72,7 @@ def text(row: Row, *names: str) -> str | None:
     """
     for name in names:
         value = row.get(name)
-        if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        if type(value) in _NUMBERS:
             value = str(value)
         if isinstance(value, str):
             clean = value.replace("\0", "").encode(errors="replace").decode().strip()

@@ -15,8 +15,8 @@ calls one thread looks now and then for those beyond theirs, and ends them.
 import math
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Condition, Event, Thread
 from typing import Any
 
@@ -80,15 +80,6 @@ class Lines:
         self._closing = Event()
         self._changed = Condition()
 
-    @contextmanager
-    def one(self) -> Iterator[Line]:
-        """Hold a line; raises NoLineError when none gets free in time, or after `close`."""
-        line = self._take()
-        try:
-            yield line
-        finally:
-            self._give_back(line)
-
     def check_open(self) -> None:
         """Raise NoLineError after `close`."""
         if self._closing.is_set():
@@ -105,7 +96,11 @@ class Lines:
                     line.interrupt("the client was closed")
             self._changed.notify_all()
 
-    def _take(self) -> Line:
+    def take(self) -> Line:
+        """Return a line for `give_back`.
+
+        Raises NoLineError when none gets free in time, or after `close`.
+        """
         with self._changed:
             is_ready = self._changed.wait_for(self._is_ready, self._patience)
             self.check_open()
@@ -139,7 +134,8 @@ class Lines:
     def _is_ready(self) -> bool:
         return self._closing.is_set() or bool(self._free) or len(self._all) < self._most
 
-    def _give_back(self, line: Line) -> None:
+    def give_back(self, line: Line) -> None:
+        """Let the next call have a line."""
         with self._changed:
             if self._closing.is_set():
                 line.http.close()

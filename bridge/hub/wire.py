@@ -11,7 +11,7 @@ is set on the request and nowhere else, and no request is logged.
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import TypeVar
@@ -108,10 +108,12 @@ class Wire:
     @contextmanager
     def line(self, call: Call) -> Iterator[Line]:
         """Hold a line for a call; raises HubUnreachableError when none gets free."""
-        with ExitStack() as held:
-            with self._ours(call):
-                line = held.enter_context(self._lines.one())
+        with self._ours(call):
+            line = self._lines.take()
+        try:
             yield line
+        finally:
+            self._lines.give_back(line)
 
     def ask(self, line: Line, call: Call) -> Answer:
         """Send a call and return the 2xx answer that came whole.
