@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from bridge.durable import storage, sync_file, sync_folder
+from bridge.durable import WHOLE, storage, sync_file, sync_folder
 from bridge.model import Digest
 
 Identity = tuple[int, int]
@@ -76,7 +76,8 @@ class Archive:
 
     def read(self, digest: Digest, *, most: int = -1) -> bytes:
         """Return the bytes of this digest, at most that many; raises StorageError without them."""
-        with storage(f"archive {self.path(digest)}"), self.path(digest).open("rb") as file:
+        path = self.path(digest)
+        with storage(f"archive {path}"), path.open("rb", buffering=WHOLE) as file:
             return file.read(most)
 
 

@@ -14,6 +14,10 @@ from bridge.model import Digest
 
 CHUNK = 1 << 20
 
+WHOLE = 1 << 16
+"""Bytes of a buffer: most files that come are written in one go. Without a size Python asks of each
+file first whether it is a terminal."""
+
 
 @contextmanager
 def storage(what: str) -> Iterator[None]:

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from bridge.archive import Archive, Identity, identity_of
-from bridge.durable import lock, removed_unless_whole, storage, sync_folder, write_file
+from bridge.durable import WHOLE, lock, removed_unless_whole, storage, sync_folder, write_file
 from bridge.errors import InvoiceError, StorageError
 from bridge.filename import raw_of, storable
 from bridge.model import Digest
@@ -184,8 +184,8 @@ class Mailbox:
         staged = self.staged(purpose)
         digest = Digest(hashlib.sha256(content).hexdigest())
         with removed_unless_whole(staged):
-            with storage(f"staging {staged}"):
-                staged.write_bytes(content)
+            with storage(f"staging {staged}"), staged.open("wb", buffering=WHOLE) as file:
+                file.write(content)
             self.archive.keep(staged, digest)
         return digest
 

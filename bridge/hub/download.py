@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from bridge.durable import WHOLE
 from bridge.errors import InvoiceError, StorageError
 from bridge.hub.calls import Call
 from bridge.hub.lines import Line
@@ -79,7 +80,7 @@ def _start(chunks: Iterator[bytes]) -> bytes:
 def _save(chunks: Iterator[bytes], target: Path) -> tuple[Digest, int, bytes]:
     """Write a body; return its digest, its size, and its first bytes."""
     digest, size, start = hashlib.sha256(), 0, b""
-    with target.open("xb") as file:
+    with target.open("xb", buffering=WHOLE) as file:
         for chunk in chunks:
             file.write(chunk)
             digest.update(chunk)
