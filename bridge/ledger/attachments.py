@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from bridge.chain import Value
-from bridge.ledger.deliveries import batched
+from bridge.ledger.among import among, among_given
 from bridge.ledger.schema import attachment, delivery
 from bridge.ledger.walk import failed_last, is_due, note_failure, state_of, unacknowledged
 from bridge.model import DeliveryState, Digest, FeedName, HubId
@@ -77,7 +77,7 @@ _OF_INVOICES = (
     .where(
         attachment.c.account == bindparam("account"),
         attachment.c.feed == bindparam("feed"),
-        attachment.c.hub_id.in_(bindparam("hub_ids", expanding=True)),
+        among_given(attachment.c.hub_id, "hub_ids"),
     )
     .order_by(attachment.c.hub_id, attachment.c.position)
 )
@@ -110,10 +110,9 @@ def of_invoices(
 ) -> dict[HubId, list[AttachmentRow]]:
     """Return the attachments of those of these invoices that have any, by position."""
     found: dict[HubId, list[AttachmentRow]] = defaultdict(list)
-    for some in batched(hub_ids):
-        key = {"account": account, "feed": feed, "hub_ids": some}
-        for row in map(_row, connection.execute(_OF_INVOICES, key)):
-            found[row.hub_id].append(row)
+    key = {"account": account, "feed": feed, "hub_ids": hub_ids}
+    for row in map(_row, connection.execute(_OF_INVOICES, key)):
+        found[row.hub_id].append(row)
     return found
 
 
@@ -231,13 +230,10 @@ def placed_through_other(
         attachment.c.feed != feed,
         attachment.c.digest.is_not(None),
         attachment.c.placed_at.is_not(None),
+        among(attachment.c.hub_id, hub_ids),
     )
-    found: set[tuple[HubId, Digest]] = set()
-    for some in batched(hub_ids):
-        rows = select(attachment.c.hub_id, attachment.c.digest)
-        mine = attachment.c.hub_id.in_(some)
-        found |= {(row.hub_id, row.digest) for row in connection.execute(rows.where(placed, mine))}
-    return frozenset(found)
+    rows = connection.execute(select(attachment.c.hub_id, attachment.c.digest).where(placed))
+    return frozenset((row.hub_id, row.digest) for row in rows)
 
 
 def acknowledged(connection: Connection, row_id: int, *, at: datetime) -> None:

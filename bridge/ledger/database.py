@@ -32,6 +32,9 @@ _PRIMARY = 0xFF
 BUSY_SECONDS = 15
 """How long a writer waits for another process before it gives up."""
 
+ROWS_OF_INSERT = 8
+"""Rows at most of an INSERT that returns ids: each number of them is a statement that is kept."""
+
 
 class Ledger:
     """The database of deliveries, state updates and events, in a file."""
@@ -165,7 +168,10 @@ class Ledger:
 
 def _engine(path: Path) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
+        f"sqlite:///{path}",
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        pool_use_lifo=True,
+        insertmanyvalues_page_size=ROWS_OF_INSERT,
     )
     event.listen(engine, "connect", _configure)
     event.listen(engine, "handle_error", _forget_broken)

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, select, update
 
+from bridge.ledger.among import among
 from bridge.ledger.contents import NAMES, Contents
 from bridge.ledger.schema import delivery
 from bridge.ledger.walk import failed_last, is_due, note_failure, state_of, unacknowledged
@@ -101,10 +102,9 @@ def see(
     """Write down the invoices that a feed listed; return those that were new."""
     listed = {row.hub_id: row for row in rows}
     of_feed = (delivery.c.account == account) & (delivery.c.feed == feed)
-    for some in batched(list(listed)):
-        known = select(delivery.c.hub_id).where(of_feed, delivery.c.hub_id.in_(some))
-        for hub_id in connection.scalars(known):
-            del listed[HubId(hub_id)]
+    known = select(delivery.c.hub_id).where(of_feed, among(delivery.c.hub_id, listed))
+    for hub_id in connection.scalars(known).all():
+        del listed[HubId(hub_id)]
     values = [
         {
             "account": account,
@@ -223,21 +223,19 @@ def still_listed(
 
     Returns them.
     """
-    again: dict[HubId, None] = {}
-    for some in batched(hub_ids):
-        found = connection.execute(
-            select(delivery.c.id, delivery.c.hub_id).where(
-                delivery.c.account == account,
-                delivery.c.feed == FeedName.REST,
-                delivery.c.hub_id.in_(some),
-                delivery.c.acknowledged_at < before,
-            )
-        ).all()
-        again |= {HubId(row.hub_id): None for row in found}
-        rows = delivery.c.id.in_([row.id for row in found])
+    found = connection.execute(
+        select(delivery.c.id, delivery.c.hub_id).where(
+            delivery.c.account == account,
+            delivery.c.feed == FeedName.REST,
+            among(delivery.c.hub_id, hub_ids),
+            delivery.c.acknowledged_at < before,
+        )
+    ).all()
+    if found:
+        rows = among(delivery.c.id, [row.id for row in found])
         connection.execute(update(delivery).where(rows).values(acknowledged_at=None))
         connection.execute(update(delivery).where(rows).values(state=_STATE))
-    return list(again)
+    return list({HubId(row.hub_id): None for row in found})
 
 
 def batched(hub_ids: Sequence[HubId], size: int = 500) -> Iterator[Sequence[HubId]]:

@@ -6,7 +6,8 @@ from datetime import date
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, select
 
 from bridge.identity import number_forms, plain_nif, plain_number
-from bridge.ledger.deliveries import Delivery, batched, of_row
+from bridge.ledger.among import among
+from bridge.ledger.deliveries import Delivery, of_row
 from bridge.ledger.schema import delivery
 from bridge.model import FeedName, HubId
 
@@ -62,11 +63,8 @@ def standing_through_other(
 def _among(
     connection: Connection, hub_ids: Sequence[HubId], wanted: ColumnElement[bool]
 ) -> frozenset[HubId]:
-    found: set[HubId] = set()
-    for some in batched(hub_ids):
-        rows = select(delivery.c.hub_id).where(wanted, delivery.c.hub_id.in_(some))
-        found |= {HubId(hub_id) for hub_id in connection.scalars(rows)}
-    return frozenset(found)
+    rows = select(delivery.c.hub_id).where(wanted, among(delivery.c.hub_id, hub_ids))
+    return frozenset(map(HubId, connection.scalars(rows)))
 
 
 def name_of(connection: Connection, account: str, hub_id: HubId) -> str | None:

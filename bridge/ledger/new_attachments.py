@@ -10,8 +10,8 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, func, insert, or_, select
 from sqlalchemy.dialects import sqlite
 
+from bridge.ledger.among import among_given
 from bridge.ledger.attachments import AttachmentRow, of_invoice, of_invoices
-from bridge.ledger.deliveries import batched
 from bridge.ledger.schema import attachment
 from bridge.model import Attachment, DeliveryState, FeedName, HubId
 
@@ -25,7 +25,7 @@ _LAST_POSITIONS = (
     select(attachment.c.hub_id, func.max(attachment.c.position).label("position"))
     .where(
         attachment.c.account == bindparam("account"),
-        attachment.c.hub_id.in_(bindparam("hub_ids", expanding=True)),
+        among_given(attachment.c.hub_id, "hub_ids"),
         # What the software had through the other feed; what that one was only seen to have has no
         # name in the mailbox.
         or_(attachment.c.feed == bindparam("feed"), attachment.c.placed_at.is_not(None)),
@@ -122,9 +122,6 @@ def remember(
 def _last_positions(
     connection: Connection, account: str, feed: FeedName, hub_ids: Sequence[HubId]
 ) -> dict[HubId, int]:
-    last: dict[HubId, int] = {}
-    for some in batched(hub_ids):
-        key = {"account": account, "feed": feed, "hub_ids": some}
-        rows = connection.execute(_LAST_POSITIONS, key)
-        last |= {HubId(row.hub_id): row.position for row in rows}
-    return last
+    key = {"account": account, "feed": feed, "hub_ids": hub_ids}
+    rows = connection.execute(_LAST_POSITIONS, key)
+    return {HubId(row.hub_id): row.position for row in rows}

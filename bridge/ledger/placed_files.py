@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from bridge.ledger.among import among
 from bridge.ledger.schema import delivery, message_number, placed_file
 from bridge.model import DeliveryState, Digest, FeedName, HubId
 from bridge.naming import Folder
@@ -178,39 +179,28 @@ def collected_as(
 def _named(
     connection: Connection, account: str, folder: Folder, names: Sequence[str], *, state: str
 ) -> list[PlacedFile]:
-    found: list[PlacedFile] = []
-    for start in range(0, len(names), _AT_ONCE):
-        wanted = and_(
-            placed_file.c.account == account,
-            placed_file.c.folder == folder,
-            placed_file.c.name.in_(names[start : start + _AT_ONCE]),
-            placed_file.c.state == state,
-        )
-        found += map(of_row, connection.execute(select(*_COLUMNS).where(wanted)))
-    return found
+    rows = select(*_COLUMNS, placed_file.c.state).where(
+        placed_file.c.account == account,
+        placed_file.c.folder == folder,
+        among(placed_file.c.name, names),
+    )
+    # Chosen by state here: asked for it, SQLite goes through all files that were ever collected.
+    return [of_row(row) for row in connection.execute(rows) if row.state == state]
 
 
 def hub_ids(
     connection: Connection, account: str, folder: Folder, names: Iterable[str]
 ) -> dict[str, HubId]:
     """Return the invoices that files of these names in a folder belong to."""
-    found: dict[str, HubId] = {}
-    wanted = sorted(set(names))
-    for start in range(0, len(wanted), _AT_ONCE):
-        rows = connection.execute(
-            select(placed_file.c.name, placed_file.c.hub_id).where(
-                placed_file.c.account == account,
-                placed_file.c.folder == folder,
-                placed_file.c.name.in_(wanted[start : start + _AT_ONCE]),
-                placed_file.c.hub_id.is_not(None),
-            )
+    rows = connection.execute(
+        select(placed_file.c.name, placed_file.c.hub_id).where(
+            placed_file.c.account == account,
+            placed_file.c.folder == folder,
+            among(placed_file.c.name, set(names)),
+            placed_file.c.hub_id.is_not(None),
         )
-        found |= {row.name: HubId(row.hub_id) for row in rows}
-    return found
-
-
-_AT_ONCE = 500
-"""Names that one statement asks for: it cannot hold any number of them."""
+    )
+    return {row.name: HubId(row.hub_id) for row in rows}
 
 
 def placed(connection: Connection, files: Iterable[PlacedFile], *, at: datetime) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from bridge.chain import Value
 from bridge.ledger import events
-from bridge.ledger.deliveries import batched
+from bridge.ledger.among import among
 from bridge.ledger.schema import recorded_file
 from bridge.model import Digest, HubId
 from bridge.naming import Folder
@@ -117,13 +117,11 @@ def of_invoices(
 ) -> dict[HubId, list[RecordedFile]]:
     """Return the files that the old mailbox offers of these invoices, oldest first."""
     found: dict[HubId, list[RecordedFile]] = {}
-    for some in batched(list(hub_ids)):
-        rows = select(recorded_file).where(
-            _mine(account), recorded_file.c.hub_id.in_(some), recorded_file.c.gone_at.is_(None)
-        )
-        for file in rows_of(connection, rows.order_by(recorded_file.c.id)):
-            if file.hub_id is not None and not is_aside(file.path):
-                found.setdefault(file.hub_id, []).append(file)
+    theirs = among(recorded_file.c.hub_id, hub_ids) & recorded_file.c.gone_at.is_(None)
+    rows = select(recorded_file).where(_mine(account), theirs)
+    for file in rows_of(connection, rows.order_by(recorded_file.c.id)):
+        if file.hub_id is not None and not is_aside(file.path):
+            found.setdefault(file.hub_id, []).append(file)
     return found
 
 
@@ -143,15 +141,12 @@ def unsettled(connection: Connection, account: str) -> list[RecordedFile]:
 
 def messages_of(connection: Connection, account: str, hub_ids: Iterable[HubId]) -> set[Digest]:
     """Return the state messages of these invoices."""
-    found: set[Digest] = set()
-    for some in batched(list(hub_ids)):
-        rows = select(recorded_file.c.digest).where(
-            _mine(account),
-            recorded_file.c.hub_id.in_(some),
-            recorded_file.c.kind == FileKind.STATE,
-        )
-        found.update(map(Digest, connection.scalars(rows)))
-    return found
+    rows = select(recorded_file.c.digest).where(
+        _mine(account),
+        among(recorded_file.c.hub_id, hub_ids),
+        recorded_file.c.kind == FileKind.STATE,
+    )
+    return set(map(Digest, connection.scalars(rows)))
 
 
 def unrecognised(connection: Connection, account: str) -> list[str]:
@@ -341,9 +336,8 @@ def _columns(shown: Shown) -> dict[str, object]:
 
 
 def _set(connection: Connection, ids: list[int], **values: object) -> None:
-    for start in range(0, len(ids), 500):
-        these = recorded_file.c.id.in_(ids[start : start + 500])
-        connection.execute(update(recorded_file).where(these).values(**values))
+    these = among(recorded_file.c.id, ids)
+    connection.execute(update(recorded_file).where(these).values(**values))
 
 
 def rows_of(connection: Connection, rows: Select[Any]) -> Iterator[RecordedFile]:

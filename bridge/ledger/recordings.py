@@ -23,9 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert
 
 from bridge.ledger import attachments, events, spans
+from bridge.ledger.among import among
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.contents import Contents
-from bridge.ledger.deliveries import batched
 from bridge.ledger.schema import delivery
 from bridge.ledger.walk import state_of
 from bridge.model import DeliveryState, Digest, FeedName, HubId
@@ -151,18 +151,17 @@ def known(
 ) -> dict[HubId, Recording]:
     """Return what is known already of these invoices, as this feed gave them."""
     found: dict[HubId, Recording] = {}
-    for some in batched(list(hub_ids)):
-        rows = select(delivery).where(_this(account, feed), delivery.c.hub_id.in_(some))
-        for row in connection.execute(rows):
-            contents = Contents(**{name: row._mapping[name] for name in _CONTENTS})
-            found[HubId(row.hub_id)] = Recording(
-                feed=feed,
-                hub_id=HubId(row.hub_id),
-                contents=contents,
-                name=row.name,
-                accounting_office=row.accounting_office,
-                heard=row.recorded_at is not None,
-            )
+    rows = select(delivery).where(_this(account, feed), among(delivery.c.hub_id, hub_ids))
+    for row in connection.execute(rows):
+        contents = Contents(**{name: row._mapping[name] for name in _CONTENTS})
+        found[HubId(row.hub_id)] = Recording(
+            feed=feed,
+            hub_id=HubId(row.hub_id),
+            contents=contents,
+            name=row.name,
+            accounting_office=row.accounting_office,
+            heard=row.recorded_at is not None,
+        )
     return found
 
 
@@ -268,6 +267,5 @@ def _set(
     hub_ids: Iterable[HubId],
     **values: object,
 ) -> None:
-    for some in batched(list(hub_ids)):
-        these = _this(account, feed) & delivery.c.hub_id.in_(some)
-        connection.execute(update(delivery).where(these).values(**values))
+    these = _this(account, feed) & among(delivery.c.hub_id, hub_ids)
+    connection.execute(update(delivery).where(these).values(**values))

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, select, update
 
 from bridge.chain import Value
+from bridge.ledger.among import among
 from bridge.ledger.schema import state_update
 from bridge.ledger.walk import is_due
 from bridge.model import HubId, Refusal, State, StateUpdate, UpdateStatus
@@ -211,7 +212,7 @@ def refuse_what_our_rules_do(connection: Connection, account: str, *, at: dateti
 
 def by_id(connection: Connection, update_ids: Sequence[int]) -> list[Update]:
     """Return the updates of these ids, oldest first."""
-    return _select(connection, state_update.c.id.in_(update_ids))
+    return _select(connection, among(state_update.c.id, update_ids))
 
 
 def refused(connection: Connection, account: str) -> list[Update]:
