@@ -12,8 +12,6 @@ from pathlib import Path
 from bridge.errors import StorageError
 from bridge.model import Digest
 
-CHUNK = 1 << 20
-
 WHOLE = 1 << 16
 """Bytes of a buffer: most files that come are written in one go. Without a size Python asks of each
 file first whether it is a terminal."""

@@ -4,7 +4,6 @@ One thread a component: an inbound and an outbound loop for each account, the wa
 outbound when a mailbox changes, the SFTP and FTP doors, the web page.
 """
 
-import ctypes
 import os
 import resource
 import signal
@@ -39,9 +38,6 @@ from bridge.worker import Worker
 
 log = structlog.get_logger()
 
-M_ARENA_MAX = -8
-"""The parameter's number in mallopt(3)."""
-
 MOST_DESCRIPTORS = 16_384
 """More than all clients together may use; what the system allows at least is often 1024."""
 
@@ -59,26 +55,15 @@ def serve(settings: Settings, *, announce: str = "ready") -> None:
     For the main thread. Raises SettingsError, LedgerError, PortTakenError or StorageError when it
     cannot start, and the hub's errors when a restored backup makes it ask the hub first.
     """
-    _keep_memory_flat()
+    memory.keep_flat()
     _allow_many_files()
     stop = threading.Event()
     with _signals(stop), lock(settings.data_dir / "locks" / "serve", wait=ASKED):
-        ledger = Ledger(settings.data_dir / "ledger.db")
+        ledger = Ledger(settings.data_dir / "ledger.db", lean=True)
         try:
             _run(settings, ledger, stop, announce)
         finally:
             ledger.close()
-
-
-def _keep_memory_flat() -> None:
-    """Have the threads share two arenas of memory.
-
-    glibc gives each thread up to eight a core, and what one frees there the others cannot use:
-    with a pool of threads the process grows for hours. Other C libraries have no such call.
-    """
-    limit = getattr(ctypes.CDLL(None), "mallopt", None)
-    if limit is not None:
-        limit(M_ARENA_MAX, 2)
 
 
 def _allow_many_files() -> None:

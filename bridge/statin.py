@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bridge.archive import Archive
-from bridge.durable import CHUNK, removed_unless_whole, storage, sync_folder
+from bridge.durable import removed_unless_whole, storage, sync_folder
 from bridge.errors import StorageError
 from bridge.filename import readable, storable
 from bridge.model import Digest
+
+_CHUNK = 1 << 16
+"""Bytes that are copied at once: each copy takes so much memory, however small its file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +83,7 @@ class Statin:
         staged, digest = self._staged(), hashlib.sha256()
         with removed_unless_whole(staged):
             with storage(self._said(file)), _open(file) as source, staged.open("xb") as copy:
-                while chunk := source.read(CHUNK):
+                while chunk := source.read(_CHUNK):
                     digest.update(chunk)
                     copy.write(chunk)
             found = Digest(digest.hexdigest())

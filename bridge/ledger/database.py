@@ -6,6 +6,8 @@ Threads that wait for their turn to write share one commit (see `groups`).
 
 import fcntl
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -32,6 +34,9 @@ _PRIMARY = 0xFF
 BUSY_SECONDS = 15
 """How long a writer waits for another process before it gives up."""
 
+CACHE_KB = 512
+"""Kilobytes of pages that each connection keeps: what another one commits empties it anyway."""
+
 ROWS_OF_INSERT = 8
 """Rows at most of an INSERT that returns ids: each number of them is a statement that is kept."""
 
@@ -39,12 +44,17 @@ ROWS_OF_INSERT = 8
 class Ledger:
     """The database of deliveries, state updates and events, in a file."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the ledger and bring its schema up to date; raises LedgerError."""
+    def __init__(self, path: Path, *, lean: bool = False) -> None:
+        """Open the ledger and bring its schema up to date; raises LedgerError.
+
+        `lean` is for a process that goes on for long: Alembic stays out of its memory.
+        """
         self.path = path
         with self._ours():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._engine = _engine(path)
+            if lean and self._version() != HEAD:
+                _upgrade_elsewhere(path)
             self._upgrade()
         self._groups = Groups(self._engine, after_commit=self._note_in_journals)
         self._journals: dict[str, Journal] = {}
@@ -166,11 +176,32 @@ class Ledger:
             yield
 
 
+def _upgrade_elsewhere(path: Path) -> None:
+    """Let another process bring the schema up to date.
+
+    What it cannot do fails here as well, where the ledger is opened next, and is told there.
+    """
+    subprocess.run(  # noqa: S603  (this Python, with a line of ours)
+        [sys.executable, "-P", "-c", _OPEN, path],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+_OPEN = """
+import pathlib, sys
+from bridge.ledger import Ledger
+Ledger(pathlib.Path(sys.argv[1])).close()
+"""
+
+
 def _engine(path: Path) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-        pool_use_lifo=True,
+        pool_use_lifo=True,  # the one whose pages and statements are the freshest
         insertmanyvalues_page_size=ROWS_OF_INSERT,
     )
     event.listen(engine, "connect", _configure)
@@ -192,7 +223,12 @@ def _forget_broken(context: ExceptionContext) -> None:
 def _configure(connection: sqlite3.Connection, _record: object) -> None:
     # We begin transactions ourselves: the driver would begin them too late, and deferred.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"cache_size=-{CACHE_KB}",
+    ):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bridge.ledger.among import among
@@ -179,7 +179,7 @@ def collected_as(
 def _named(
     connection: Connection, account: str, folder: Folder, names: Sequence[str], *, state: str
 ) -> list[PlacedFile]:
-    rows = select(*_COLUMNS, placed_file.c.state).where(
+    rows: Select[Any] = select(*_COLUMNS, placed_file.c.state).where(
         placed_file.c.account == account,
         placed_file.c.folder == folder,
         among(placed_file.c.name, names),
