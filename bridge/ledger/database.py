@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -34,8 +35,8 @@ _PRIMARY = 0xFF
 BUSY_SECONDS = 15
 """How long a writer waits for another process before it gives up."""
 
-CACHE_KB = 512
-"""Kilobytes of pages that each connection keeps: what another one commits empties it anyway."""
+LEAN_CACHE = 512
+"""Kilobytes of pages that a lean connection keeps; whatever another one commits empties it."""
 
 ROWS_OF_INSERT = 8
 """Rows at most of an INSERT that returns ids: each number of them is a statement that is kept."""
@@ -47,12 +48,13 @@ class Ledger:
     def __init__(self, path: Path, *, lean: bool = False) -> None:
         """Open the ledger and bring its schema up to date; raises LedgerError.
 
-        `lean` is for a process that goes on for long: Alembic stays out of its memory.
+        `lean` is for a process that goes on for long: Alembic stays out of its memory, and each
+        connection keeps few pages.
         """
         self.path = path
         with self._ours():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._engine = _engine(path)
+            self._engine = _engine(path, lean=lean)
             if lean and self._version() != HEAD:
                 _upgrade_elsewhere(path)
             self._upgrade()
@@ -197,14 +199,14 @@ Ledger(pathlib.Path(sys.argv[1])).close()
 """
 
 
-def _engine(path: Path) -> Engine:
+def _engine(path: Path, *, lean: bool) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
         pool_use_lifo=True,  # the one whose pages and statements are the freshest
         insertmanyvalues_page_size=ROWS_OF_INSERT,
     )
-    event.listen(engine, "connect", _configure)
+    event.listen(engine, "connect", partial(_configure, lean=lean))
     event.listen(engine, "handle_error", _forget_broken)
     return engine
 
@@ -220,15 +222,11 @@ def _forget_broken(context: ExceptionContext) -> None:
         context.is_disconnect = True
 
 
-def _configure(connection: sqlite3.Connection, _record: object) -> None:
+def _configure(connection: sqlite3.Connection, _record: object, *, lean: bool) -> None:
     # We begin transactions ourselves: the driver would begin them too late, and deferred.
     connection.isolation_level = None
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        f"cache_size=-{CACHE_KB}",
-    ):
+    pragmas = ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"]
+    for pragma in [*pragmas, f"cache_size=-{LEAN_CACHE}"] if lean else pragmas:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
