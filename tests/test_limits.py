@@ -225,7 +225,8 @@ def test_a_ledger_that_was_opened_on_a_read_only_disk_is_written_once_it_can_be(
     disk: SmallDisk,
 ) -> None:
     """SQLite's connections stay read-only once they were opened so."""
-    with closing(Ledger(disk.root / "ledger.db")) as ledger:
+    # The connection that opened the ledger, before, is kept busy.
+    with closing(Ledger(disk.root / "ledger.db")) as ledger, ledger.read():
         with disk.read_only(disk.root), ExitStack() as reading:
             for _ in range(3):
                 summary.of_account(reading.enter_context(ledger.read()), "town")
