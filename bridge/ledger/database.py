@@ -88,7 +88,11 @@ class Ledger:
 
     def journal(self, account: str) -> Journal:
         """Return the journal of an account, beside its archive."""
-        return self._journals.setdefault(account, Journal(self.path.parent / "archive", account))
+        known = self._journals.get(account)
+        if known is None:
+            archive = self.path.parent / "archive"
+            known = self._journals.setdefault(account, Journal(archive, account))
+        return known
 
     def _note_in_journals(self, links: Sequence[Link]) -> None:
         """Append committed events to their journals; what cannot be is added later.
