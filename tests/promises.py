@@ -61,6 +61,7 @@ class StateFile:
     asked: tuple[Asked, ...]
     names: list[str]
     retries: int = 0
+    """How many refusals of it may have been tried again, counted each time."""
 
 
 def write_state_file(number: int, asked: list[tuple[str, HubId]]) -> StateFile:

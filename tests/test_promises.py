@@ -279,7 +279,7 @@ class Promises(RuleBasedStateMachine):
         refused = self.known.refused()
         self.known.retried |= {update.hub_id for update in refused if update.hub_id is not None}
         for file in self.known.files:
-            file.retries += 1
+            file.retries += len(file.names)  # each drop of it may have a refusal of its own
         retry(self.office.account, refused)
         self.do_rounds(rounds)
 
