@@ -2,11 +2,12 @@
 
 Updates of one invoice go in order, invoices side by side. Before each PATCH the hub is asked what
 it shows: an update that it shows already needs no PATCH, an invoice that has ended takes none. What
-it answers to one update of an invoice tells the same for the next one, which follows at once.
+it answers to one update of an invoice tells the same for the next one, if that follows at once.
 After an unclear answer, or a crash in the middle, it is asked again, and its history with it,
 before anything is sent again.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,6 +39,10 @@ log = structlog.get_logger()
 
 CLOCK_TOLERANCE = timedelta(seconds=2)
 """Dates of the hub's answers and states may be cut to whole seconds."""
+
+FRESH = 1.0
+"""Seconds from when an update leaves for which the hub's answer to it tells what it shows: somebody
+else may tell it something meanwhile, as between any question and what is sent after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +120,7 @@ def _send_in_order(
     `unclear` tells when those were begun of which nobody knows whether they were applied; `until`
     is as for `send`.
     """
-    seen: Invoice | None = None
+    seen: _Answered | None = None
     for update in queue:
         if not may_begin(account.stopping, until):
             return
@@ -138,32 +143,51 @@ def _settle(
     update: Update,
     *,
     since: datetime | None,
-    seen: Invoice | None,
-) -> Invoice | None:
+    seen: "_Answered | None",
+) -> "_Answered | None":
     """Bring one update to its end, or raise why it has to wait; `since` is as for `_how`.
 
-    `seen` is what the hub has just answered to the update before this one, and is as good as to
-    ask. Returns the same for the one after it; None: the hub has to be asked.
+    `seen` is what the hub answered to the update before this one, if that was a clear yes. Returns
+    the same for the one after it.
     """
     hub_id, change = update.hub_id, update.change
     assert hub_id is not None
     assert change is not None
-    if seen is None or since is not None or seen.state is change.state:  # its details count then
+    if seen is not None and since is None and seen.tells_before(change):
+        now_shown = seen.invoice
+    else:
         try:
-            seen = shown(hub, hub_id)
+            now_shown = shown(hub, hub_id)
         except UnknownInvoiceError as error:  # any other no to a question says nothing of it
             outbox.refuse(update, Refusal(str(error.code), error.text))
             return None
-    known = _how(account, seen, change, since)
+    known = _how(account, now_shown, change, since)
     if known is not None:
         outbox.accept(update, known)
         return None
-    if seen.state in FINAL_STATES:
-        outbox.refuse(update, _final(seen, change))
+    if now_shown.state in FINAL_STATES:
+        outbox.refuse(update, _final(now_shown, change))
         return None
-    if seen.state in PENDING_STATES and change.state not in _TAKES_OFF:
+    if now_shown.state in PENDING_STATES and change.state not in _TAKES_OFF:
         _deliver_first(account, hub, hub_id)
     return _patch(account, hub, outbox, update, change)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answered:
+    """What the hub showed when it took an update."""
+
+    invoice: Invoice
+    left_at: float
+    """When the update left, by the monotonic clock."""
+
+    def tells_before(self, change: StateUpdate) -> bool:
+        """Tell whether it stands for asking before the next update leaves.
+
+        Not for one that says the same state: then the details count, which an answer may lack.
+        """
+        is_fresh = time.monotonic() - self.left_at < FRESH
+        return is_fresh and self.invoice.state is not change.state
 
 
 _TAKES_OFF = frozenset({State.DELIVERED, State.ANNOTATED})
@@ -189,11 +213,12 @@ def _deliver_first(account: Account, hub: HubClient, hub_id: HubId) -> None:
 
 def _patch(
     account: Account, hub: HubClient, outbox: Outbox, update: Update, change: StateUpdate
-) -> Invoice | None:
+) -> _Answered | None:
     """Send one update; return what the hub answered, if that was a clear yes."""
     hub_id = update.hub_id
     assert hub_id is not None
     attempt = outbox.begin(update, patch_body(change))
+    left_at = time.monotonic()
     try:
         answered = hub.patch(hub_id, change)
     except HubRefusalError as error:
@@ -213,7 +238,7 @@ def _patch(
         raise
     else:
         outbox.accept(update, Outcome.PATCHED, taken=attempt)
-        return answered
+        return _Answered(invoice=answered, left_at=left_at)
     return None
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from bridge import sending
 from bridge.errors import AccountError, HubAwayError
 from bridge.ledger import schema
 from bridge.model import DeliveryState, State, StateUpdate, UpdateStatus
@@ -284,6 +285,28 @@ def test_an_answer_that_shows_what_somebody_else_said_lets_nothing_follow(
     office.drop("a.XML", state_file(annotated(hub_id), said(hub_id, "RECOGNISED")))
     office.push()
     assert told(office, hub_id) == ["ANNOTATED", "REJECTED"]
+    assert office.refusals() == [
+        "BR06 the invoice is already REJECTED: RECOGNISED cannot follow (update 2 of 2)"
+    ]
+
+
+def test_an_answer_that_came_late_does_not_tell_what_the_hub_shows_now(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "FRESH", 0)
+    (hub_id,) = office.served()
+    book = office.sandbox.book
+    whole = book.update
+
+    def overtaken(wanted: str, update: StateUpdate) -> bytes:
+        answer = whole(wanted, update)
+        book.set_state(wanted, StateUpdate(state=State.REJECTED, reason="Anul·lada"))
+        return answer
+
+    book.update = overtaken  # type: ignore[method-assign]
+    office.drop("a.XML", state_file(annotated(hub_id), said(hub_id, "RECOGNISED")))
+    office.push()
+    assert office.patches(hub_id) == ["ANNOTATED"]
     assert office.refusals() == [
         "BR06 the invoice is already REJECTED: RECOGNISED cannot follow (update 2 of 2)"
     ]
