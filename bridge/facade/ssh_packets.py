@@ -40,7 +40,9 @@ paramiko has no limit, so anyone could make it wait for, and keep, four gigabyte
 _LONGEST_LINE = 8 * 1024
 """Bytes of a line before the first packet (RFC 4253: 255)."""
 
-_RECEIVE = 256 * 1024
+_RECEIVE = 64 * 1024
+"""Bytes that are read at once: room for four times as many is got from the system each time."""
+
 _FLUSH = 128 * 1024
 """Bytes that are sent whatever else is at hand."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bridge import logs
+from bridge import logs, memory
 from tests.bench.comparing import compare_table, files_table
 from tests.bench.figures import Figure, heading
 from tests.bench.flows import fill_batches, pull_figures, push_figures
@@ -75,6 +75,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run what is asked for; 0 when it could be measured."""
     asked = _parse(arguments)
     scale = _scale(asked)
+    memory.keep_flat()  # as `serve` does; the loops run in this process as well
     print(_machine(), flush=True)
     try:
         with (

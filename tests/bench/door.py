@@ -7,7 +7,7 @@ from pathlib import Path
 
 from argon2 import PasswordHasher
 
-from bridge import logs
+from bridge import logs, memory
 from bridge.facade.access import Access
 from bridge.facade.events import LogEvents
 from bridge.facade.folders import DoorMailbox
@@ -28,6 +28,7 @@ FOLDERS = ("out", "adjout", "statout", "statin", "in", "adjin")
 def main() -> None:
     """Serve; arguments: folder of the mailbox, folder for the rest, a public key's file."""
     mailbox, folder, key = map(Path, sys.argv[1:4])
+    memory.keep_flat()  # as `serve` does
     logs.configure("json")
     user = UserSettings(
         name=USER,

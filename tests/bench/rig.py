@@ -37,7 +37,7 @@ def open_rig(hub: HubProcess, folder: Path) -> Iterator[Rig]:
         push={"settle": 0},  # type: ignore[arg-type]  # state files need no rest here
         account=[{"name": "town", "issuer": hub.issuer, "secret_file": secret}],  # type: ignore[list-item]
     )
-    ledger = Ledger(settings.data_dir / "ledger.db")
+    ledger = Ledger(settings.data_dir / "ledger.db", lean=True)  # as `serve` does
     account = open_account(settings, settings.account[0], ledger)
     bare = BareClient(hub)
     try:
