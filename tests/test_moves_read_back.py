@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bridge.errors import HubAwayError
+from bridge.errors import AccountError, HubAwayError
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName
 from bridge.recording import FeedRecorder
@@ -23,12 +23,13 @@ from reconcile.moves import switching
 from reconcile.moves.balance import Outcome
 from reconcile.moves.command import Wanted, cut_over, roll_back
 from reconcile.moves.page import balance_as_html
+from reconcile.moves.rules import OldMailboxMode
 from reconcile.moves.text import balance_as_text
 from reconcile.moves.verifying import look_at_balance
 from reconcile.moves.way import Way
 from tests.accounts import Office, Offices, failing
-from tests.moving import OldHub, collect, faults
-from tests.old_mailboxes import Relay, Servers
+from tests.moving import OldHub, collect, faults, names
+from tests.old_mailboxes import Relay, Servers, secret
 
 APPLY = Wanted(by="test", apply=True)
 FORCED = replace(APPLY, force=True)
@@ -107,6 +108,17 @@ def cut(town: Office, wanted: Wanted = FORCED) -> int:
 
 def back(town: Office, way: Way | None = None, wanted: Wanted = APPLY) -> int:
     return roll_back(town.account, way or Way(patience=0), wanted)
+
+
+def barred(town: Office, open_account: Offices) -> Office:
+    """Open an account once more, with a password that its old mailbox does not take."""
+    legacy = town.account.own.legacy
+    assert legacy is not None
+    assert legacy.password_file is not None
+    wrong = secret(legacy.password_file.with_name("wrong"), "a password of nobody")
+    return open_account(
+        serve="legacy", shadow="rest", legacy=legacy.model_copy(update={"password_file": wrong})
+    )
 
 
 def has_moved(town: Office, kind: MoveKind, *, serve: FeedName | None) -> bool:
@@ -317,6 +329,54 @@ def test_a_rollback_into_a_folder_without_the_old_mailbox_ends_with_0_each_time(
     assert back(behind, way) == 0
     assert behind.account.feeds().serve is None
     assert back(behind, way) == 0
+
+
+@pytest.mark.parametrize("apply", [True, False])
+def test_a_folder_is_refused_while_the_old_mailbox_answers_and_does_not_let_us_in(
+    apply: bool, behind: Office, open_account: Offices, tmp_path: Path
+) -> None:
+    assert cut(behind) == 0
+    before = names(behind)
+    locked_out, way = barred(behind, open_account), Way(target=tmp_path / "target", patience=0)
+    error = failing(lambda: back(locked_out, way, replace(APPLY, apply=apply)))
+    assert isinstance(error, AccountError)
+    assert "take [account.legacy] out of the settings" in str(error)
+    assert names(locked_out) == before
+    assert not (tmp_path / "target").exists()
+    assert locked_out.account.feeds().serve is FeedName.REST
+    assert back(open_account(serve="rest", shadow=""), way) == 0
+
+
+def test_a_rollback_into_a_folder_given_again_ends_with_1_where_the_old_mailbox_refuses_meanwhile(
+    behind: Office, relay: Relay, open_account: Offices, tmp_path: Path
+) -> None:
+    assert cut(behind) == 0
+    relay.refuses = True
+    way = Way(target=tmp_path / "target", patience=0)
+    assert back(behind, way) == 0
+    relay.refuses = False
+    assert back(barred(behind, open_account), way) == 1
+    assert back(open_account(serve="rest", shadow=""), way) == 0
+
+
+def test_an_old_mailbox_that_is_back_after_a_rollback_into_a_folder_offers_nothing_any_more(
+    behind: Office, relay: Relay, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cut(behind) == 0
+    relay.refuses = True
+    way = Way(target=tmp_path / "target", patience=0)
+    assert back(behind, way) == 0
+    relay.refuses = False
+    capsys.readouterr()
+    assert back(behind, replace(way, mode=OldMailboxMode.LIST)) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "It went into the folder, and the old mailbox offers it." in said
+    assert "Take these files away in the old mailbox" in said
+    assert back(behind, way, replace(APPLY, apply=False)) == 1
+    assert back(behind, way) == 0
+    relay.refuses = True
+    assert back(behind, way) == 0
+    assert faults(behind) == []
 
 
 def test_an_account_that_never_had_an_old_mailbox_is_rolled_back_into_a_folder_with_0(

@@ -35,6 +35,7 @@ MISSING_THERE = Message("This file should be in the folder, and is not there as 
 TWICE_HERE = Message("It stands in the mailbox under two names.")
 TWICE_HAD = Message("The software has it, and it stands in the mailbox.")
 TWICE_THERE = Message("The software has it, and the old mailbox offers it.")
+TWICE_IN_FOLDER = Message("It went into the folder, and the old mailbox offers it.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,7 @@ class _Counting:
     since: datetime | None
     """When the feed began to serve: what came later may still be on its way."""
     hub_was_read: bool
+    old_was_read: bool
     visible: Mapping[HubId, str]
     present: frozenset[str]
     places: Counter[Place] = field(default_factory=Counter)
@@ -164,10 +166,15 @@ class _Counting:
             return TWICE_HERE
         if (it.collected or it.handed) and it.in_mailbox:
             return TWICE_HAD
-        serves = self.feeds.serve is FeedName.LEGACY
-        if serves and it.collected and it.in_old and not it.leaving:
-            return TWICE_THERE
+        if it.collected and it.in_old and self._is_offered(it):
+            return TWICE_IN_FOLDER if it.handed else TWICE_THERE
         return None
+
+    def _is_offered(self, it: Standing) -> bool:
+        """Tell whether what lies in the old mailbox may be taken there, and nothing removes it."""
+        if self.feeds.serve is None:
+            return self.old_was_read
+        return self.feeds.serve is FeedName.LEGACY and not it.leaving
 
 
 def balance(seen: Look, *, since: datetime | None, updates: WaitingUpdates) -> Balance:
@@ -178,12 +185,13 @@ def balance(seen: Look, *, since: datetime | None, updates: WaitingUpdates) -> B
             feeds=account.feeds(),
             since=since,
             hub_was_read=seen.hub_error is None,
+            old_was_read=account.own.legacy is not None and seen.old_error is None,
             visible=standing_names(connection, account),
             present=_present(account),
         )
         for standing in seen.standings(connection):
             counting.count(standing)
-        there = [it.hub_id for it in counting.twice if it.said is TWICE_THERE]
+        there = [it.hub_id for it in counting.twice if it.said in {TWICE_THERE, TWICE_IN_FOLDER}]
         again = offered_again(connection, account.name, there)
         unknown = standings.unknown_files(connection, account.name)
     return Balance(

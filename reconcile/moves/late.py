@@ -1,7 +1,8 @@
-"""What the old hub delivers only after a rollback: it leaves when the rollback is run again.
+"""What the old mailbox offers again only after a rollback: it leaves when that is run again.
 
-Our mailbox never offers what the software has; the old mailbox does until then, to software that
-reads it directly.
+The old hub delivered it late, or the old mailbox was out of reach when all went into a folder. Our
+mailbox never offers what the software has; the old mailbox does until then, to software that reads
+it directly.
 """
 
 from bridge.account import Account
@@ -19,15 +20,15 @@ def clear_up(account: Account, way: Way) -> list[str]:
 
     Returns what somebody must look at. What was collected since leaves it anyway.
     """
-    legacy = account.own.legacy
-    if legacy is None or account.feeds().serve is not FeedName.LEGACY:
+    legacy, serve = account.own.legacy, account.feeds().serve
+    if legacy is None or serve is FeedName.REST:
         return []
     seen = look(account)
     with account.ledger.read() as connection:
         late = [
             it.hub_id
             for it in seen.standings(connection)
-            if it.collected and it.in_old and not it.leaving
+            if it.collected and it.in_old and not (it.leaving and serve is FeedName.LEGACY)
         ]
     if seen.old_said or not late:
         return []

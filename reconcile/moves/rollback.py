@@ -12,7 +12,7 @@ The steps, each safe to repeat; whoever runs it again after it was broken off go
 """
 
 from bridge.account import Account
-from bridge.errors import SettingsError
+from bridge.errors import AccountError, SettingsError
 from bridge.ledger import moves
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName
@@ -33,6 +33,15 @@ OLD_AWAY = (
     "the old mailbox could not be looked into; the rollback goes on without it, no feed serves "
     "afterwards, and everything that is still to be imported goes into the folder"
 )
+OLD_LOST = (
+    "nothing was moved. If it does not come back, --target DIR puts what is still to be imported "
+    "into a folder"
+)
+OLD_REFUSES = (
+    "nothing was moved. It is there and does not let the bridge in: put right what is said here. "
+    "Only if the account there is closed for good, take [account.legacy] out of the settings, with "
+    "what serve and shadow say of it, and give the same command again"
+)
 READ_ONLY = (
     "the old mailbox may only be read: nothing can be put there or taken away; what the software "
     "has already it goes on to offer. --target DIR puts what is still to be imported into a folder"
@@ -50,8 +59,8 @@ def is_done(account: Account) -> bool:
 def plan(account: Account, way: Way) -> tuple[Look, Plan]:
     """Look at everything, and return what a rollback would do.
 
-    Raises SettingsError where a target is needed; without one, OldMailboxAwayError where the old
-    mailbox is out of reach, AccountError where it does not let us in.
+    Raises SettingsError where a target is needed; AccountError where the old mailbox does not let
+    us in: it is not gone; without a target, OldMailboxAwayError where it is out of reach.
     """
     if account.own.legacy is None and way.target is None:
         raise SettingsError(
@@ -62,11 +71,9 @@ def plan(account: Account, way: Way) -> tuple[Look, Plan]:
         Target(account, way.target).refuse_strange()
     seen = look(account)
     if seen.old_error is not None and way.target is None:
-        raise saying_more(
-            seen.old_error,
-            "nothing was moved. If it does not come back, --target DIR puts what is still to be "
-            "imported into a folder",
-        )
+        raise saying_more(seen.old_error, OLD_LOST)
+    if isinstance(seen.old_error, AccountError):
+        raise saying_more(seen.old_error, OLD_REFUSES)
     if seen.hub_said:
         seen.remarks.append(f"{HUB_AWAY}: {seen.hub_said}")
     if seen.old_said:

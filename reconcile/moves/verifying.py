@@ -2,7 +2,8 @@
 
 Every place counts that can hold an invoice: one that could not be looked at leaves the balance open
 until it was. Only the old mailbox may be missing: where the account has moved without it, or a
-person says that it is closed for good.
+person says that it is closed for good. One that answers and refuses is not gone: only a person can
+say so of it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from bridge.account import Account
 from bridge.collecting import look_for_collected
-from bridge.errors import AccountError, BridgeError
+from bridge.errors import AccountError, BridgeError, OldMailboxAwayError
 from bridge.ledger.moves import Move, MoveKind
 from bridge.ledger.serving import Feeds
 from bridge.model import FeedName, HubId
@@ -40,7 +41,7 @@ def look_at_balance(
     seen.remarks += remarks
     last = switching.last_move(account, kind)
     since = (last.switched_at or since_of(last)) if last else None
-    closed = seen.old_error is not None and (closed or _moved_without(account, last))
+    closed = seen.old_error is not None and (closed or _moved_without(seen, last))
     with account.ledger.read() as connection:
         updates = waiting_updates(connection, account.name)
     done = balance(seen, since=since, updates=updates)
@@ -58,10 +59,10 @@ def look_at_balance(
     )
 
 
-def _moved_without(account: Account, last: Move | None) -> bool:
+def _moved_without(seen: Look, last: Move | None) -> bool:
     """Tell whether an account has moved although its old mailbox was out of reach."""
-    if account.feeds().serve is None:
-        return True
+    if seen.account.feeds().serve is None:
+        return isinstance(seen.old_error, OldMailboxAwayError)
     return last is not None and last.options.get(cutover.WITHOUT) == str(True)
 
 
