@@ -115,6 +115,42 @@ def test_a_rollback_that_goes_on_says_that_its_folder_is_gone_and_makes_no_half_
     assert faults(alone) == []
 
 
+def test_an_ended_rollback_given_again_says_that_its_folder_is_gone_and_proves_nothing(
+    alone: Office, lost: Path, other: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert into(alone, lost) == 0
+    shutil.rmtree(lost)
+    capsys.readouterr()
+    assert into(alone, lost) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Not read back: the folder" in said
+    assert "2 invoices went into it" in said
+    assert f"--instead-of {lost}" in said
+    assert "Every invoice is in exactly one place" not in said
+    lost.mkdir()  # the place for its disk, which is not there
+    assert into(alone, lost) == 1
+    assert into(alone, other, instead_of=lost) == 0
+    assert into(alone, other) == 0
+
+
+def test_one_invoice_that_went_into_a_folder_that_is_gone_is_told_as_one(
+    open_account: Offices, lost: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    town = open_account()
+    town.served(1)
+    assert into(town, lost) == 0
+    shutil.rmtree(lost)
+    assert into(town, lost) == 1
+    assert "and 1 invoice went into it" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_folder_of_which_all_was_taken_is_still_there(alone: Office, lost: Path) -> None:
+    assert into(alone, lost) == 0
+    for name in ("out", "adjout", "statout", "statin", "collected"):
+        shutil.rmtree(lost / name)
+    assert into(alone, lost) == 0
+
+
 def test_one_that_was_broken_off_right_after_it_was_led_elsewhere_goes_on(
     alone: Office, lost: Path, other: Path
 ) -> None:

@@ -51,7 +51,7 @@ class Unread:
     """A real place that could not be read back: of it the balance has what was recorded last."""
 
     place: Place
-    """The hub or the old mailbox."""
+    """The hub, the old mailbox, or the folder of a rollback."""
     why: str
     is_away: bool = True
     """Whether it was out of reach; else something must be put right first, as `why` says."""

@@ -15,6 +15,7 @@ from bridge.ledger import handed, moves
 from bridge.ledger.moves import Move, MoveKind
 from reconcile.moves import switching
 from reconcile.moves.folder import COLLECTED, Target
+from reconcile.moves.manifest import MANIFEST
 from reconcile.moves.way import Way
 
 INSTEAD_OF = "instead_of"
@@ -41,12 +42,30 @@ def refuse_lost(account: Account, way: Way) -> None:
     if last.options.get("target") != way.options["target"]:
         return
     if count := _handed(account, last):
-        raise SettingsError(
-            f"--target {way.target}: this folder is gone, and {count} invoices went into it. If it "
-            "is on a disk that is not there now, bring that back and give the same command again. "
-            "If it is lost, and nothing was imported from it, name a new one: --target DIR "
-            f"--instead-of {way.target}"
-        )
+        raise SettingsError(_gone(way.target, count))
+
+
+def lost_folder(account: Account) -> str | None:
+    """Say that the folder of the last rollback is wholly gone, and what to do; None if it is not.
+
+    What is in one that is there is not looked at: somebody may be importing from it.
+    """
+    last = switching.last_move(account)
+    if last is None or last.kind is not MoveKind.ROLLBACK or not last.options.get("target"):
+        return None
+    root = Path(str(last.options["target"]))
+    if not _is_gone(root) or not (count := _handed(account, last)):
+        return None
+    return f"{_gone(root, count)}. If all of it was imported, nothing is left to be done"
+
+
+def _gone(root: Path, count: int) -> str:
+    went = "1 invoice" if count == 1 else f"{count} invoices"
+    return (
+        f"--target {root}: this folder is gone, and {went} went into it. If it is on a disk that "
+        "is not there now, bring that back and give the same command again. If it is lost, and "
+        f"nothing was imported from it, name a new one: --target DIR --instead-of {root}"
+    )
 
 
 def to_be_written_again(account: Account, way: Way) -> int | None:
@@ -97,7 +116,7 @@ def lead_elsewhere(account: Account, way: Way, *, by: str) -> None:
 def _is_gone(root: Path) -> bool:
     """Tell whether a folder of ours is not there, or but the empty place for its disk."""
     with storage(f"folder {root}"):
-        return not (root / COLLECTED).is_dir()
+        return not any((root / name).exists() for name in (COLLECTED, MANIFEST))
 
 
 def _handed(account: Account, move: Move) -> int:

@@ -10,6 +10,7 @@ from bridge.errors import OldMailboxUnwritableError
 from bridge.feeds.legacy import open_writer
 from bridge.model import FeedName
 from reconcile.moves import switching
+from reconcile.moves.elsewhere import lost_folder
 from reconcile.moves.looking import look
 from reconcile.moves.old_mailbox import Changes
 from reconcile.moves.way import Way
@@ -18,10 +19,11 @@ from reconcile.moves.way import Way
 def clear_up(account: Account, way: Way) -> list[str]:
     """Have what the old mailbox offers of what the software has leave it, too.
 
-    Returns what somebody must look at. What was collected since leaves it anyway.
+    Returns what somebody must look at. What was collected since leaves it anyway. Where the folder
+    of the rollback is lost, nothing leaves until a person has said what becomes of it.
     """
     legacy, serve = account.own.legacy, account.feeds().serve
-    if legacy is None or serve is FeedName.REST:
+    if legacy is None or serve is FeedName.REST or lost_folder(account) is not None:
         return []
     seen = look(account)
     with account.ledger.read() as connection:

@@ -51,6 +51,7 @@ KEPT = Message(
 UNREAD: Mapping[Place, Message] = {
     Place.HUB: Message("Not read back: the hub"),
     Place.OLD_MAILBOX: Message("Not read back: the old mailbox"),
+    Place.FOLDER: Message("Not read back: the folder"),
 }
 WHEN_IT_ANSWERS = Message(
     "The figures have what was recorded of it last, which proves nothing. Give the same command "

@@ -19,7 +19,7 @@ from bridge.model import FeedName, HubId
 from reconcile.language import language
 from reconcile.moves import cutover, switching
 from reconcile.moves.balance import MISSING_THERE, Balance, Problem, Unread, balance
-from reconcile.moves.elsewhere import since_of
+from reconcile.moves.elsewhere import lost_folder, since_of
 from reconcile.moves.folder import Target
 from reconcile.moves.looking import SUDDENLY, Look, look, suddenly_empty, waiting_updates
 from reconcile.moves.manifest import Manifest
@@ -74,6 +74,8 @@ def _unread(seen: Look, feeds: Feeds, *, closed: bool) -> Iterator[Unread]:
         yield _not_read(Place.OLD_MAILBOX, seen.old_error)
     if seen.vanished >= SUDDENLY:
         yield Unread(place=Place.OLD_MAILBOX, why=suddenly_empty(seen), is_away=False)
+    if (lost := lost_folder(seen.account)) is not None:
+        yield Unread(place=Place.FOLDER, why=lost, is_away=False)
     if seen.account.own.legacy is None and feeds.serve is FeedName.LEGACY:
         yield Unread(place=Place.OLD_MAILBOX, why=NO_ADDRESS, is_away=False)
 
