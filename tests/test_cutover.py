@@ -157,7 +157,7 @@ def test_a_second_run_changes_nothing(
     before = moved(town)
     capsys.readouterr()
     assert cut_over(town.account, wanted) == 0
-    assert "nothing is left to be done" in capsys.readouterr().out
+    assert "Nothing is left to be done" in capsys.readouterr().out
     assert moved(town) == before
 
 

@@ -24,6 +24,7 @@ from reconcile.moves.balance import Outcome
 from reconcile.moves.command import Wanted, cut_over, roll_back
 from reconcile.moves.page import balance_as_html
 from reconcile.moves.rules import OldMailboxMode
+from reconcile.moves.serving import verdict
 from reconcile.moves.text import balance_as_text
 from reconcile.moves.verifying import look_at_balance
 from reconcile.moves.way import Way
@@ -348,14 +349,22 @@ def test_a_folder_is_refused_while_the_old_mailbox_answers_and_does_not_let_us_i
 
 
 def test_a_rollback_into_a_folder_given_again_ends_with_1_where_the_old_mailbox_refuses_meanwhile(
-    behind: Office, relay: Relay, open_account: Offices, tmp_path: Path
+    behind: Office,
+    relay: Relay,
+    open_account: Offices,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert cut(behind) == 0
     relay.refuses = True
     way = Way(target=tmp_path / "target", patience=0)
     assert back(behind, way) == 0
     relay.refuses = False
+    capsys.readouterr()
     assert back(barred(behind, open_account), way) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert IN_ITS_PLACE not in said
+    assert "take [account.legacy] out of the settings" in said
     assert back(open_account(serve="rest", shadow=""), way) == 0
 
 
@@ -404,6 +413,25 @@ def test_a_rollback_into_a_folder_while_the_hub_is_away_is_whole_and_may_be_impo
     page = tmp_path / "balance.html"
     assert back(alone, way, replace(APPLY, output=page)) == 0
     assert IN_ITS_PLACE in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("en", "no feed serves"), ("ca", "no serveix cap canal"), ("es", "no sirve ningún canal")],
+)
+def test_that_no_feed_serves_is_said_in_each_language_by_balance_and_page(
+    code: str, said: str, open_account: Offices, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone, page, words = open_account(), tmp_path / "balance.html", language(code)
+    way = Way(target=tmp_path / "target", patience=0)
+    assert back(alone, way, replace(APPLY, output=page, lang=code)) == 0
+    assert back(alone, way, replace(APPLY, lang=code)) == 0
+    printed = capsys.readouterr().out
+    assert printed.count(said) == 3  # the balance, twice, and that it was done before
+    assert said in page.read_text()
+    with stopped(alone):
+        done = look_at_balance(alone.account, MoveKind.ROLLBACK)
+    assert verdict(done, words)[1:].startswith(said[1:])
 
 
 def test_an_old_mailbox_that_is_suddenly_empty_proves_nothing_until_the_next_look(

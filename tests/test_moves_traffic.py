@@ -144,7 +144,7 @@ host_key = "{server.legacy.host_key}"
                 until(imported(2))
         until(lambda: set(software.imported) >= set(delivered))
         again = move(gateway, "cutover", "--force")
-        assert "nothing is left to be done" in again.out
+        assert "Nothing is left to be done" in again.out
         assert again.code == 0, again
         software.round()
     counted = Counter(software.imported)

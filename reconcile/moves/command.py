@@ -1,7 +1,7 @@
 """`cutover` and `rollback`: what they do, without their options."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from reconcile.moves.plan import Plan, as_json, moved_away, read_plan
 from reconcile.moves.reach import telling_how_far
 from reconcile.moves.readiness import Readiness, readiness
 from reconcile.moves.rehearsal import rehearse
-from reconcile.moves.text import LONGEST, UNREAD, balance_as_text, feed_of, plan_as_text
+from reconcile.moves.serving import done_line
+from reconcile.moves.text import LONGEST, UNREAD, balance_as_text, plan_as_text
 from reconcile.moves.verifying import finish_folder, look_at_balance
 from reconcile.moves.way import Way
 from reconcile.moves.words import MOVES
@@ -149,36 +150,8 @@ def _was_done(
     last = switching.last_move(account, kind)
     closed = wanted.force and kind is MoveKind.CUTOVER
     done = look_at_balance(account, kind, remarks=remarks, closed=closed)
-    said = wanted.language.say(
-        _DONE[last is not None, done.outcome],
-        account=account.name,
-        feed=feed_of(account.feeds(), wanted.language),
-        moment=(last.switched_at or last.begun_at) if last else "",
-    )
-    typer.echo(said, err=wanted.as_json)
+    typer.echo(done_line(done, last, wanted.language), err=wanted.as_json)
     return _show_balance(done, kind, wanted)
-
-
-_DONE: Mapping[tuple[bool, Outcome], Message] = {
-    (False, Outcome.ZERO): Message("{account}: {feed} serves already: nothing is left to be done."),
-    (False, Outcome.NOT_ZERO): Message(
-        "{account}: {feed} serves already; what is left for a person stands below."
-    ),
-    (False, Outcome.NOT_READ_BACK): Message(
-        "{account}: {feed} serves already; not every place could be read back, see below."
-    ),
-    (True, Outcome.ZERO): Message(
-        "{account}: {feed} serves already, since {moment}: nothing is left to be done."
-    ),
-    (True, Outcome.NOT_ZERO): Message(
-        "{account}: {feed} serves already, since {moment}; what is left for a person stands below."
-    ),
-    (True, Outcome.NOT_READ_BACK): Message(
-        "{account}: {feed} serves already, since {moment}; not every place could be read back, see "
-        "below."
-    ),
-}
-"""By whether a move of ours did it, and what the balance comes to."""
 
 
 def _refuse_other_plan(account: Account, kind: MoveKind, path: Path | None) -> None:

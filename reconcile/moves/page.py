@@ -10,16 +10,15 @@ from bridge.model import FeedName
 from reconcile.language import Language
 from reconcile.moves.balance import Balance
 from reconcile.moves.rules import Place
+from reconcile.moves.serving import balance_line, verdict
 from reconcile.moves.text import (
     LATE,
     TAKE_AWAY,
     UNREAD,
     closed_line,
-    feed_of,
     leaving_line,
     unread_lines,
     updates_line,
-    verdict,
 )
 from reconcile.moves.words import MOVES, PLACES
 from reconcile.rendering.html_page import environment, source
@@ -40,7 +39,7 @@ def balance_as_html(balance: Balance, kind: MoveKind, language: Language) -> byt
         .render(
             balance=balance,
             title=f"{say(MOVES[kind])}: {balance.account}",
-            feed=feed_of(balance.feeds, language),
+            first=balance_line(balance, language),
             verdict=verdict(balance, language),
             updates=updates_line(balance.updates, language),
             places=[(say(PLACES[it]), balance.places.get(it, 0)) for it in _shown(balance)],

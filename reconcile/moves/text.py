@@ -4,13 +4,13 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from bridge.ledger.serving import Feeds
 from bridge.model import FeedName
 from reconcile.language import Language, Message
-from reconcile.moves.balance import Balance, Outcome, Problem, Unread
+from reconcile.moves.balance import Balance, Problem, Unread
 from reconcile.moves.plan import Plan, WaitingUpdates
 from reconcile.moves.rules import Action, Place
-from reconcile.moves.words import ACTIONS, MOVES, PLACES, PLANNED, SETTLED
+from reconcile.moves.serving import balance_line, plan_line, verdict
+from reconcile.moves.words import ACTIONS, PLACES, PLANNED, SETTLED
 from reconcile.rendering.inert import visible
 
 LISTED = 20
@@ -64,6 +64,10 @@ WHEN_PUT_RIGHT = Message(
     "with 0 when everything is in its place."
 )
 CLOSE = Message("If it is closed for good, give the command with --force.")
+TAKE_OUT = Message(
+    "If the account there is closed for good, take [account.legacy] out of the settings, with what "
+    "serve and shadow say of it, and give the same command again."
+)
 CLOSED = Message("The old mailbox counts as closed for good and was not read back: {why}")
 
 
@@ -79,13 +83,7 @@ def balance_as_text(balance: Balance, language: Language) -> str:
 
 def _plan(plan: Plan, language: Language) -> Iterator[str]:
     say = language.say
-    yield say(
-        "{move} of {account}: {now} serves, then {then}. Nothing is changed by this plan.",
-        move=say(MOVES[plan.terms.kind]),
-        account=plan.account,
-        now=feed_of(plan.now, language),
-        then=feed_of(plan.then, language),
-    )
+    yield plan_line(plan, language)
     yield ""
     yield say("What will be done")
     yield from _actions(plan, language)
@@ -130,12 +128,7 @@ def _actions(plan: Plan, language: Language) -> Iterator[str]:
 
 def _balance(balance: Balance, language: Language) -> Iterator[str]:
     say = language.say
-    yield say(
-        "Balance of {account} at {moment}: {feed} serves.",
-        account=balance.account,
-        moment=balance.generated_at,
-        feed=feed_of(balance.feeds, language),
-    )
+    yield balance_line(balance, language)
     yield from _places(balance.places, language)
     yield f"{language.number(balance.total):>9}  {say('in all')}"
     yield f"{language.number(len(balance.lost)):>9}  {say('lost')}"
@@ -166,28 +159,15 @@ def _balance(balance: Balance, language: Language) -> Iterator[str]:
     yield from _wrapped(verdict(balance, language), 0)
 
 
-def verdict(balance: Balance, language: Language) -> str:
-    """Return what a balance comes to, in one sentence."""
-    feed = feed_of(balance.feeds, language)
-    return language.say(_VERDICTS[balance.outcome], feed=feed)
-
-
-_VERDICTS: Mapping[Outcome, Message] = {
-    Outcome.ZERO: Message("Every invoice is in exactly one place: none is lost, none is twice."),
-    Outcome.NOT_ZERO: Message("The balance is not zero: see above, and run this again afterwards."),
-    Outcome.NOT_READ_BACK: Message(
-        "{feed} serves, and nothing is known to be lost or twice. But not every place was read "
-        "back: see there, and run this again."
-    ),
-}
-
-
 def unread_lines(it: Unread, balance: Balance, language: Language) -> Iterator[str]:
     """Yield why a place was not read back, and what to do, as visible text."""
     yield _sentence(it.why)
     yield language.say(WHEN_IT_ANSWERS if it.is_away else WHEN_PUT_RIGHT)
-    if it.is_away and it.place is Place.OLD_MAILBOX and balance.feeds.serve is FeedName.REST:
+    serve = balance.feeds.serve
+    if it.is_away and it.place is Place.OLD_MAILBOX and serve is FeedName.REST:
         yield language.say(CLOSE)
+    if not it.is_away and it.place is Place.OLD_MAILBOX and serve is None:
+        yield language.say(TAKE_OUT)
 
 
 def closed_line(balance: Balance, language: Language) -> str:
@@ -204,11 +184,6 @@ def leaving_line(balance: Balance, language: Language) -> str:
     """Return what becomes of what the software took from ours and the old mailbox still has."""
     said = LEAVING if balance.removes else KEPT
     return language.say(said, count=len(balance.leaving))
-
-
-def feed_of(feeds: Feeds, language: Language) -> str:
-    """Return the name of the serving feed."""
-    return str(feeds.serve) if feeds.serve else language.say("no feed")
 
 
 def updates_line(updates: WaitingUpdates, language: Language) -> str:
