@@ -2,9 +2,7 @@
 
 import logging
 import sys
-from contextlib import nullcontext, suppress
-from functools import partial
-from typing import Literal, NoReturn, TextIO
+from typing import Literal
 
 import stamina
 import structlog
@@ -33,20 +31,23 @@ def configure(log_format: LogFormat | None = None) -> None:
         if text
         else structlog.processors.JSONRenderer()
     )
+    _STEPS[:] = [*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
+    structlog.configure(
+        processors=_STEPS,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
     handler = logging.StreamHandler(sys.stderr)
-    last: list[Processor] = [structlog.processors.format_exc_info, renderer]
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
         )
-    )
-    # Ours go straight to where the handler writes: its records took most of a line's time.
-    _STEPS[:] = [*shared, *last, partial(_write, handler)]
-    structlog.configure(
-        processors=_STEPS,
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=True,
     )
     # Its own line for a retry spells out every argument; ours says what failed and why.
     stamina.instrumentation.set_on_retry_hooks([])
@@ -58,16 +59,6 @@ def configure(log_format: LogFormat | None = None) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # It calls it an error when it is stopped; what really fails it raises.
     logging.getLogger("watchdog").setLevel(logging.CRITICAL)
-
-
-def _write(
-    handler: "logging.StreamHandler[TextIO]", _: WrappedLogger, __: str, line: EventDict
-) -> NoReturn:
-    """Write a rendered line, and be done; where that fails, nobody who logs shall fail for it."""
-    with suppress(OSError, ValueError), handler.lock or nullcontext():
-        handler.stream.write(f"{line}\n")
-        handler.flush()
-    raise structlog.DropEvent
 
 
 def _without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
