@@ -11,8 +11,9 @@ import threading
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """The parameters' numbers in mallopt(3)."""
 
-LARGE = 1 << 16
-"""Bytes of a block that is a mapping of its own: what a socket is read into, SQLite's pages."""
+LARGE = 1 << 20
+"""Bytes of a block that is a mapping of its own. Not what passes the doors, some ten thousand bytes
+at once: to make a mapping and undo it takes longer than to send them, and threads wait for it."""
 
 INTERVAL = 60
 """Seconds between two times; it takes some milliseconds."""
