@@ -191,3 +191,16 @@ def test_without_apply_it_only_says_how_many_will_be_written(
     assert roll_back(alone.account, way, replace(APPLY, apply=False)) == 0
     assert "2 invoices" in capsys.readouterr().out
     assert not other.exists()
+
+
+def test_as_json_it_says_so_too(
+    alone: Office, lost: Path, other: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert into(alone, lost) == 0
+    shutil.rmtree(lost)
+    capsys.readouterr()
+    way, wanted = Way(target=other, instead_of=lost), replace(APPLY, apply=False, as_json=True)
+    assert roll_back(alone.account, way, wanted) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["to_be_written_again"] == 2
+    assert (document["instead_of"], document["target"]) == (str(lost), str(other))

@@ -241,6 +241,19 @@ def test_a_hub_that_refuses_the_secret_ends_a_move_given_again_with_1(
     assert cut(other) == 1
 
 
+def test_a_move_promises_of_a_hub_that_is_away_no_other_try_than_that_of_the_same_command(
+    town: Office,
+) -> None:
+    with away(town):
+        error = failing(lambda: cut(town))
+    assert "it is tried again" not in str(error)
+    assert "nothing was moved. Give the same command again when it answers" in str(error)
+    cut(town)
+    with away(town):
+        (unread,) = look_at_balance(town.account, MoveKind.CUTOVER).unread
+    assert unread.why.endswith("HTTP 503 without the hub's error code")
+
+
 def test_what_is_lost_counts_more_than_what_was_not_read_back(town: Office, old: OldHub) -> None:
     old.both(town)
     cut(town)
@@ -314,6 +327,7 @@ def test_a_cutover_that_was_forced_without_the_old_mailbox_ends_with_0_each_time
     relay.refuses = True
     assert cut(behind) == 0
     assert "The old mailbox counts as closed for good" in " ".join(capsys.readouterr().out.split())
+    assert "try again later" not in look_at_balance(behind.account, MoveKind.CUTOVER).closed
     assert cut(behind, APPLY) == 0
     assert cut(behind, replace(APPLY, as_json=True)) == 0
     document = json.loads(capsys.readouterr().out.partition("\n{")[2].join(["{", ""]))

@@ -357,6 +357,17 @@ def test_a_move_that_a_crash_cut_short_is_finished(old: OldServer) -> None:
     assert files_in(old.base) == {f"{SIDE}/a.XML": b"a"}
 
 
+def test_a_file_in_the_way_of_a_folder_is_told_as_that(old: OldServer) -> None:
+    (old.base / "out" / "a.XML").write_bytes(b"a")
+    (old.base / "collected-by-rest").write_bytes(b"")
+    with (
+        open_writer(old.legacy, PROFILE) as mailbox,
+        pytest.raises(OldMailboxFileError, match="collected-by-rest: a file stands where a folder"),
+    ):
+        mailbox.move(found(mailbox, "out/a.XML"), SIDE)
+    assert (old.base / "out" / "a.XML").exists()
+
+
 def test_a_move_never_writes_over_another_file(old: OldServer) -> None:
     (old.base / SIDE).mkdir(parents=True)
     (old.base / "out" / "a.XML").write_bytes(b"new")

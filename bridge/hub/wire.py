@@ -238,7 +238,7 @@ class Wire:
     def _reason(self, error: Exception) -> str:
         if isinstance(error, httpx.TimeoutException):
             return f"nothing came for {self._settings.timeout:g} s"
-        return str(error) or type(error).__name__
+        return str(error).rstrip(".") or type(error).__name__
 
     def _note_clock(self, response: httpx.Response) -> None:
         date = http_date(response.headers.get("date", ""))

@@ -14,7 +14,7 @@ from bridge.ledger.moves import MoveKind
 from reconcile.language import Language, Message, language
 from reconcile.moves import cutover, rollback, switching
 from reconcile.moves.balance import Balance, Outcome
-from reconcile.moves.documents import balance_as_json
+from reconcile.moves.documents import balance_as_json, written_again_as_json
 from reconcile.moves.elsewhere import lead_elsewhere, refuse_lost, to_be_written_again
 from reconcile.moves.late import clear_up
 from reconcile.moves.looking import decided
@@ -79,7 +79,7 @@ def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
         if way.instead_of is not None:
             count = to_be_written_again(account, way)
             if count is not None and not wanted.apply:
-                return _tell_written_again(count, way, wanted)
+                return _tell_written_again(account, count, way, wanted)
             if count is not None:
                 lead_elsewhere(account, way, by=wanted.by)
         if wanted.apply:
@@ -103,7 +103,7 @@ def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
         return _show_balance(done, MoveKind.ROLLBACK, wanted)
 
 
-def _tell_written_again(count: int, way: Way, wanted: Wanted) -> int:
+def _tell_written_again(account: Account, count: int, way: Way, wanted: Wanted) -> int:
     said = wanted.language.say(
         Message(
             "{count} invoice that went into {lost} will be written into {target}.",
@@ -113,6 +113,8 @@ def _tell_written_again(count: int, way: Way, wanted: Wanted) -> int:
         lost=str(way.instead_of),
         target=str(way.target),
     )
+    if wanted.as_json:
+        sys.stdout.write(written_again_as_json(account.name, count, way))
     typer.echo(said, err=wanted.as_json)
     typer.echo(wanted.language.say("To do it: the same command with --apply"), err=wanted.as_json)
     return 0

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from bridge.account import Account
 from bridge.collecting import look_for_collected
 from bridge.errors import (
+    AccountError,
     BridgeError,
     OldMailboxAwayError,
     OldMailboxUnwritableError,
@@ -70,7 +71,9 @@ def plan(account: Account, *, forced: bool = False) -> tuple[Look, Plan]:
     """
     seen = look(account)
     if seen.hub_error is not None:
-        raise saying_more(seen.hub_error, "nothing was moved")
+        refuses = isinstance(seen.hub_error, AccountError)
+        when = "once that is put right" if refuses else "when it answers"
+        raise saying_more(seen.hub_error, f"nothing was moved. Give the same command again {when}")
     if seen.old_error is not None and not forced:
         raise saying_more(
             seen.old_error,

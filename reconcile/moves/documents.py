@@ -4,8 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from bridge.ledger.moves import MoveKind
 from bridge.ledger.serving import as_detail
 from reconcile.moves.balance import Balance, Problem
+from reconcile.moves.way import Way
 
 SCHEMA = 1
 
@@ -13,6 +15,19 @@ SCHEMA = 1
 def balance_as_json(balance: Balance, *, move: str) -> str:
     """Return a balance as JSON, with a line end."""
     return json.dumps(balance_as_document(balance, move=move), ensure_ascii=False, indent=1) + "\n"
+
+
+def written_again_as_json(account: str, count: int, way: Way) -> str:
+    """Return as JSON what a new folder will get in place of one that was lost, with a line end."""
+    document = {
+        "schema": SCHEMA,
+        "move": str(MoveKind.ROLLBACK),
+        "account": account,
+        "instead_of": str(way.instead_of),
+        "target": str(way.target),
+        "to_be_written_again": count,
+    }
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
 def balance_as_document(balance: Balance, *, move: str) -> dict[str, Any]:

@@ -40,4 +40,4 @@ def clear_up(account: Account, way: Way) -> list[str]:
             Changes(account, mailbox, way.mode, troubles).take_away(late)
         except OldMailboxUnwritableError as error:
             troubles.append(str(error))
-    return troubles
+    return list(dict.fromkeys(troubles))

@@ -27,7 +27,7 @@ from bridge.model import HubId, UpdateStatus
 from bridge.placing import note_collected
 from bridge.recorded import in_order
 from reconcile.moves.plan import Item, Plan, WaitingUpdates
-from reconcile.moves.reach import OUT_OF_REACH
+from reconcile.moves.reach import OUT_OF_REACH, as_it_ends
 from reconcile.moves.rules import Action, Place, Terms, decide, must_be_asked, rules_of
 
 log = structlog.get_logger()
@@ -57,7 +57,7 @@ class Look:
     @property
     def hub_said(self) -> str | None:
         """Why the hub could not be asked, in words."""
-        return str(self.hub_error) if self.hub_error is not None else None
+        return as_it_ends(self.hub_error) if self.hub_error is not None else None
 
     @property
     def old_said(self) -> str | None:

@@ -51,8 +51,9 @@ def add_to(app: typer.Typer) -> None:
             bool,
             typer.Option(
                 "--force",
-                help="Although the report is not ready, or the old mailbox is out of reach: it "
-                "counts as closed for good; it is recorded.",
+                help="Move although the report is not ready, or the old mailbox is out of reach, "
+                "which then counts as closed for good; it is recorded. On a finished cutover: an "
+                "old mailbox that is out of reach counts as closed in this balance.",
             ),
         ] = False,
         plan: _Plan = None,

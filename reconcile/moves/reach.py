@@ -1,5 +1,6 @@
 """A hub or an old mailbox that a move cannot reach: what is said of it, and how far it has come."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,10 +18,18 @@ OUT_OF_REACH = (AccountError, HubAwayError, OldMailboxAwayError)
 """What keeps a place from being asked: it does not let us in, or it is away."""
 
 
+_PROMISE = re.compile(r"[:;] it is tried again$| it is tried again;")
+
+
+def as_it_ends(error: BridgeError) -> str:
+    """Return what is said of an error where a command ends: nothing is tried again by itself."""
+    return _PROMISE.sub("", str(error))
+
+
 def saying_more(error: BridgeError, more: str) -> BridgeError:
     """Return an error of the same kind that says more: who must act is still the same."""
     kind = next(kind for kind in OUT_OF_REACH if isinstance(error, kind))
-    return kind(f"{error}; {more}")
+    return kind(f"{as_it_ends(error)}; {more}")
 
 
 @contextmanager

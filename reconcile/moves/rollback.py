@@ -106,7 +106,7 @@ def apply(account: Account, seen: Look, way: Way, *, by: str) -> tuple[list[str]
         with switching.all_turns(account):
             doing.switch()
     doing.first_round()
-    return doing.troubles, doing.open_files
+    return list(dict.fromkeys(doing.troubles)), doing.open_files
 
 
 def end(account: Account) -> None:

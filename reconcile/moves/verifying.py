@@ -13,6 +13,7 @@ from pathlib import Path
 from bridge.account import Account
 from bridge.collecting import look_for_collected
 from bridge.errors import AccountError, BridgeError, OldMailboxAwayError
+from bridge.feeds.legacy import LATER
 from bridge.ledger.moves import Move, MoveKind
 from bridge.ledger.serving import Feeds
 from bridge.model import FeedName, HubId
@@ -24,6 +25,7 @@ from reconcile.moves.folder import Target
 from reconcile.moves.looking import SUDDENLY, Look, look, suddenly_empty, waiting_updates
 from reconcile.moves.manifest import Manifest
 from reconcile.moves.page import balance_as_html
+from reconcile.moves.reach import as_it_ends
 from reconcile.moves.rules import Place
 from reconcile.moves.updates import OpenFile
 
@@ -55,7 +57,7 @@ def look_at_balance(
     return replace(
         done,
         unread=tuple(_unread(seen, done.feeds, closed=closed)),
-        closed=(seen.old_said or "") if closed else "",
+        closed=(seen.old_said or "").removesuffix(LATER) if closed else "",
     )
 
 
@@ -81,7 +83,7 @@ def _unread(seen: Look, feeds: Feeds, *, closed: bool) -> Iterator[Unread]:
 
 
 def _not_read(place: Place, error: BridgeError) -> Unread:
-    return Unread(place=place, why=str(error), is_away=not isinstance(error, AccountError))
+    return Unread(place=place, why=as_it_ends(error), is_away=not isinstance(error, AccountError))
 
 
 def finish_folder(

@@ -12,9 +12,11 @@ from bridge.feeds.legacy.entries import Contents, Entry, NotRead, Why
 from bridge.feeds.legacy.lines import PATIENCE, Patience
 from bridge.feeds.legacy.opening import is_read_only, open_reader, open_writer
 from bridge.feeds.legacy.reader import OldMailboxReader
+from bridge.feeds.legacy.troubles import LATER
 from bridge.feeds.legacy.writer import OldMailboxWriter
 
 __all__ = [
+    "LATER",
     "PATIENCE",
     "Contents",
     "Entry",

@@ -18,7 +18,7 @@ from bridge.feeds.legacy.ftp_listing import (
 )
 from bridge.feeds.legacy.ftp_wire import CertificateError, FtpTlsWire, FtpWire
 from bridge.feeds.legacy.lines import Patience
-from bridge.feeds.legacy.troubles import network
+from bridge.feeds.legacy.troubles import network, text_of
 from bridge.feeds.legacy.watch import Watch
 
 MOST_LISTED = 1 << 28
@@ -141,8 +141,8 @@ class FtpLine:
             ) from error
         except ftplib.error_perm as error:
             raise OldMailboxRefusedError(
-                f"{self.where}: it does not encrypt: {error}. With ftp:// the password and the "
-                "invoices can be read by whoever listens on the way"
+                f"{self.where}: it does not encrypt: {text_of(error)}. With ftp:// the password "
+                "and the invoices can be read by whoever listens on the way"
             ) from error
 
     def _log_in(self) -> None:
@@ -151,8 +151,8 @@ class FtpLine:
             wire.login(self._address.user, self._password)
         except ftplib.error_perm as error:
             raise OldMailboxRefusedError(
-                f"{self.where}: it does not let the user {self._address.user!r} in: {error}: look "
-                "at the address and at password_file in [account.legacy]"
+                f"{self.where}: it does not let the user {self._address.user!r} in: "
+                f"{text_of(error)}: look at the address and at password_file in [account.legacy]"
             ) from error
         wire.secure_data()
         self._features = wire.features()

@@ -18,7 +18,13 @@ from bridge.feeds.legacy.address import Address
 from bridge.feeds.legacy.entries import Row, joined, shown
 from bridge.feeds.legacy.lines import Patience
 from bridge.feeds.legacy.sftp_wire import SftpWire, row_of, time_of
-from bridge.feeds.legacy.troubles import NO_SUCH_FILE, BrokenLineError, SftpStatusError, network
+from bridge.feeds.legacy.troubles import (
+    NO_SUCH_FILE,
+    BrokenLineError,
+    SftpStatusError,
+    network,
+    text_of,
+)
 from bridge.feeds.legacy.watch import Watch
 
 _SIGNATURES = {
@@ -175,8 +181,8 @@ class SftpLine:
                 if "host key" in str(error):
                     return None
                 raise OldMailboxRefusedError(
-                    f"{self.where}: it only knows cryptography that is too old: {error}. The extra "
-                    "`efact-bridge[legacy-ssh]` knows that too"
+                    f"{self.where}: it only knows cryptography that is too old: "
+                    f"{text_of(error)}. The extra `efact-bridge[legacy-ssh]` knows that too"
                 ) from error
             return transport.get_remote_server_key()
 
@@ -194,8 +200,8 @@ class SftpLine:
                     f"{self.where}: it hung up on the user {user!r} at the login: {error}"
                 ) from error
             raise OldMailboxRefusedError(
-                f"{self.where}: it does not let the user {user!r} in: {error}: look at the address "
-                "and at password_file in [account.legacy]"
+                f"{self.where}: it does not let the user {user!r} in: {text_of(error)}: look at "
+                "the address and at password_file in [account.legacy]"
             ) from error
         if left:
             raise OldMailboxRefusedError(

@@ -26,7 +26,8 @@ NO_SUCH_FILE = 2
 
 _BROKEN = (OSError, EOFError, ValueError, paramiko.SSHException, SFTPError, ftplib.Error)
 
-_LATER = "; try again later, and look at the url in [account.legacy] if it stays so"
+LATER = "; try again later, and look at the url in [account.legacy] if it stays so"
+"""What to do about a connection that did not come about, or broke: the end of what is said."""
 
 _BROKEN_REPLIES = ("421", "425", "426")
 """Of FTP: the server hangs up, or a data connection failed."""
@@ -53,17 +54,17 @@ def network(where: str, what: str, *, writing: bool = False) -> Iterator[None]:
         raise
     except SftpStatusError as error:
         gone = error.code == NO_SUCH_FILE
-        raise _said_no(where, what, _text(error), gone=gone, writing=writing) from error
+        raise _said_no(where, what, text_of(error), gone=gone, writing=writing) from error
     except (ftplib.error_perm, ftplib.error_temp) as error:
         if str(error).startswith("530"):
             raise OldMailboxRefusedError(f"{where}: {what}: {error}") from error
         if str(error).startswith(_BROKEN_REPLIES):
-            raise BrokenLineError(f"{where}: {what}: {error}{_LATER}") from error
+            raise BrokenLineError(f"{where}: {what}: {text_of(error)}{LATER}") from error
         raise _said_no(where, what, str(error), gone=False, writing=writing) from error
     except TimeoutError as error:
-        raise OldMailboxAwayError(f"{where}: {what}: no answer in time{_LATER}") from error
+        raise OldMailboxAwayError(f"{where}: {what}: no answer in time{LATER}") from error
     except _BROKEN as error:
-        raise BrokenLineError(f"{where}: {what}: {_text(error)}{_LATER}") from error
+        raise BrokenLineError(f"{where}: {what}: {text_of(error)}{LATER}") from error
 
 
 @contextmanager
@@ -73,9 +74,9 @@ def on_disk(where: str, what: str, *, writing: bool = False) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno == errno.EFBIG:
-            raise FileTroubleError(_text(error), why=Why.TOO_LARGE) from error
+            raise FileTroubleError(text_of(error), why=Why.TOO_LARGE) from error
         gone = isinstance(error, FileNotFoundError | NotADirectoryError)
-        raise _said_no(where, what, _text(error), gone=gone, writing=writing) from error
+        raise _said_no(where, what, text_of(error), gone=gone, writing=writing) from error
 
 
 def _said_no(where: str, what: str, text: str, *, gone: bool, writing: bool) -> BridgeError:
@@ -88,7 +89,9 @@ def _said_no(where: str, what: str, text: str, *, gone: bool, writing: bool) -> 
     return FileTroubleError(f"{where}: {what}: {text}", why=Why.UNREADABLE)
 
 
-def _text(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
+    """Return what an error says, without a full stop: it may stand in the middle of a sentence."""
     if isinstance(error, EOFError):
         return "the connection ended"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    said = getattr(error, "strerror", None) or str(error)
+    return str(said).rstrip(".") or type(error).__name__

@@ -11,6 +11,7 @@ from bridge.errors import BridgeError, OldMailboxFileError, OldMailboxUnwritable
 from bridge.feeds.legacy.entries import (
     Entry,
     FileTroubleError,
+    Kind,
     Why,
     digest_of,
     joined,
@@ -193,8 +194,14 @@ class OldMailboxWriter(OldMailboxReader):
         parts = path.split(b"/")
         for depth in range(1, len(parts) + 1):
             folder = b"/".join(parts[:depth])
-            if self._line.look(folder) is None:
+            there = self._line.look(folder)
+            if there is None:
                 self._writing.make_folder(folder)
+            elif there.kind is Kind.FILE:
+                raise OldMailboxFileError(
+                    f"{self.where}: {shown(folder)}: a file stands where a folder of this name is "
+                    "needed; take it away there, or give it another name"
+                )
 
     def _bytes_at(self, path: bytes) -> bytes:
         return self._contents(path, None).content
