@@ -10,16 +10,17 @@ before anything is sent again.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
 from bridge.account import Account
-from bridge.acknowledge import as_shown, shown, tell_delivered
+from bridge.acknowledge import shown, tell_delivered
 from bridge.crew import may_begin, work, workers_for
-from bridge.errors import AccountError, BridgeError, InvoiceError, LocalError
+from bridge.errors import AccountError, BridgeError, LocalError
 from bridge.hub import HubClient, HubRefusalError, HubUnreachableError, UnclearAnswerError
 from bridge.hub.errors import NotUpdatableError, UnknownInvoiceError
+from bridge.known_updates import how_known
 from bridge.ledger import accounts, attempts, updates
 from bridge.ledger.updates import Outcome, Update
 from bridge.model import (
@@ -32,17 +33,14 @@ from bridge.model import (
     StateUpdate,
     UpdateStatus,
 )
-from bridge.outbox import Outbox
+from bridge.outbox import Attempt, Outbox
 from bridge.translate import patch_body, same_effect
 
 log = structlog.get_logger()
 
-CLOCK_TOLERANCE = timedelta(seconds=2)
-"""Dates of the hub's answers and states may be cut to whole seconds."""
-
 FRESH = 1.0
-"""Seconds from when an update leaves for which the hub's answer to it tells what it shows: somebody
-else may tell it something meanwhile, as between any question and what is sent after it."""
+"""Seconds for which the hub's answer tells what it shows: somebody else may tell it more meanwhile.
+When an update is ready to leave later than that, the hub is asked once more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +118,7 @@ def _send_in_order(
     `unclear` tells when those were begun of which nobody knows whether they were applied; `until`
     is as for `send`.
     """
-    seen: _Answered | None = None
+    seen: _Seen | None = None
     for update in queue:
         if not may_begin(account.stopping, until):
             return
@@ -143,9 +141,9 @@ def _settle(
     update: Update,
     *,
     since: datetime | None,
-    seen: "_Answered | None",
-) -> "_Answered | None":
-    """Bring one update to its end, or raise why it has to wait; `since` is as for `_how`.
+    seen: "_Seen | None",
+) -> "_Seen | None":
+    """Bring one update to its end, or raise why it has to wait; `since` is as for `how_known`.
 
     `seen` is what the hub answered to the update before this one, if that was a clear yes. Returns
     the same for the one after it.
@@ -153,41 +151,88 @@ def _settle(
     hub_id, change = update.hub_id, update.change
     assert hub_id is not None
     assert change is not None
-    if seen is not None and since is None and seen.tells_before(change):
-        now_shown = seen.invoice
-    else:
+    if seen is None or since is not None or not seen.tells_before(change):
         try:
-            now_shown = shown(hub, hub_id)
+            seen = _ask(hub, hub_id)
         except UnknownInvoiceError as error:  # any other no to a question says nothing of it
             outbox.refuse(update, Refusal(str(error.code), error.text))
             return None
-    known = _how(account, now_shown, change, since)
-    if known is not None:
-        outbox.accept(update, known)
-        return None
-    if now_shown.state in FINAL_STATES:
-        outbox.refuse(update, _final(now_shown, change))
+    now_shown = seen.invoice
+    if _needs_no_patch(account, outbox, update, now_shown, since=since):
         return None
     if now_shown.state in PENDING_STATES and change.state not in _TAKES_OFF:
         _deliver_first(account, hub, hub_id)
-    return _patch(account, hub, outbox, update, change)
+    attempt = outbox.begin(update, patch_body(change))
+    if not seen.is_fresh and _overtaken(account, hub, outbox, attempt):
+        return None
+    return _patch(account, hub, outbox, attempt, change)
+
+
+def _needs_no_patch(
+    account: Account,
+    outbox: Outbox,
+    update: Update,
+    now_shown: Invoice,
+    *,
+    since: datetime | None = None,
+) -> bool:
+    """Settle an update that the hub knows, or can no longer take; tell whether it was one."""
+    assert update.change is not None
+    known = how_known(account, now_shown, update.change, since)
+    if known is not None:
+        outbox.accept(update, known)
+    elif now_shown.state in FINAL_STATES:
+        outbox.refuse(update, _final(now_shown, update.change))
+    else:
+        return False
+    return True
+
+
+def _overtaken(account: Account, hub: HubClient, outbox: Outbox, attempt: Attempt) -> bool:
+    """Ask once more right before an update leaves, and settle it if it need not any more."""
+    update, change = attempt.update, attempt.update.change
+    assert update.hub_id is not None
+    assert change is not None
+    try:
+        now_shown = shown(hub, update.hub_id)
+    except BridgeError as error:
+        outbox.end(attempt, f"not sent: {error}")
+        raise
+    if now_shown.state not in FINAL_STATES and not same_effect(change, now_shown):
+        return False
+    outbox.end(attempt, f"not sent: by then the hub showed {now_shown.state}")
+    return _needs_no_patch(account, outbox, update, now_shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answered:
-    """What the hub showed when it took an update."""
+class _Seen:
+    """What the hub showed of an invoice."""
 
     invoice: Invoice
-    left_at: float
-    """When the update left, by the monotonic clock."""
+    at: float
+    """Since when somebody else may have told it more: the answer to a question came then, or the
+    update left that it answered."""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Tell whether it may still be gone by."""
+        return _elapsed() - self.at < FRESH
 
     def tells_before(self, change: StateUpdate) -> bool:
         """Tell whether it stands for asking before the next update leaves.
 
         Not for one that says the same state: then the details count, which an answer may lack.
         """
-        is_fresh = time.monotonic() - self.left_at < FRESH
-        return is_fresh and self.invoice.state is not change.state
+        return self.is_fresh and self.invoice.state is not change.state
+
+
+def _ask(hub: HubClient, hub_id: HubId) -> _Seen:
+    return _Seen(invoice=shown(hub, hub_id), at=_elapsed())
+
+
+def _elapsed() -> float:
+    """Return the seconds of a clock that nobody sets, and that goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 _TAKES_OFF = frozenset({State.DELIVERED, State.ANNOTATED})
@@ -212,13 +257,12 @@ def _deliver_first(account: Account, hub: HubClient, hub_id: HubId) -> None:
 
 
 def _patch(
-    account: Account, hub: HubClient, outbox: Outbox, update: Update, change: StateUpdate
-) -> _Answered | None:
+    account: Account, hub: HubClient, outbox: Outbox, attempt: Attempt, change: StateUpdate
+) -> _Seen | None:
     """Send one update; return what the hub answered, if that was a clear yes."""
-    hub_id = update.hub_id
+    update, hub_id = attempt.update, attempt.update.hub_id
     assert hub_id is not None
-    attempt = outbox.begin(update, patch_body(change))
-    left_at = time.monotonic()
+    left_at = _elapsed()
     try:
         answered = hub.patch(hub_id, change)
     except HubRefusalError as error:
@@ -228,8 +272,8 @@ def _patch(
         else:
             outbox.refuse(update, Refusal(str(error.code), error.text))
     except UnclearAnswerError as error:
-        known = _how(account, shown(account.hub, hub_id), change, attempt.at)
-        outbox.end(attempt, str(error), shown=known or "not applied")
+        known = how_known(account, shown(account.hub, hub_id), change, attempt.at)
+        outbox.end(attempt, str(error), shown=known or attempts.NOT_APPLIED)
         if known is None:
             raise
         outbox.accept(update, known)
@@ -238,46 +282,9 @@ def _patch(
         raise
     else:
         outbox.accept(update, Outcome.PATCHED, taken=attempt)
-        return _Answered(invoice=answered, left_at=left_at)
+        return _Seen(invoice=answered, at=left_at)
     return None
 
 
 def _is_shown(account: Account, hub_id: HubId, change: StateUpdate) -> bool:
     return same_effect(change, shown(account.hub, hub_id))
-
-
-def _how(
-    account: Account, now_shown: Invoice, change: StateUpdate, since: datetime | None
-) -> Outcome | None:
-    """Tell how the hub came to know an update, None if it does not know it.
-
-    `since` is when an attempt began of which nobody knows whether it was applied.
-    """
-    if since is not None and _was_applied(account, now_shown.hub_id, change, since):
-        return Outcome.FOUND_APPLIED
-    return Outcome.ALREADY_SHOWN if same_effect(change, now_shown) else None
-
-
-def _was_applied(account: Account, hub_id: HubId, change: StateUpdate, since: datetime) -> bool:
-    """Tell whether the history has this update, by the hub's clock not before `since`.
-
-    Somebody else may have told the hub more since then, so that it need not be the last line; but
-    what stands before the line of the invoice's previous update is none of it.
-    """
-    try:
-        history = account.hub.history(hub_id)
-    except InvoiceError:
-        return False  # no history (2003, 9999): then what the invoice shows must do
-    with account.ledger.read() as connection:
-        before = updates.last_accepted(connection, account.name, hub_id)
-    began = since + (account.hub.clock_offset or timedelta()) - CLOCK_TOLERANCE
-    for age, record in enumerate(reversed(history)):
-        if record.at is None or record.at < began:
-            return False
-        line = as_shown(hub_id, record)
-        is_before = before is not None and same_effect(before, line)
-        if same_effect(change, line):
-            return age == 0 or not is_before
-        if is_before:
-            return False
-    return False

@@ -312,6 +312,49 @@ def test_an_answer_that_came_late_does_not_tell_what_the_hub_shows_now(
     ]
 
 
+def test_an_end_that_came_while_an_update_was_written_down_is_seen_before_it_leaves(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "FRESH", 0)  # a ledger that was locked meanwhile
+    (hub_id,) = office.served()
+    end = StateUpdate(state=State.REJECTED, reason="Anul·lada")
+    after_first_look(office, lambda: office.sandbox.book.set_state(hub_id, end))
+    office.drop("a.XML", state_file(annotated(hub_id)))
+    office.push()
+    assert office.patches(hub_id) == []
+    assert office.refusals() == [
+        "BR06 the invoice is already REJECTED: ANNOTATED cannot follow (update 1 of 1)"
+    ]
+    assert not office.open_updates()
+
+
+def test_what_somebody_else_said_while_it_was_written_down_is_not_said_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "FRESH", 0)
+    (hub_id,) = office.served()
+    by_hand = StateUpdate(state=State.ANNOTATED, register_number="R-1")
+    after_first_look(office, lambda: office.sandbox.book.set_state(hub_id, by_hand))
+    office.drop("a.XML", state_file(annotated(hub_id)))
+    office.push()
+    assert office.patches(hub_id) == []
+    assert outcomes(office) == ["already-shown"]
+
+
+def after_first_look(office: Office, do: Callable[[], object]) -> None:
+    """Let something happen at the hub right after it has shown an invoice once."""
+    book = office.sandbox.book
+    whole = book.invoice_data
+
+    def overtaken(wanted: str) -> bytes:
+        shown = whole(wanted)
+        book.invoice_data = whole  # type: ignore[method-assign]
+        do()
+        return shown
+
+    book.invoice_data = overtaken  # type: ignore[method-assign]
+
+
 def test_the_same_update_twice_in_a_file_is_sent_once(office: Office) -> None:
     (hub_id,) = office.served()
     office.drop("a.XML", state_file(annotated(hub_id), annotated(hub_id)))
@@ -435,6 +478,22 @@ def test_an_update_that_timed_out_waits_as_long_again(open_account: Offices) -> 
     office.push(only_due=True)
     assert office.patches() == ["ANNOTATED"]
     assert not office.open_updates()
+
+
+def test_what_the_hub_applied_late_is_not_sent_again_after_somebody_else_spoke(
+    open_account: Offices,
+) -> None:
+    office = open_account(hub={"timeout": 0.5})
+    (hub_id,) = office.served()
+    book = office.sandbox.book
+    book.faults.fail("hang", operation="update", seconds=60)
+    office.drop("a.XML", state_file(annotated(hub_id)))
+    failing(office.push)
+    book.set_state(hub_id, StateUpdate(state=State.ANNOTATED, register_number="R-1"))
+    book.set_state(hub_id, State.RECOGNISED)
+    office.push()
+    assert office.patches() == ["ANNOTATED"]
+    assert outcomes(office) == ["found-applied"]
 
 
 def patient(office: Office) -> Settings:

@@ -1,7 +1,8 @@
 """Every try of an update: when, what was sent, what came back, what the hub showed then.
 
 An attempt without an answer is one of which nobody knows what came of it: the process died, or the
-hub's answer could mean both. Then the hub is asked before anything is sent again.
+hub's answer could mean both. Then the hub is asked before anything is sent again. One that the hub
+did not show to be applied when it was asked it may apply later still, so it is asked again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,10 +14,14 @@ from bridge.ledger import updates
 from bridge.ledger.schema import account as account_table
 from bridge.ledger.schema import attempt, state_file, state_update
 
+NOT_APPLIED = "not applied"
+"""What the hub showed when it was asked after an unclear answer: not taken, or not yet."""
+
 # Built once: a statement made anew for each step costs more than running it.
 _ATTEMPT = insert(attempt).returning(attempt.c.id, attempt.c.update_id)
 _ANSWERED = update(attempt).where(attempt.c.id == bindparam("row"))
 _UNANSWERED = attempt.c.answer.is_(None) & attempt.c.sent.is_not(None)
+_MAY_BE_TAKEN = _UNANSWERED | (attempt.c.shown == NOT_APPLIED)
 _UNCLEAR = (
     select(attempt.c.at)
     .where(attempt.c.update_id == bindparam("row"), _UNANSWERED)
@@ -70,14 +75,15 @@ def unclear_since(connection: Connection, update_id: int) -> datetime | None:
 def all_unclear_since(connection: Connection, account: str) -> Mapping[int, datetime]:
     """Return since when the hub may have taken each of the updates that wait, by their id.
 
-    That is `unclear_since`; for what was queued before a backup was restored, since it was queued;
-    for what lay in `statin` in that backup, since the last that the backup knows.
+    That is since the first attempt that it may have taken; for what was queued before a backup was
+    restored, since it was queued; for what lay in `statin` in that backup, since the last that the
+    backup knows.
     """
     attempts = connection.execute(
         select(attempt.c.update_id, attempt.c.at)
         .join(state_update, state_update.c.id == attempt.c.update_id)
-        .where(state_update.c.account == account, updates.IS_OPEN, _UNANSWERED)
-        .order_by(attempt.c.id)
+        .where(state_update.c.account == account, updates.IS_OPEN, _MAY_BE_TAKEN)
+        .order_by(attempt.c.id.desc())
     )
     forgotten = connection.execute(
         select(state_update.c.id, state_update.c.queued_at)
