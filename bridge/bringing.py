@@ -18,6 +18,7 @@ from bridge import feedback, messages
 from bridge.account import Account
 from bridge.chain import Detail
 from bridge.crew import work, workers_for
+from bridge.errors import LedgerBusyError
 from bridge.fetching import Fetched, fetch_attachment, fetch_invoice
 from bridge.held_back import hold_back, hold_back_attachment
 from bridge.invoice_files import FEED, attachment_file, files_of, name_parts
@@ -176,7 +177,8 @@ class _Bringing:
     def _place_all(self, brought: Sequence[_Brought]) -> Sequence[Exception | None]:
         """Place all of these at once; return what stood in the way of each.
 
-        What cannot be done together is done one by one: one's trouble is not the others'.
+        What cannot be done together is done one by one: one's trouble is not the others'. A ledger
+        that another program holds is all of theirs.
         """
 
         def write(connection: Connection, now: datetime) -> None:
@@ -187,6 +189,8 @@ class _Bringing:
 
         try:
             begun = begin(self.account, [it.parcel for it in brought], write)
+        except LedgerBusyError as error:
+            return [error] * len(brought)
         except Exception as error:  # whatever it is: none is visible yet
             if len(brought) == 1:
                 return [error]

@@ -12,6 +12,7 @@
     └── LocalError        this machine: a person here, before anything else
         ├── SettingsError     a setting or a file that it names
         ├── LedgerError       the ledger cannot be reached
+        │   └── LedgerBusyError            another program holds it
         ├── PortTakenError    another program listens there
         └── StorageError      the disk, a folder, a file
 
@@ -103,6 +104,10 @@ class SettingsError(LocalError):
 
 class LedgerError(LocalError):
     """The ledger cannot be opened, read or written."""
+
+
+class LedgerBusyError(LedgerError):
+    """Another program has held the ledger for too long: nobody else can write to it either."""
 
 
 class PortTakenError(LocalError):

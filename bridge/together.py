@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from bridge.errors import LedgerBusyError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -73,11 +75,16 @@ class _Ticket(Generic[T, R]):
 def or_alone(
     do: Callable[[Sequence[T]], Sequence[R]],
 ) -> Callable[[Sequence[T]], Sequence[R | Exception]]:
-    """Make what does all or nothing do each alone where all cannot be done together."""
+    """Make what does all or nothing do each alone where all cannot be done together.
+
+    Not where another program holds the ledger: each would wait for it as long as all have.
+    """
 
     def do_all(items: Sequence[T]) -> Sequence[R | Exception]:
         try:
             return do(items)
+        except LedgerBusyError as error:
+            return [error] * len(items)
         except Exception as error:
             if len(items) == 1:
                 return [error]

@@ -1,19 +1,22 @@
 """The ledger: what a transaction said is there, and nothing else; steps are safe to repeat."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import create_engine, delete, func, insert, select, update
 
-from bridge.errors import LedgerError
+from bridge.errors import LedgerBusyError, LedgerError
 from bridge.ledger import (
     Ledger,
     attempts,
+    database,
     deliveries,
     events,
     histories,
@@ -24,6 +27,7 @@ from bridge.ledger import (
     updates,
 )
 from bridge.ledger.contents import contents_of
+from bridge.ledger.migrate import upgrade
 from bridge.ledger.state_files import Kind
 from bridge.ledger.updates import Outcome
 from bridge.model import (
@@ -141,6 +145,54 @@ def test_a_ledger_that_is_no_database_is_an_error_of_ours(tmp_path: Path) -> Non
     path.write_bytes(b"no database, but long enough to be looked at " * 20)
     with pytest.raises(LedgerError, match=r"ledger\.db"):
         Ledger(path)
+
+
+def test_a_ledger_that_another_program_holds_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    with (
+        closing(open_ledger(tmp_path / "ledger.db")) as ledger,
+        held(ledger.path),
+        pytest.raises(LedgerBusyError, match="another program has held it"),
+    ):
+        see(ledger, "1")
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold the ledger as another program does that writes to it."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def test_a_ledger_whose_tables_are_not_those_of_its_version_says_so(tmp_path: Path) -> None:
+    """As one is that was made before the first schema was final."""
+    path = tmp_path / "ledger.db"
+    with closing(create_engine(f"sqlite:///{path}").connect()) as connection:
+        upgrade(connection, "0001")
+    with closing(sqlite3.connect(path)) as before:
+        before.execute("DROP INDEX delivery_by_invoice")
+    with pytest.raises(LedgerError, match="before the first release") as refused:
+        Ledger(path)
+    assert str(path) in str(refused.value)
+
+
+def test_an_old_sqlite_is_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(LedgerError, match=r"3\.35 or newer is needed"):
+        Ledger(tmp_path / "ledger.db")
+
+
+def test_a_ledger_is_made_where_no_other_process_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+    with closing(Ledger(tmp_path / "ledger.db", lean=True)) as ledger:
+        assert see(ledger, "1") == ["1"]
 
 
 def test_naive_times_are_refused(ledger: Ledger) -> None:

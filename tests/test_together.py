@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from bridge.errors import LedgerBusyError
 from bridge.together import Together, or_alone
 
 PATIENCE = 30
@@ -81,3 +82,15 @@ def test_what_cannot_be_done_together_is_done_each_alone() -> None:
     first, bad, last = or_alone(halves)([1, 0, 2])
     assert (first, last) == (1, 0.5)
     assert isinstance(bad, ZeroDivisionError)
+
+
+def test_what_another_program_keeps_all_from_is_not_tried_by_each_alone() -> None:
+    tries: list[Sequence[int]] = []
+
+    def locked(items: Sequence[int]) -> Sequence[None]:
+        tries.append(items)
+        raise LedgerBusyError("the ledger is locked")
+
+    given = or_alone(locked)([1, 2, 3])
+    assert [type(it) for it in given] == [LedgerBusyError] * 3
+    assert tries == [[1, 2, 3]]

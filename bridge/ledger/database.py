@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, even
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.chain import BrokenChainError, Link
-from bridge.errors import LedgerError
+from bridge.errors import LedgerBusyError, LedgerError
 from bridge.ledger import events
 from bridge.ledger.groups import Groups
 from bridge.ledger.journal import GapError, Journal
@@ -31,6 +31,9 @@ HEAD = "0014"
 
 _PRIMARY = 0xFF
 """What of SQLite's error codes is no detail."""
+
+OLDEST_SQLITE = (3, 35)
+"""The first that returns the ids of what it inserts."""
 
 BUSY_SECONDS = 15
 """How long a writer waits for another process before it gives up."""
@@ -52,6 +55,7 @@ class Ledger:
         connection keeps few pages.
         """
         self.path = path
+        _refuse_old_sqlite()
         with self._ours():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._engine = _engine(path, lean=lean)
@@ -154,7 +158,8 @@ class Ledger:
             yield
         except (SQLAlchemyError, sqlite3.Error) as error:
             cause = getattr(error, "orig", None) or error
-            raise LedgerError(f"ledger {self.path}: {cause}; {_advice(cause)}") from error
+            kind = LedgerBusyError if _code(cause) == sqlite3.SQLITE_BUSY else LedgerError
+            raise kind(f"ledger {self.path}: {cause}; {_advice(cause)}") from error
         except OSError as error:
             raise LedgerError(
                 f"ledger {self.path}: {error.strerror or error}; see data_dir and its permissions"
@@ -182,18 +187,28 @@ class Ledger:
             yield
 
 
+def _refuse_old_sqlite() -> None:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise LedgerError(
+            f"the SQLite of {sys.executable} is {sqlite3.sqlite_version}, and 3.35 or newer is "
+            "needed: install with a Python that brings its own (docs/installing.md)"
+        )
+
+
 def _upgrade_elsewhere(path: Path) -> None:
     """Let another process bring the schema up to date.
 
-    What it cannot do fails here as well, where the ledger is opened next, and is told there.
+    What it cannot do, or if it cannot be started, is done here, where the ledger is opened next,
+    or fails here as well and is told.
     """
-    subprocess.run(  # noqa: S603  (this Python, with a line of ours)
-        [sys.executable, "-P", "-c", _OPEN, path],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
-    )
+    with suppress(OSError):
+        subprocess.run(  # noqa: S603  (this Python, with a line of ours)
+            [sys.executable, "-P", "-c", _OPEN, path],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
 
 
 _OPEN = """
@@ -221,8 +236,7 @@ def _forget_broken(context: ExceptionContext) -> None:
     One that was opened while the disk was read-only would stay so after the disk is well again.
     After other errors they are kept: on a full disk no new one could be opened, even to read.
     """
-    code = getattr(context.original_exception, "sqlite_errorcode", sqlite3.SQLITE_OK)
-    if code & _PRIMARY == sqlite3.SQLITE_READONLY:
+    if _code(context.original_exception) == sqlite3.SQLITE_READONLY:
         context.is_disconnect = True
 
 
@@ -234,9 +248,19 @@ def _configure(connection: sqlite3.Connection, _record: object, *, lean: bool) -
         connection.execute(f"PRAGMA {pragma}").close()
 
 
+def _code(cause: BaseException) -> int:
+    """Return SQLite's error code without its detail; 0 where it has none."""
+    return int(getattr(cause, "sqlite_errorcode", None) or 0) & _PRIMARY
+
+
 def _advice(cause: BaseException) -> str:
-    code = getattr(cause, "sqlite_errorcode", None)
-    if code is not None and code & _PRIMARY in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    code = _code(cause)
+    if code == sqlite3.SQLITE_BUSY:
+        return (
+            f"another program has held it for {BUSY_SECONDS} s, and nothing can be written down "
+            "meanwhile: look for a backup or an sqlite3 that has it open"
+        )
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return (
             "put it aside with its -wal and -shm, and put back the one of the last backup, or "
             "none: what came since is made anew from the archive's journal"
