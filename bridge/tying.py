@@ -3,7 +3,8 @@
 After a rollback the same invoice may stand in ours, placed by REST under one name, and lie in the
 old mailbox under another. It is one offer: when the software takes it here, it leaves the old
 mailbox too; when somebody takes it there, it is taken back from here. Attachments are the same
-where their bytes are.
+where their bytes are. That holds while the old mailbox serves: what goes from there while REST does
+was tidied away, and is not taken back from anybody.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bridge.account import Account
-from bridge.ledger import handing, recorded_files
+from bridge.ledger import handing, legacy_removals, recorded_files
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.recorded_files import RecordedFile
 from bridge.model import HubId
@@ -37,6 +38,24 @@ def tie(connection: Connection, account: Account, hub_ids: Sequence[HubId]) -> i
     for hub_id, files in standing.items():
         tied += _tie(connection, account, files, there.get(hub_id, []), at=now)
     return tied
+
+
+def untie_missing(connection: Connection, account: Account) -> None:
+    """Untie what stands in ours from what the old mailbox has lost while another feed served.
+
+    Nobody was to take it there then: it waits in ours alone.
+    """
+    for file in legacy_removals.missing_there(connection, account.name):
+        assert file.source is not None
+        handing.tie(
+            connection,
+            account.name,
+            file,
+            source=file.source,
+            digest=file.digest_there,
+            kind=handing.TAKEN_BACK,
+            at=account.clock(),
+        )
 
 
 def _tie(

@@ -18,6 +18,7 @@ from bridge.errors import OldMailboxUnwritableError, SettingsError, StorageError
 from bridge.flood import Happening
 from bridge.ledger import events
 from bridge.model import FeedName
+from bridge.recording import FeedRecorder
 from bridge.rounds import pull_round, push_round
 from bridge.sandbox.server import Sandbox
 from bridge.status.looking import look
@@ -329,6 +330,30 @@ def test_what_is_taken_in_the_old_mailbox_leaves_ours(town: Office, old: OldHub)
     pull(town)
     assert out_of(town, waiting) == []
     assert len(collect(town)) == 1
+
+
+@pytest.mark.parametrize("looks", [0, 2])
+def test_what_left_the_old_mailbox_while_rest_served_still_waits_and_is_put_there_again(
+    town: Office, old: OldHub, looks: int
+) -> None:
+    tidied, other = old.both(town), old.both(town)
+    pull(town)
+    back(town)
+    assert cut_over(town.account, APPLY) == 0
+    for name in old.names():
+        if f"@{tidied}" in name:
+            (old.root / name).unlink()
+    for _ in range(looks):
+        FeedRecorder(town.account).round(FeedName.LEGACY, only_due=False)
+    assert back(town).is_zero
+    assert len(old.has(tidied)) == len(old.has(other)) == 1
+    pull(town)
+    pull(town)
+    assert len(collect(town)) == 2
+    push(town)
+    pull(town)
+    assert collect(town) == []
+    assert faults(town) == []
 
 
 def test_what_the_hub_only_lists_is_fetched_first(town: Office, old: OldHub) -> None:

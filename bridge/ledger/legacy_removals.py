@@ -36,6 +36,14 @@ def went_there(connection: Connection, account: str) -> list[PlacedFile]:
     )
 
 
+def missing_there(connection: Connection, account: str) -> list[PlacedFile]:
+    """Return what lies in ours and was offered there too, and no listing shows there any more."""
+    ours = (placed_file.c.state == "placed") & _untold() & placed_file.c.passing.is_distinct_from(
+        "ready"
+    )
+    return _placed(connection, account, ours & ~_recorded(account, there=True, shown=True))
+
+
 def surely_collected(
     connection: Connection, account: str, went: Sequence[PlacedFile]
 ) -> list[PlacedFile]:
@@ -124,15 +132,17 @@ def _untold() -> ColumnElement[bool]:
     return placed_file.c.removed_at.is_(None)
 
 
-def _recorded(account: str, *, there: bool) -> ColumnElement[bool]:
-    """Tell whether the old mailbox shows something at the path of a placed file, or did."""
+def _recorded(account: str, *, there: bool, shown: bool = False) -> ColumnElement[bool]:
+    """Tell whether the old mailbox has something at the path of a placed file, or had.
+
+    `shown`: the last listing had it, too.
+    """
     gone = recorded_file.c.gone_at
-    return (
-        select(recorded_file.c.id)
-        .where(
-            recorded_file.c.account == account,
-            recorded_file.c.path == placed_file.c.source,
-            gone.is_(None) if there else gone.is_not(None),
-        )
-        .exists()
+    rows = select(recorded_file.c.id).where(
+        recorded_file.c.account == account,
+        recorded_file.c.path == placed_file.c.source,
+        gone.is_(None) if there else gone.is_not(None),
     )
+    if shown:
+        rows = rows.where(recorded_file.c.last_seen_at.is_(None))
+    return rows.exists()

@@ -16,6 +16,7 @@ from bridge.errors import AccountError, SettingsError
 from bridge.ledger import moves
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName
+from bridge.tying import untie_missing
 from reconcile.moves import switching
 from reconcile.moves.folder import Target
 from reconcile.moves.looking import Look, look, make_plan
@@ -89,6 +90,10 @@ def apply(account: Account, seen: Look, way: Way, *, by: str) -> tuple[list[str]
 
     Raises what keeps it from it, and may be run again then.
     """
+    if account.feeds().serve is FeedName.REST and not _is_open(account) and not seen.old_said:
+        # Before it is begun: what it puts there itself, and somebody takes at once, stays tied.
+        with account.ledger.write() as connection:
+            untie_missing(connection, account)
     if _is_asked_otherwise(account, way):
         end(account)
     if way.target is not None and not _is_open(account):
