@@ -4,6 +4,7 @@ The hub is the sandbox over HTTP, the old mailbox a real SSH server behind a lin
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -460,6 +461,28 @@ def test_an_old_mailbox_that_is_suddenly_empty_proves_nothing_until_the_next_loo
     assert cut(town) == 1
     assert look_at_balance(town.account, MoveKind.CUTOVER).outcome is Outcome.ZERO
     assert len(there) == 2 * len(hidden)
+
+
+@pytest.mark.parametrize("move", [cut, back])
+def test_a_plan_too_is_refused_while_the_old_mailbox_is_suddenly_empty(
+    move: Any, town: Office, old: OldHub
+) -> None:
+    if move is back:
+        assert cut(town) == 0
+    for _ in range(5):
+        old.both(town)
+    pull(town)
+    FeedRecorder(town.account).round(FeedName.LEGACY, only_due=False)
+    away = old.root.rename(old.root.with_name("not-mounted"))
+    OldHub(old.book, old.root)
+    error = failing(lambda: move(town, wanted=replace(APPLY, apply=False)))
+    assert "Look whether it is the right mailbox" in str(error)
+    assert town.account.feeds().serve is (FeedName.REST if move is back else FeedName.LEGACY)
+    shutil.rmtree(old.root)
+    away.rename(old.root)
+    assert move(town, wanted=FORCED) == 0
+    assert len(collect(town)) == 5
+    assert faults(town) == []
 
 
 def test_an_old_mailbox_that_serves_and_has_no_settings_any_more_proves_nothing(

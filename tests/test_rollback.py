@@ -333,7 +333,7 @@ def test_what_is_taken_in_the_old_mailbox_leaves_ours(town: Office, old: OldHub)
 
 
 @pytest.mark.parametrize("looks", [0, 2])
-def test_what_left_the_old_mailbox_while_rest_served_still_waits_and_is_put_there_again(
+def test_what_left_the_old_mailbox_while_rest_served_waits_and_is_put_there_again(
     town: Office, old: OldHub, looks: int
 ) -> None:
     tidied, other = old.both(town), old.both(town)

@@ -67,9 +67,10 @@ def plan(account: Account, *, forced: bool = False) -> tuple[Look, Plan]:
     """Look at everything, and return what a cutover would do.
 
     Raises OldMailboxAwayError, HubAwayError for what is out of reach, AccountError for what does
-    not let us in.
+    not let us in, SuddenlyEmptyError.
     """
     seen = look(account)
+    refuse_suddenly_empty(seen, forced=forced)
     if seen.hub_error is not None:
         refuses = isinstance(seen.hub_error, AccountError)
         when = "once that is put right" if refuses else "when it answers"
@@ -85,8 +86,6 @@ def plan(account: Account, *, forced: bool = False) -> tuple[Look, Plan]:
 
 def apply(account: Account, seen: Look, consent: Consent) -> None:
     """Move the account to REST; raises what keeps it from it, and may be run again then."""
-    if not consent.forced:
-        refuse_suddenly_empty(seen)
     note = {
         "forced": str(consent.forced),
         "verdict": consent.verdict,

@@ -111,18 +111,25 @@ def _noting(seen: Look, where: str) -> Iterator[None]:
         setattr(seen, where, error)
 
 
-def refuse_suddenly_empty(seen: Look) -> None:
-    """Raise SuddenlyEmptyError where all that the old mailbox showed has gone at once."""
-    if seen.vanished >= SUDDENLY:
-        raise SuddenlyEmptyError(f"the old mailbox: {suddenly_empty(seen)}. Nothing was moved")
+def refuse_suddenly_empty(seen: Look, *, forced: bool = False) -> None:
+    """Raise SuddenlyEmptyError where all that the old mailbox showed has gone at once.
+
+    A plan does so, too: only the first look tells. One that is forced has it said.
+    """
+    if seen.vanished < SUDDENLY:
+        return
+    said = f"the old mailbox: {suddenly_empty(seen)}"
+    if not forced:
+        raise SuddenlyEmptyError(f"{said}. Nothing was moved")
+    seen.remarks.append(said)
 
 
 def suddenly_empty(seen: Look) -> str:
     """Return what is said of an old mailbox that has come back empty."""
     return (
         f"all {seen.vanished} files that it showed at the last look are missing now: nothing is "
-        "taken as collected. Look whether it is the right mailbox; if the software has really "
-        "taken them all, run this again"
+        "taken as collected. Look whether it is the right mailbox; if it has really been emptied, "
+        "run this again"
     )
 
 

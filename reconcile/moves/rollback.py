@@ -19,7 +19,7 @@ from bridge.model import FeedName
 from bridge.tying import untie_missing
 from reconcile.moves import switching
 from reconcile.moves.folder import Target
-from reconcile.moves.looking import Look, look, make_plan
+from reconcile.moves.looking import Look, look, make_plan, refuse_suddenly_empty
 from reconcile.moves.plan import Plan
 from reconcile.moves.reach import saying_more
 from reconcile.moves.rolling_back import RollingBack
@@ -61,7 +61,8 @@ def plan(account: Account, way: Way) -> tuple[Look, Plan]:
     """Look at everything, and return what a rollback would do.
 
     Raises SettingsError where a target is needed; AccountError where the old mailbox does not let
-    us in: it is not gone; without a target, OldMailboxAwayError where it is out of reach.
+    us in: it is not gone; without a target, OldMailboxAwayError where it is out of reach;
+    SuddenlyEmptyError.
     """
     if account.own.legacy is None and way.target is None:
         raise SettingsError(
@@ -71,6 +72,8 @@ def plan(account: Account, way: Way) -> tuple[Look, Plan]:
     if way.target is not None and account.feeds().serve is FeedName.REST and not _is_open(account):
         Target(account, way.target).refuse_strange()
     seen = look(account)
+    if not _is_open(account):  # else what lay there may have left it by our own doing
+        refuse_suddenly_empty(seen)
     if seen.old_error is not None and way.target is None:
         raise saying_more(seen.old_error, OLD_LOST)
     if isinstance(seen.old_error, AccountError):
