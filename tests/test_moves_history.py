@@ -115,6 +115,9 @@ class World:
         return self.offices.folder / f"target-{self.folders}"
 
     def into_folder(self) -> None:
+        serve, last = self.town.account.feeds().serve, last_move(self.town.account)
+        if serve is not FeedName.REST and not (last and last.is_open):
+            return  # only what REST serves goes into a folder
         roll_back(self.town.account, Way(target=self.target(), patience=0), APPLY)
 
     def import_folder(self) -> None:

@@ -38,8 +38,10 @@ def went_there(connection: Connection, account: str) -> list[PlacedFile]:
 
 def missing_there(connection: Connection, account: str) -> list[PlacedFile]:
     """Return what lies in ours and was offered there too, and no listing shows there any more."""
-    ours = (placed_file.c.state == "placed") & _untold() & placed_file.c.passing.is_distinct_from(
-        "ready"
+    ours = (
+        (placed_file.c.state == "placed")
+        & _untold()
+        & placed_file.c.passing.is_distinct_from("ready")
     )
     return _placed(connection, account, ours & ~_recorded(account, there=True, shown=True))
 

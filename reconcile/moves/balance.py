@@ -29,6 +29,10 @@ ONLY_AT_HUB = Message(
     "Only the hub has it, and REST does not serve any more: see that the old mailbox delivers it, "
     "or cut over again."
 )
+ONLY_IN_OLD = Message(
+    "It lies in the old mailbox, which does not serve. Import it from there and say --has, or see "
+    "that the hub lists it."
+)
 NOWHERE = Message("It is in none of the places, and the software has not taken it.")
 MISSING = Message("It should stand in the mailbox, and its file is not there.")
 MISSING_THERE = Message("This file should be in the folder, and is not there as it was written.")
@@ -153,6 +157,7 @@ class _Counting:
             (it.to_be_brought and serve is FeedName.REST, Place.HUB, None),
             (it.listed and listable, Place.HUB, None),
             (not self.hub_was_read and (listable or it.to_be_brought), Place.UNREAD, None),
+            (bool(it.in_old) and self.old_was_read, Place.PERSON, ONLY_IN_OLD),
             (it.listed, Place.PERSON, ONLY_AT_HUB),
             (True, Place.PERSON, NOWHERE),
         )

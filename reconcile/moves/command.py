@@ -1,9 +1,11 @@
 """`cutover` and `rollback`: what they do, without their options."""
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -13,9 +15,14 @@ from bridge.errors import LocalError, SettingsError
 from bridge.ledger.moves import MoveKind
 from reconcile.language import Language, Message, language
 from reconcile.moves import cutover, rollback, switching
-from reconcile.moves.balance import Balance, Outcome
+from reconcile.moves.balance import IN_HANDS, Balance, Outcome
 from reconcile.moves.documents import balance_as_json, written_again_as_json
-from reconcile.moves.elsewhere import lead_elsewhere, refuse_lost, to_be_written_again
+from reconcile.moves.elsewhere import (
+    lead_elsewhere,
+    refuse_lost,
+    refuse_to_leave_lost,
+    to_be_written_again,
+)
 from reconcile.moves.late import clear_up
 from reconcile.moves.looking import decided
 from reconcile.moves.page import balance_as_html
@@ -53,12 +60,15 @@ class Wanted:
 
 def cut_over(account: Account, wanted: Wanted) -> int:
     """Plan a cutover, or do it; return the exit code."""
+    _refuse_page(wanted.output)
     with switching.alone(account):
         switching.refuse_another(account, MoveKind.CUTOVER)
         decided(account, has=wanted.has, lacks=wanted.lacks, by=wanted.by, at=account.clock())
         if cutover.is_done(account):
             _refuse_other_plan(account, MoveKind.CUTOVER, wanted.plan_file)
             return _was_done(account, MoveKind.CUTOVER, wanted)
+        if not wanted.force:
+            refuse_to_leave_lost(account)
         ready = _asked_before(account) or readiness(account, wanted.language)
         seen, plan = cutover.plan(account, forced=wanted.force)
         if not wanted.apply:
@@ -73,6 +83,7 @@ def cut_over(account: Account, wanted: Wanted) -> int:
 
 def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
     """Plan a rollback, or do it; return the exit code."""
+    _refuse_page(wanted.output)
     with switching.alone(account):
         switching.refuse_another(account, MoveKind.ROLLBACK)
         decided(account, has=wanted.has, lacks=wanted.lacks, by=wanted.by, at=account.clock())
@@ -86,9 +97,11 @@ def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
             refuse_lost(account, way)
         if rollback.is_done(account):
             _refuse_other_plan(account, MoveKind.ROLLBACK, wanted.plan_file)
+            rollback.refuse_other_folder(account, way)
             late = wanted.apply and switching.last_move(account, MoveKind.ROLLBACK) is not None
-            troubles = clear_up(account, way) if late else ()
-            return _was_done(account, MoveKind.ROLLBACK, wanted, remarks=troubles)
+            remarks = clear_up(account, way) if late else []
+            remarks += rollback.done_otherwise(account, way)
+            return _was_done(account, MoveKind.ROLLBACK, wanted, remarks=remarks)
         seen, plan = rollback.plan(account, way)
         if not wanted.apply:
             return _show_plan(plan, wanted, _NOT_ASKED)
@@ -98,9 +111,23 @@ def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
         done = look_at_balance(account, MoveKind.ROLLBACK, remarks=troubles)
         if way.target is not None:
             done = finish_folder(account, way.target, open_files, done, lang=wanted.lang)
-        if done.feeds.serve is not None or done.outcome is not Outcome.NOT_ZERO:
+        if done.feeds.serve is not None or not _can_go_on(done):
             rollback.end(account)  # a folder may be imported from: it is not read back again
         return _show_balance(done, MoveKind.ROLLBACK, wanted)
+
+
+def _refuse_page(output: Path | None) -> None:
+    """Raise SettingsError where the page cannot be written, before anything is done."""
+    if output is None or (os.access(output.parent, os.W_OK) and not output.is_dir()):
+        return
+    raise SettingsError(
+        f"-o {output}: no file can be written there, so nothing was done; name another one"
+    )
+
+
+def _can_go_on(done: Balance) -> bool:
+    """Tell whether a rollback into a folder can do more of what is left, given again."""
+    return bool(done.lost or done.twice or any(it.said is IN_HANDS for it in done.people))
 
 
 def _tell_written_again(account: Account, count: int, way: Way, wanted: Wanted) -> int:
@@ -163,14 +190,18 @@ def _refuse_other_plan(account: Account, kind: MoveKind, path: Path | None) -> N
     """
     if path is None or not path.exists():
         return
-    with storage(f"plan {path}"):
-        text = path.read_text(encoding="utf-8")
-    planned = read_plan(text, where=str(path))
+    planned = _read_plan(path)
     if (planned["move"], planned["account"]) != (kind, account.name):
         raise SettingsError(
             f"{path} is a plan of a {planned['move']} of {planned['account']}, not of a {kind} of "
             f"{account.name}: nothing was done"
         )
+
+
+def _read_plan(path: Path) -> Mapping[str, Any]:
+    with storage(f"plan {path}"):
+        content = path.read_bytes()
+    return read_plan(content, where=str(path))
 
 
 def _refuse(plan: Plan, wanted: Wanted, ready: Readiness) -> None:
@@ -182,9 +213,7 @@ def _refuse(plan: Plan, wanted: Wanted, ready: Readiness) -> None:
         )
     if wanted.plan_file is None:
         return
-    with storage(f"plan {wanted.plan_file}"):
-        text = wanted.plan_file.read_text(encoding="utf-8")
-    differences = moved_away(read_plan(text, where=str(wanted.plan_file)), plan)
+    differences = moved_away(_read_plan(wanted.plan_file), plan)
     if differences:
         raise LocalError(
             f"account {plan.account}: things are no longer as {wanted.plan_file} says, nothing was "
@@ -211,15 +240,15 @@ def _show_plan(plan: Plan, wanted: Wanted, ready: Readiness) -> int:
 
 
 def _show_balance(done: Balance, kind: MoveKind, wanted: Wanted) -> int:
+    if wanted.as_json:
+        sys.stdout.write(balance_as_json(done, move=kind))
+    else:
+        sys.stdout.write(balance_as_text(done, wanted.language))
     if wanted.output is not None:
         page = balance_as_html(done, kind, wanted.language)
         with storage(f"page {wanted.output}"):
             wanted.output.unlink(missing_ok=True)
             write_file(wanted.output, page)
-    if wanted.as_json:
-        sys.stdout.write(balance_as_json(done, move=kind))
-    else:
-        sys.stdout.write(balance_as_text(done, wanted.language))
     for it in done.unread:
         said = wanted.language.say(UNREAD[it.place])
         typer.echo(f"{done.account}: {said}: {visible(it.why, longest=LONGEST)}", err=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bridge.account import Account
 from bridge.durable import storage
-from bridge.errors import SettingsError
+from bridge.errors import LocalError, SettingsError
 from bridge.ledger import handed, moves
 from bridge.ledger.moves import Move, MoveKind
 from reconcile.moves import switching
@@ -46,7 +46,7 @@ def refuse_lost(account: Account, way: Way) -> None:
 
 
 def lost_folder(account: Account) -> str | None:
-    """Say that the folder of the last rollback is wholly gone, and what to do; None if it is not.
+    """Say that the folder of the last move is wholly gone, and what to do; None if it is not.
 
     What is in one that is there is not looked at: somebody may be importing from it.
     """
@@ -56,7 +56,16 @@ def lost_folder(account: Account) -> str | None:
     root = Path(str(last.options["target"]))
     if not _is_gone(root) or not (count := _handed(account, last)):
         return None
-    return f"{_gone(root, count)}. If all of it was imported, nothing is left to be done"
+    return _gone(root, count)
+
+
+def refuse_to_leave_lost(account: Account) -> None:
+    """Raise LocalError where another folder could not take the place of a lost one any more."""
+    if (lost := lost_folder(account)) is not None:
+        raise LocalError(
+            f"account {account.name}: {lost}. After a cutover that cannot be done any more, so "
+            "nothing was moved. If all of it was imported, --force moves, and is recorded"
+        )
 
 
 def _gone(root: Path, count: int) -> str:

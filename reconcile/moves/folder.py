@@ -23,6 +23,7 @@ from pathlib import Path
 from bridge.account import Account
 from bridge.durable import storage, sync_folder
 from bridge.errors import SettingsError
+from bridge.feeds.legacy import own_folder
 from bridge.filename import raw_of
 from bridge.ledger import handed
 from bridge.ledger.placed_files import PlacedFile
@@ -51,17 +52,28 @@ class Target:
 
     def refuse_strange(self) -> None:
         """Raise SettingsError in the mailbox, and where some file lies in the folder already."""
-        if self.root.resolve().is_relative_to(self.account.mailbox.root.resolve()):
-            raise SettingsError(
-                f"--target {self.root}: it lies in the mailbox that the software reads; name a "
-                "folder elsewhere"
-            )
+        for said, taken in self._taken():
+            if self.root.resolve().is_relative_to(taken.resolve()):
+                raise SettingsError(
+                    f"--target {self.root}: it lies in {said}; name a folder elsewhere"
+                )
         with storage(f"folder {self.root}"):
             if self.root.exists() and not _is_new(self.root):
                 raise SettingsError(
                     f"--target {self.root}: it is not empty; name a new folder, so that nothing of "
                     "another rollback is imported from it"
                 )
+
+    def _taken(self) -> Iterator[tuple[str, Path]]:
+        """Yield the folders in which nothing else may lie."""
+        account = self.account
+        yield "the mailbox that the software reads", account.mailbox.root
+        for name in ("mailboxes", "archive", "staging"):
+            yield f"data_dir/{name}, which is the bridge's own", account.settings.data_dir / name
+        legacy = account.own.legacy
+        old = own_folder(legacy) if legacy is not None else None
+        if old is not None:
+            yield "the old mailbox", old
 
     def prepare(self) -> None:
         """Make the folders."""

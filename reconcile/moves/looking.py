@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from bridge.account import Account
 from bridge.acknowledge import shown
 from bridge.collecting import look_for_collected
-from bridge.errors import BridgeError, InvoiceError
+from bridge.errors import BridgeError, InvoiceError, SettingsError
 from bridge.feeds import RestFeed
 from bridge.hub.errors import UnknownInvoiceError
 from bridge.ledger import handing, invoices, standings, updates
@@ -214,7 +214,13 @@ def waiting_updates(connection: Connection, account: str) -> WaitingUpdates:
 def decided(
     account: Account, *, has: Sequence[str], lacks: Sequence[str], by: str, at: datetime
 ) -> None:
-    """Write down what a person says of invoices; raises InvoiceError for one that nobody knows."""
+    """Write down what a person says of invoices.
+
+    Raises InvoiceError for one that nobody knows, SettingsError for one of which both is said.
+    """
+    if both := set(has) & set(lacks):
+        said = ", ".join(sorted(both))
+        raise SettingsError(f"{said}: --has and --lacks cannot both be true; say one of them")
     with account.ledger.write() as connection:
         for kind, hub_ids in ((handing.COUNTED, has), (handing.LACKING, lacks)):
             chosen = [HubId(hub_id) for hub_id in hub_ids]

@@ -126,7 +126,7 @@ def _checksum(matter: Mapping[str, Any]) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def read_plan(text: str, *, where: str) -> dict[str, Any]:
+def read_plan(text: bytes, *, where: str) -> dict[str, Any]:
     """Return a plan that was written down; raises SettingsError for anything else."""
     try:
         found = json.loads(text)

@@ -117,6 +117,41 @@ def apply(account: Account, seen: Look, way: Way, *, by: str) -> tuple[list[str]
     return list(dict.fromkeys(doing.troubles)), doing.open_files
 
 
+def refuse_other_folder(account: Account, way: Way) -> None:
+    """Raise SettingsError where a rollback that was done is given with a folder it has not."""
+    went = _went_into(account)
+    if way.target is None or way.options["target"] == went:
+        return
+    if went:
+        raise SettingsError(
+            f"--target {way.target}: nothing is written there: the last rollback went into {went}. "
+            f"Import from there; if it is lost, say so with --instead-of {went}"
+        )
+    raise SettingsError(
+        f"--target {way.target}: nothing is written there: {account.feeds().serve} serves already, "
+        "and what waits stands in its place. Only what REST serves can go into a folder: if the "
+        "old mailbox is closed for good, cut over with --force, then give this command again"
+    )
+
+
+def done_otherwise(account: Account, way: Way) -> list[str]:
+    """Say of a rollback that was done that the old mailbox does not serve, where one was asked."""
+    went = _went_into(account)
+    serves = account.feeds().serve is not None
+    if way.target is not None or not went or serves or account.own.legacy is None:
+        return []
+    said = (
+        f"The last rollback went into {went}, so the old mailbox does not serve. For it to serve "
+        "again, cut over, then roll back without --target"
+    )
+    return [said]
+
+
+def _went_into(account: Account) -> str:
+    last = switching.last_move(account)
+    return str(last.options.get("target") or "") if last is not None else ""
+
+
 def end(account: Account) -> None:
     """Nothing of the rollback is left to be done."""
     with account.ledger.write() as connection:

@@ -31,6 +31,8 @@ from reconcile.moves.updates import OpenFile
 
 NO_ADDRESS = "it serves, and the settings have no [account.legacy] with its url"
 
+IF_IMPORTED = "If all of it was imported, nothing is left to be done"
+
 LOOKS = 5
 """So often a file that is missing in our mailbox is looked for before it counts as lost."""
 
@@ -54,6 +56,8 @@ def look_at_balance(
         with account.mailbox.turn("inbound"):
             look_for_collected(account)
         done = balance(seen, since=since, updates=updates)
+    if lost_folder(account) is not None:  # nothing leaves before a person has said what becomes
+        done = replace(done, to_take_away=())
     return replace(
         done,
         unread=tuple(_unread(seen, done.feeds, closed=closed)),
@@ -77,7 +81,7 @@ def _unread(seen: Look, feeds: Feeds, *, closed: bool) -> Iterator[Unread]:
     if seen.vanished >= SUDDENLY:
         yield Unread(place=Place.OLD_MAILBOX, why=suddenly_empty(seen), is_away=False)
     if (lost := lost_folder(seen.account)) is not None:
-        yield Unread(place=Place.FOLDER, why=lost, is_away=False)
+        yield Unread(place=Place.FOLDER, why=f"{lost}. {IF_IMPORTED}", is_away=False)
     if seen.account.own.legacy is None and feeds.serve is FeedName.LEGACY:
         yield Unread(place=Place.OLD_MAILBOX, why=NO_ADDRESS, is_away=False)
 

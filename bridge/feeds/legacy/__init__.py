@@ -10,7 +10,7 @@ troubles, watch     foreign errors turned into ours; a deadline around everythin
 
 from bridge.feeds.legacy.entries import Contents, Entry, NotRead, Why
 from bridge.feeds.legacy.lines import PATIENCE, Patience
-from bridge.feeds.legacy.opening import is_read_only, open_reader, open_writer
+from bridge.feeds.legacy.opening import is_read_only, open_reader, open_writer, own_folder
 from bridge.feeds.legacy.reader import OldMailboxReader
 from bridge.feeds.legacy.troubles import LATER
 from bridge.feeds.legacy.writer import OldMailboxWriter
@@ -28,4 +28,5 @@ __all__ = [
     "is_read_only",
     "open_reader",
     "open_writer",
+    "own_folder",
 ]

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from bridge.feeds.legacy.address import parse_address
 from bridge.feeds.legacy.folder import FolderLine, WritableFolderLine
@@ -44,8 +45,14 @@ def is_read_only(legacy: LegacySettings) -> bool:
 
     That is only known of a folder of this machine: servers tell when something is put there.
     """
+    folder = own_folder(legacy)
+    return folder is not None and not os.access(folder, os.W_OK)
+
+
+def own_folder(legacy: LegacySettings) -> Path | None:
+    """Return the folder of this machine that an old mailbox is, if it is one."""
     address = parse_address(legacy.url)
-    return address.scheme == "file" and not os.access(address.path, os.W_OK)
+    return Path(address.path) if address.scheme == "file" else None
 
 
 @contextmanager
