@@ -267,7 +267,7 @@ def sandbox(
     --mix makes invoices that the REST API and the old mailbox give differently, so that there is
     something to reconcile: KIND:NUMBER, several separated by commas, such as
     identical:20,different:2. KIND is one of identical, equivalent, different, only-legacy,
-    only-rest, in-flight, duplicate, unreadable.
+    only-rest, in-flight, duplicate, unreadable, receipt.
     """
     from bridge.sandbox.command import run_sandbox  # noqa: PLC0415  (only this command needs it)
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from bridge.errors import PortTakenError
+from bridge.sandbox.scenarios import Kind
 from bridge.sandbox.server import Sandbox
 from bridge.settings import load_settings
 from tests.gateway import COMMAND, free_port
@@ -82,6 +83,12 @@ def test_it_ends_when_it_is_told_to(process: subprocess.Popen[str], stop: signal
     printed(process)
     process.send_signal(stop)
     assert process.wait(timeout=60) == 0
+
+
+def test_its_help_names_every_kind_of_a_mix() -> None:
+    asked = [COMMAND, "sandbox", "--help"]
+    text = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert [kind for kind in Kind if kind not in text] == []
 
 
 def test_a_port_that_is_taken_is_named() -> None:
