@@ -13,12 +13,19 @@ from typing import Any
 import pytest
 
 from bridge.errors import LocalError, SettingsError
+from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName, State
-from bridge.rounds import pull_round
+from bridge.placing import prepare
+from bridge.repair import put_right
+from bridge.rounds import pull_round, push_round
 from bridge.sandbox.server import Sandbox
+from bridge.status.looking import look
+from bridge.status.text import as_text
+from reconcile.moves import switching
 from reconcile.moves.command import Wanted, cut_over, roll_back
 from reconcile.moves.way import Way
 from tests.accounts import Office, Offices, failing
+from tests.breaking_off import broken_off_after
 from tests.moving import OldHub, balanced, collect, faults, names
 
 APPLY = Wanted(by="test", apply=True)
@@ -190,6 +197,47 @@ def test_what_lies_in_the_old_mailbox_alone_while_no_feed_serves_is_said_to_lie_
     assert "none of the places" not in said
     assert back(town, tmp_path / "target", replace(APPLY, has=[alone])) == 0
     assert old.has(alone) == []
+
+
+@pytest.mark.parametrize("steps", [9, 16, 23, 30])
+def test_who_cannot_roll_back_after_all_stays_with_rest_and_may_do_it_later(
+    steps: int, town: Office, old: OldHub, open_account: Offices
+) -> None:
+    delivered = [*old.rest(town, 2, attachments=1), old.both(town)]
+    pull_round(town.inbound, only_due=False)
+    with broken_off_after(steps):
+        back(town)
+    town = old.open(open_account)
+    put_right(town.account)
+    prepare(town.account)
+    assert town.account.feeds().serve is FeedName.REST
+    error = failing(lambda: cut(town, replace(APPLY, apply=False)))
+    assert "or cut over with --apply, to stay with REST" in str(error)
+    assert cut(town, APPLY) == 0
+    town.collect(delivered[0])
+    assert back(town) == 0
+    assert len(old.has(delivered[0])) == 0
+    assert len(collect(town)) == 3
+    push_round(town.account, only_due=False)
+    assert old.names() == []
+    assert faults(town) == []
+
+
+def test_status_says_that_a_move_was_begun_and_has_not_ended_and_which_feed_serves(
+    town: Office, old: OldHub
+) -> None:
+    account = town.account
+
+    def said() -> str:
+        status = look(account.settings, account.ledger, now=account.clock())
+        return " ".join(as_text(status).split())
+
+    switching.begin(account, MoveKind.ROLLBACK, Way().options, by="test", note={})
+    assert "The rollback that was begun" in said()
+    assert "has not ended; rest serves now" in said()
+    assert "give its command again, with the same options" in said()
+    assert back(town) == 0
+    assert "has not ended" not in said()
 
 
 # -- wrong options --------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from bridge.blame import Caller
 from bridge.ledger.cut_offs import CutOff
 from bridge.ledger.drift import DriftRow
+from bridge.ledger.moves import Move
 from bridge.ledger.pauses import Pause
 from bridge.ledger.serving import NONE, Feeds
 from bridge.ledger.spans import FeedRow
@@ -49,6 +50,8 @@ class AccountStatus:
     """Which feed serves now, and which is its shadow."""
     settings_feeds: Feeds
     """The same as the settings say: the ledger's word counts where a move was made."""
+    open_move: Move | None
+    """A cutover or a rollback that was begun and has not ended."""
     row: AccountRow
     pause: Pause | None
     """The hub asked for it, and it is not over; None: nothing keeps us from calling."""

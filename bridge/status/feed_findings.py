@@ -26,6 +26,20 @@ def nobody_serves(_: Status, account: AccountStatus) -> Finding | None:
     )
 
 
+def not_moved(status: Status, account: AccountStatus) -> Finding | None:
+    """Say that a move was begun and has not ended."""
+    move = account.open_move
+    if move is None:
+        return None
+    begun, serve = span(status.age(move.begun_at)), account.feeds.serve or "no feed"
+    return Finding(
+        account=account.name,
+        what=f"The {move.kind} that was begun {begun} ago has not ended; {serve} serves now",
+        advice="Unless it is at work just now, give its command again, with the same options: it "
+        "goes on where it was, and says what is left",
+    )
+
+
 def moved(_: Status, account: AccountStatus) -> Finding | None:
     """Say that the settings name other feeds than the last move made."""
     if account.feeds == account.settings_feeds:

@@ -17,6 +17,7 @@ from bridge.status.feed_findings import (
     nobody_serves,
     not_acknowledged,
     not_asked,
+    not_moved,
     old_mailbox,
     second_files,
 )
@@ -173,6 +174,7 @@ ACCOUNT_RULES: tuple[Callable[[Status, AccountStatus], Finding | None], ...] = (
     pause_asked,
     _mailbox,
     *RESTORE_RULES,
+    not_moved,
     nobody_serves,
     old_mailbox,
     second_files,

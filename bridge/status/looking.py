@@ -26,6 +26,7 @@ from bridge.ledger import (
     drift,
     events,
     legacy_files,
+    moves,
     pauses,
     restores,
     spans,
@@ -77,6 +78,7 @@ def _account(
 ) -> AccountStatus:
     name = own.name
     row, feeds = summary.of_account(connection, name), serving(connection, own)
+    last = moves.last(connection, name)
     lying, mailbox_trouble = _mailbox(settings, own, row.mailbox_mark, now)
     archive = Archive(settings.data_dir / "archive" / name)
     return AccountStatus(
@@ -84,6 +86,7 @@ def _account(
         caller=caller_of(settings, own),
         feeds=feeds,
         settings_feeds=of_settings(own),
+        open_move=last if last is not None and last.is_open else None,
         row=row,
         pause=_pause(connection, name, now),
         mailbox_trouble=mailbox_trouble,

@@ -62,6 +62,8 @@ def cut_over(account: Account, wanted: Wanted) -> int:
     """Plan a cutover, or do it; return the exit code."""
     _refuse_page(wanted.output)
     with switching.alone(account):
+        if wanted.apply:
+            switching.call_off_rollback(account)
         switching.refuse_another(account, MoveKind.CUTOVER)
         decided(account, has=wanted.has, lacks=wanted.lacks, by=wanted.by, at=account.clock())
         if cutover.is_done(account):

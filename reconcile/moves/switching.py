@@ -74,14 +74,33 @@ def begin(account: Account, kind: MoveKind, options: Detail, *, by: str, note: D
         )
 
 
+def call_off_rollback(account: Account) -> None:
+    """End a rollback that has changed no feed yet, and writes no folder: REST goes on serving.
+
+    What it has laid ready in the old mailbox, or put there, the next rollback finds.
+    """
+    before = last_move(account)
+    if before is None or not _may_be_called_off(before):
+        return
+    with account.ledger.write() as connection:
+        moves.end(connection, account.name, at=account.clock(), result={})
+
+
+def _may_be_called_off(move: Move) -> bool:
+    begun = move.kind is MoveKind.ROLLBACK and move.is_open and move.switched_at is None
+    return begun and not move.options.get("target")
+
+
 def refuse_another(account: Account, kind: MoveKind) -> None:
     """Raise LocalError where a move the other way was broken off."""
     before = last_move(account)
     if before is not None and before.is_open and before.kind is not kind:
+        or_stay = "; or cut over with --apply, to stay with REST"
         raise LocalError(
             f"account {account.name}: a {before.kind} was begun at "
             f"{before.begun_at:%Y-%m-%d %H:%M} UTC and has not ended: run `efact-reconcile "
             f"{before.kind} --account {account.name} --apply` again first"
+            f"{or_stay if _may_be_called_off(before) else ''}"
         )
 
 
