@@ -207,7 +207,7 @@ def verify(config: Path, target: Path | None) -> Iterator[Checked]:
             yield Checked(own.name, "ledger", False, f"{path} is gone; its archive is there")
     with _ledger_to_read(settings) as ledger:
         for own in settings.account:
-            yield from verifying.verify(ledger, settings.data_dir, own.name, now=utc_now())
+            yield from verifying.verify(ledger, settings.data_dir, own.name)
             if target is not None:
                 with storage(f"export to {target}"):
                     folder = verifying.export(ledger, settings.data_dir, own.name, target)

@@ -55,7 +55,7 @@ class _JournalEnd:
     broken: str = ""
 
 
-def verify(ledger: Ledger, data_dir: Path, name: str, *, now: datetime) -> Iterator[Checked]:
+def verify(ledger: Ledger, data_dir: Path, name: str) -> Iterator[Checked]:
     """Check one account; what `status` says it was verified through is noted in the ledger.
 
     A bridge may be at work meanwhile. Raises LedgerError when the ledger cannot be read.
@@ -78,7 +78,7 @@ def verify(ledger: Ledger, data_dir: Path, name: str, *, now: datetime) -> Itera
     yield from checks
     if all(check.right for check in checks) and chain.through is not None:
         with ledger.write() as connection:
-            accounts.note_verified(connection, name, at=now, through=chain.through)
+            accounts.note_verified(connection, name, through=chain.through)
 
 
 def _walk(connection: Connection, retold: Connection, name: str) -> _Chain:

@@ -44,7 +44,7 @@ def data_dir(office: Office) -> Path:
 
 
 def verify(office: Office) -> dict[str, Checked]:
-    checked = verifying.verify(office.account.ledger, data_dir(office), "town", now=office.clock())
+    checked = verifying.verify(office.account.ledger, data_dir(office), "town")
     return {check.what: check for check in checked}
 
 
@@ -72,7 +72,6 @@ def test_what_nobody_touched_is_in_order(busy: Office) -> None:
     with busy.account.ledger.read() as connection:
         row = summary.of_account(connection, "town")
     assert row.verified_through is not None
-    assert row.verified_at is not None
 
 
 @pytest.mark.parametrize(

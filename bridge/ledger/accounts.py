@@ -84,9 +84,9 @@ def note_found_applied(connection: Connection, name: str) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=one_more))
 
 
-def note_verified(connection: Connection, name: str, *, at: datetime, through: datetime) -> None:
+def note_verified(connection: Connection, name: str, *, through: datetime) -> None:
     """`verify` found everything in order, through an event of that time."""
-    _set(connection, name, verified_at=at, verified_through=through)
+    _set(connection, name, verified_through=through)
 
 
 def mailbox_mark(connection: Connection, name: str) -> str | None:

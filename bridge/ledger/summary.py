@@ -47,7 +47,6 @@ class AccountRow:
     capped_listings: int = 0
     unlisted: int = 0
     """Invoices that the hub's list, which was empty, lacked when it was last read."""
-    verified_at: datetime | None = None
     verified_through: datetime | None = None
 
 

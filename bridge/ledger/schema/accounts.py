@@ -34,8 +34,9 @@ account = Table(
     Column("trouble_since", UtcDateTime),
     Column("capped_listings", Integer, nullable=False, default=0),  # how many there were
     Column("found_applied", Integer, nullable=False, default=0),  # acknowledgements, after a doubt
-    Column("verified_at", UtcDateTime),
     Column("verified_through", UtcDateTime),  # the last event that `verify` found in order
+    # And `verified_at`, which nothing uses any more: a bridge that runs on the ledger while a newer
+    # one brings it up to date still names it.
 )
 
 hub_pause = Table(  # of an account whose last call found the hub away
