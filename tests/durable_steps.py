@@ -116,7 +116,14 @@ class Steps:
         self._tell("create" if is_new else "write", beneath=FILES, then=note)
 
     def _link(self, args: tuple[Any, ...]) -> None:
-        target = self._ours(args[1], args[3] if len(args) > 3 else args[2])
+        source, target = self._ours(args[0], args[2]), self._ours(args[1], args[3])
+        if target is None or os.path.lexists(target):
+            return
+        note = self._power.links
+        self._tell("link", beneath=FILES, then=lambda: note(source or target, target))
+
+    def _symlink(self, args: tuple[Any, ...]) -> None:
+        target = self._ours(args[1], args[2])
         if target is not None and not os.path.lexists(target):
             self._tell("link", beneath=FILES, then=lambda: self._power.creates(target))
 
@@ -196,7 +203,7 @@ class Steps:
 FILE_EVENTS: dict[str, Callable[[Steps, tuple[Any, ...]], None]] = {
     "open": Steps._open,
     "os.link": Steps._link,
-    "os.symlink": Steps._link,
+    "os.symlink": Steps._symlink,
     "os.rename": Steps._rename,
     "os.remove": Steps._remove,
     "os.mkdir": Steps._make_folder,

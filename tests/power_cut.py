@@ -31,6 +31,12 @@ class PowerCut:
     def creates(self, path: Path) -> None:
         self._changes(path.unlink, path)
 
+    def links(self, source: Path, target: Path) -> None:
+        """One file has two names: what of its bytes is not safe is lost under both."""
+        if source in self.sizes:
+            self.sizes[target] = self.sizes[source]
+        self.creates(target)
+
     def renames(self, source: Path, target: Path) -> None:
         replaced = self._kept(target)
         if source in self.sizes:
@@ -49,7 +55,7 @@ class PowerCut:
             self._changes(lambda: kept.rename(path), path)
 
     def syncs(self, path: Path) -> None:
-        self.sizes.pop(path, None)
+        self.sizes = {name: safe for name, safe in self.sizes.items() if not _is_same(name, path)}
         self.names = [(folders, undo) for folders, undo in self.names if path not in folders]
 
     def strike(self) -> None:
@@ -72,3 +78,10 @@ class PowerCut:
         kept = self.limbo / uuid.uuid4().hex  # several threads may remove files at once
         os.link(path, kept)
         return kept
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one == other or one.samefile(other)
+    except FileNotFoundError:
+        return False
