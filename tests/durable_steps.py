@@ -141,7 +141,7 @@ class Steps:
     def _make_folder(self, args: tuple[Any, ...]) -> None:
         path = self._ours(args[0], args[2])
         if path is not None and not path.exists():
-            self._tell("make folder", beneath=FILES)
+            self._tell("make folder", beneath=FILES, then=lambda: self._power.makes(path))
 
     def _remove_folder(self, args: tuple[Any, ...]) -> None:
         path = self._ours(args[0], args[1])

@@ -31,6 +31,11 @@ class PowerCut:
     def creates(self, path: Path) -> None:
         self._changes(path.unlink, path)
 
+    def makes(self, folder: Path) -> None:
+        """What lies in a folder goes with it."""
+        self.limbo.mkdir(exist_ok=True)
+        self._changes(lambda: folder.rename(self.limbo / uuid.uuid4().hex), folder)
+
     def links(self, source: Path, target: Path) -> None:
         """One file has two names: what of its bytes is not safe is lost under both."""
         if source in self.sizes:
