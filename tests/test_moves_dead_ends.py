@@ -142,13 +142,16 @@ def test_a_cutover_after_a_rollback_whose_folder_is_gone_needs_a_person_who_says
     assert cut(town, APPLY) == 0
 
 
-def test_who_has_imported_all_of_a_folder_that_is_gone_cuts_over_with_force(
-    town: Office, old: OldHub, tmp_path: Path
+@pytest.mark.parametrize("apply", [True, False])
+def test_who_has_imported_all_of_a_folder_that_is_gone_cuts_over_with_force_and_is_told_so(
+    apply: bool, town: Office, old: OldHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with away(old):
         assert back(town, tmp_path / "target") == 0
     shutil.rmtree(tmp_path / "target")
-    assert cut(town, FORCED) == 0
+    capsys.readouterr()
+    assert cut(town, replace(FORCED, apply=apply)) == 0
+    assert "With --force all of it counts as imported" in in_words(capsys)
 
 
 def test_while_its_folder_is_gone_nobody_is_told_to_take_the_same_away_in_the_old_mailbox(

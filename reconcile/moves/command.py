@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from reconcile.moves.balance import IN_HANDS, Balance, Outcome
 from reconcile.moves.documents import balance_as_json, written_again_as_json
 from reconcile.moves.elsewhere import (
     lead_elsewhere,
+    leave_lost,
     refuse_lost,
-    refuse_to_leave_lost,
     to_be_written_again,
 )
 from reconcile.moves.late import clear_up
@@ -69,17 +69,17 @@ def cut_over(account: Account, wanted: Wanted) -> int:
         if cutover.is_done(account):
             _refuse_other_plan(account, MoveKind.CUTOVER, wanted.plan_file)
             return _was_done(account, MoveKind.CUTOVER, wanted)
-        if not wanted.force:
-            refuse_to_leave_lost(account)
+        left = leave_lost(account, forced=wanted.force)
         ready = _asked_before(account) or readiness(account, wanted.language)
         seen, plan = cutover.plan(account, forced=wanted.force)
+        plan = replace(plan, remarks=(*plan.remarks, *left))
         if not wanted.apply:
             return _show_plan(plan, wanted, ready)
         _refuse(plan, wanted, ready)
         consent = cutover.Consent(by=wanted.by, forced=wanted.force, verdict=ready.verdict)
         with telling_how_far(account):
             cutover.apply(account, seen, consent)
-        done = look_at_balance(account, MoveKind.CUTOVER, closed=wanted.force)
+        done = look_at_balance(account, MoveKind.CUTOVER, remarks=left, closed=wanted.force)
         return _show_balance(done, MoveKind.CUTOVER, wanted)
 
 

@@ -59,13 +59,21 @@ def lost_folder(account: Account) -> str | None:
     return _gone(root, count)
 
 
-def refuse_to_leave_lost(account: Account) -> None:
-    """Raise LocalError where another folder could not take the place of a lost one any more."""
-    if (lost := lost_folder(account)) is not None:
+def leave_lost(account: Account, *, forced: bool) -> list[str]:
+    """Return what is said of a lost folder that a cutover leaves behind for good.
+
+    Raises LocalError unless that is forced: another one cannot take its place any more then.
+    """
+    lost = lost_folder(account)
+    if lost is None:
+        return []
+    if not forced:
         raise LocalError(
             f"account {account.name}: {lost}. After a cutover that cannot be done any more, so "
             "nothing was moved. If all of it was imported, --force moves, and is recorded"
         )
+    said = "With --force all of it counts as imported: nothing can take its place after the cutover"
+    return [f"{lost}. {said}"]
 
 
 def _gone(root: Path, count: int) -> str:
