@@ -273,6 +273,19 @@ def test_a_page_that_cannot_be_written_is_refused_before_anything_is_moved(
     assert town.account.feeds() == before
 
 
+def test_who_says_that_the_software_lacks_what_it_took_is_told_where_its_file_is(
+    town: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (path,) = (town.account.mailbox.root / "out").iterdir()
+    content, hub_id = path.read_bytes(), path.stem.rpartition("@")[2]
+    collect(town)
+    pull_round(town.inbound, only_due=False)
+    assert cut(town, replace(APPLY, lacks=[hub_id])) == 0
+    said = capsys.readouterr().err
+    assert f"{hub_id}: --lacks changes nothing" in said
+    assert Path(said.rpartition(": ")[2].strip()).read_bytes() == content
+
+
 def test_who_says_both_of_one_invoice_is_asked_which(town: Office, old: OldHub) -> None:
     (hub_id,) = (name.rpartition("@")[2].removesuffix(".XML") for name in names(town)[:1])
     error = failing(lambda: cut(town, replace(APPLY, has=[hub_id], lacks=[hub_id])))

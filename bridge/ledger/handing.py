@@ -84,6 +84,21 @@ def let_go(connection: Connection, account: str, hub_ids: Sequence[HubId], _: da
     _set(connection, account, hub_ids, held_at=None)
 
 
+def collected(
+    connection: Connection, account: str, hub_ids: Sequence[HubId]
+) -> dict[HubId, Digest]:
+    """Return those of these invoices that count as collected, with the digest of a file of each."""
+    found: dict[HubId, Digest] = {}
+    for some in deliveries.batched(list(hub_ids)):
+        rows = select(delivery.c.hub_id, delivery.c.digest).where(
+            _these(delivery, account, some),
+            delivery.c.collected_at.is_not(None),
+            delivery.c.digest.is_not(None),
+        )
+        found |= {HubId(row.hub_id): Digest(row.digest) for row in connection.execute(rows)}
+    return found
+
+
 def held(connection: Connection, account: str) -> list[HubId]:
     """Return the invoices that wait for a person."""
     rows = select(delivery.c.hub_id).where(

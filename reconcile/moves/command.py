@@ -65,7 +65,7 @@ def cut_over(account: Account, wanted: Wanted) -> int:
         if wanted.apply:
             switching.call_off_rollback(account)
         switching.refuse_another(account, MoveKind.CUTOVER)
-        decided(account, has=wanted.has, lacks=wanted.lacks, by=wanted.by, at=account.clock())
+        _note_said(account, wanted)
         if cutover.is_done(account):
             _refuse_other_plan(account, MoveKind.CUTOVER, wanted.plan_file)
             return _was_done(account, MoveKind.CUTOVER, wanted)
@@ -88,7 +88,7 @@ def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
     _refuse_page(wanted.output)
     with switching.alone(account):
         switching.refuse_another(account, MoveKind.ROLLBACK)
-        decided(account, has=wanted.has, lacks=wanted.lacks, by=wanted.by, at=account.clock())
+        _note_said(account, wanted)
         if way.instead_of is not None:
             count = to_be_written_again(account, way)
             if count is not None and not wanted.apply:
@@ -125,6 +125,12 @@ def _refuse_page(output: Path | None) -> None:
     raise SettingsError(
         f"-o {output}: no file can be written there, so nothing was done; name another one"
     )
+
+
+def _note_said(account: Account, wanted: Wanted) -> None:
+    by, now = wanted.by, account.clock()
+    for said in decided(account, has=wanted.has, lacks=wanted.lacks, by=by, at=now):
+        typer.echo(said, err=True)
 
 
 def _can_go_on(done: Balance) -> bool:

@@ -23,7 +23,7 @@ from bridge.ledger import handing, invoices, standings, updates
 from bridge.ledger.serving import Feeds
 from bridge.ledger.standings import Standing
 from bridge.listening import listen
-from bridge.model import HubId, UpdateStatus
+from bridge.model import Digest, HubId, UpdateStatus
 from bridge.placing import note_collected
 from bridge.recorded import in_order
 from reconcile.moves.plan import Item, Plan, WaitingUpdates
@@ -213,8 +213,8 @@ def waiting_updates(connection: Connection, account: str) -> WaitingUpdates:
 
 def decided(
     account: Account, *, has: Sequence[str], lacks: Sequence[str], by: str, at: datetime
-) -> None:
-    """Write down what a person says of invoices.
+) -> list[str]:
+    """Write down what a person says of invoices; return of which it changes nothing, and why.
 
     Raises InvoiceError for one that nobody knows, SettingsError for one of which both is said.
     """
@@ -222,6 +222,7 @@ def decided(
         said = ", ".join(sorted(both))
         raise SettingsError(f"{said}: --has and --lacks cannot both be true; say one of them")
     with account.ledger.write() as connection:
+        had = handing.collected(connection, account.name, [HubId(hub_id) for hub_id in lacks])
         for kind, hub_ids in ((handing.COUNTED, has), (handing.LACKING, lacks)):
             chosen = [HubId(hub_id) for hub_id in hub_ids]
             for hub_id in chosen:
@@ -234,3 +235,12 @@ def decided(
         note_collected(connection, account, files)
     for file in reversed(files):  # the invoice first
         account.mailbox.take_back(file.folder, file.name, file.digest)
+    return [_lacked_in_vain(account, *it) for it in had.items()]
+
+
+def _lacked_in_vain(account: Account, hub_id: HubId, digest: Digest) -> str:
+    return (
+        f"{hub_id}: --lacks changes nothing, for it was collected, or went into a folder, and is "
+        "never offered again. If the software lacks it all the same, copy its file into the "
+        f"mailbox's out, under a name of your own: {account.mailbox.archive.path(digest)}"
+    )
