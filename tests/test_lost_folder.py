@@ -171,6 +171,16 @@ def test_a_folder_that_is_still_there_is_not_lost(alone: Office, lost: Path, oth
     assert not other.exists()
 
 
+def test_of_a_folder_that_is_not_finished_nobody_is_told_to_import(
+    alone: Office, lost: Path, other: Path
+) -> None:
+    in_hands(alone)
+    assert into(alone, lost) == 1
+    said = str(failing(lambda: into(alone, other, instead_of=lost)))
+    assert f"Give the command with --target {lost} until it has ended" in said
+    assert "Import from it" not in said
+
+
 def test_a_folder_that_no_rollback_went_into_is_not_lost(
     alone: Office, lost: Path, other: Path, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bridge.errors import BridgeError, OldMailboxUnwritableError
+from bridge.errors import BridgeError, OldMailboxUnwritableError, StorageError
 from bridge.feeds.legacy.entries import digest_of
 from bridge.model import FeedName
 from bridge.rounds import pull_round
@@ -237,7 +237,10 @@ def test_a_rollback_into_a_folder_on_a_full_disk_goes_on_once_there_is_room(
     town.collect(had)
     way = Way(target=disk.root / "target", patience=0)
     disk.fill()
-    assert isinstance(failing(lambda: roll_back(town.account, way, APPLY)), BridgeError)
+    error = failing(lambda: roll_back(town.account, way, APPLY))
+    assert isinstance(error, StorageError)
+    assert "make room; the rollback has begun and not ended, rest serves now" in str(error)
+    assert "by itself" not in str(error)
     disk.make_room()
     assert roll_back(town.account, way, APPLY) == 0
     (file,) = (disk.root / "target" / "out").iterdir()

@@ -110,9 +110,9 @@ def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
         _refuse(plan, wanted, _NOT_ASKED)
         with telling_how_far(account):
             troubles, open_files = rollback.apply(account, seen, way, by=wanted.by)
-        done = look_at_balance(account, MoveKind.ROLLBACK, remarks=troubles)
-        if way.target is not None:
-            done = finish_folder(account, way.target, open_files, done, lang=wanted.lang)
+            done = look_at_balance(account, MoveKind.ROLLBACK, remarks=troubles)
+            if way.target is not None:
+                done = finish_folder(account, way.target, open_files, done, lang=wanted.lang)
         if done.feeds.serve is not None or not _can_go_on(done):
             rollback.end(account)  # a folder may be imported from: it is not read back again
         return _show_balance(done, MoveKind.ROLLBACK, wanted)

@@ -106,9 +106,11 @@ def to_be_written_again(account: Account, way: Way) -> int | None:
         went = f"went into {target}" if target else "did not go into a folder"
         raise SettingsError(f"--instead-of {way.instead_of}: the last rollback {went}")
     if not _is_gone(way.instead_of):
+        go_on = f"Give the command with --target {lost} until it has ended"
+        use = go_on if last.is_open else "Import from it"
         raise SettingsError(
-            f"--instead-of {way.instead_of}: it is still there. Import from it; or take it away, "
-            "if nothing was imported from it, so that nothing is imported from both"
+            f"--instead-of {way.instead_of}: it is still there. {use}; or take it away, if nothing "
+            "was imported from it, so that nothing is imported from both"
         )
     Target(account, way.target).refuse_strange()
     return _handed(account, last)

@@ -1,16 +1,20 @@
-"""A hub or an old mailbox that a move cannot reach: what is said of it, and how far it has come."""
+"""What breaks a move off, and how far it has come: a hub or an old mailbox that is out of reach,
+this machine's disk or ledger.
+"""
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from bridge.account import Account
 from bridge.errors import (
     AccountError,
     BridgeError,
     HubAwayError,
+    LedgerError,
     OldMailboxAwayError,
     OldMailboxUnwritableError,
+    StorageError,
 )
 from reconcile.moves import switching
 
@@ -18,7 +22,9 @@ OUT_OF_REACH = (AccountError, HubAwayError, OldMailboxAwayError)
 """What keeps a place from being asked: it does not let us in, or it is away."""
 
 
-_PROMISE = re.compile(r"[:;] it is tried again$| it is tried again;")
+_BREAKS_OFF = (*OUT_OF_REACH, LedgerError, StorageError)
+
+_PROMISE = re.compile(r"[:;] it is tried again$| it is tried again;|, the bridge goes on by itself")
 
 
 def as_it_ends(error: BridgeError) -> str:
@@ -28,7 +34,7 @@ def as_it_ends(error: BridgeError) -> str:
 
 def saying_more(error: BridgeError, more: str) -> BridgeError:
     """Return an error of the same kind that says more: who must act is still the same."""
-    kind = next(kind for kind in OUT_OF_REACH if isinstance(error, kind))
+    kind = next(kind for kind in _BREAKS_OFF if isinstance(error, kind))
     return kind(f"{as_it_ends(error)}; {more}")
 
 
@@ -39,13 +45,20 @@ def telling_how_far(account: Account) -> Iterator[None]:
         yield
     except OldMailboxUnwritableError:
         raise  # it says so itself, and what else to try
-    except OUT_OF_REACH as error:
-        last = switching.last_move(account)
-        if last is None or not last.is_open:
+    except _BREAKS_OFF as error:
+        how_far = _how_far(account)
+        if how_far is None:
             raise
-        serve = account.feeds().serve or "no feed"
-        raise saying_more(
-            error,
-            f"the {last.kind} has begun and not ended, {serve} serves now. Give the same command "
-            "again: it goes on where it was",
-        ) from error
+        raise saying_more(error, how_far) from error
+
+
+def _how_far(account: Account) -> str | None:
+    """Say that a move has begun and not ended; None where none has, or the ledger cannot tell."""
+    with suppress(LedgerError):
+        last = switching.last_move(account)
+        if last is not None and last.is_open:
+            return (
+                f"the {last.kind} has begun and not ended, {account.feeds().serve or 'no feed'} "
+                "serves now. Give the same command again: it goes on where it was"
+            )
+    return None
