@@ -127,7 +127,7 @@ def tell_delivered(hub: HubClient, hub_id: HubId) -> bool:
     try:
         hub.patch(hub_id, StateUpdate(state=State.DELIVERED))
     except UnclearAnswerError as error:
-        with _still_unclear(error):
+        with still_unclear(error):
             state = shown(hub, hub_id).state
         if state in PENDING_STATES:
             raise
@@ -188,7 +188,7 @@ def _drop_pending_mark(account: Account, hub: HubClient, row: AttachmentRow) -> 
 
 def _may_be_marked(hub: HubReader, row: AttachmentRow, error: UnclearAnswerError) -> bool:
     """Ask whether an attachment still has its pending mark, after an unclear answer."""
-    with _still_unclear(error):
+    with still_unclear(error):
         try:
             marked = hub.shows_pending_mark(row.hub_id, row.attachment_id)
         except UnknownInvoiceError:
@@ -197,7 +197,7 @@ def _may_be_marked(hub: HubReader, row: AttachmentRow, error: UnclearAnswerError
 
 
 @contextmanager
-def _still_unclear(error: UnclearAnswerError) -> Iterator[None]:
+def still_unclear(error: UnclearAnswerError) -> Iterator[None]:
     """Raise the unclear answer again where the hub cannot be asked: it is asked at the next try."""
     try:
         yield

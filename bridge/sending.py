@@ -15,7 +15,7 @@ from datetime import datetime
 import structlog
 
 from bridge.account import Account
-from bridge.acknowledge import shown, tell_delivered
+from bridge.acknowledge import shown, still_unclear, tell_delivered
 from bridge.crew import may_begin, work, workers_for
 from bridge.errors import AccountError, BridgeError, LocalError
 from bridge.hub import HubClient, HubRefusalError, HubUnreachableError, UnclearAnswerError
@@ -272,7 +272,8 @@ def _patch(
         else:
             outbox.refuse(update, Refusal(str(error.code), error.text))
     except UnclearAnswerError as error:
-        known = how_known(account, shown(account.hub, hub_id), change, attempt.at)
+        with still_unclear(error):
+            known = how_known(account, shown(account.hub, hub_id), change, attempt.at)
         outbox.end(attempt, str(error), shown=known or attempts.NOT_APPLIED)
         if known is None:
             raise

@@ -496,6 +496,26 @@ def test_what_the_hub_applied_late_is_not_sent_again_after_somebody_else_spoke(
     assert outcomes(office) == ["found-applied"]
 
 
+def test_an_update_that_timed_out_waits_as_long_though_the_hub_cannot_be_asked(
+    open_account: Offices,
+) -> None:
+    office = open_account(hub={"timeout": 0.5})
+    office = replace(office, account=replace(office.account, settings=patient(office)))
+    (hub_id,) = office.served()
+    faults = office.sandbox.book.faults
+    faults.fail("hang", operation="update", seconds=60)
+    faults.fail(operation="invoice", code=9001, skip=1)
+    office.drop("a.XML", state_file(annotated(hub_id)))
+    failing(office.push)
+    office.clock.pass_by(seconds=30)  # past any other wait
+    office.push(only_due=True)
+    assert office.patches() == ["ANNOTATED"]
+    assert statuses(office.open_updates()) == [UpdateStatus.SENDING]
+    office.clock.pass_by(seconds=60)
+    office.push(only_due=True)
+    assert told(office, hub_id) == ["ANNOTATED"]
+
+
 def patient(office: Office) -> Settings:
     """Settings by which a call that timed out took a minute."""
     settings = office.account.settings
