@@ -347,6 +347,16 @@ def test_a_rollback_into_a_folder_without_the_old_mailbox_ends_with_0_each_time(
     assert back(behind, way) == 0
 
 
+def test_a_rollback_that_the_old_mailbox_refuses_names_no_folder_that_would_be_refused_too(
+    behind: Office, open_account: Offices
+) -> None:
+    assert cut(behind) == 0
+    error = failing(lambda: back(barred(behind, open_account)))
+    assert isinstance(error, AccountError)
+    assert "put right what is said here" in str(error)
+    assert "--target" not in str(error)
+
+
 @pytest.mark.parametrize("apply", [True, False])
 def test_a_folder_is_refused_while_the_old_mailbox_answers_and_does_not_let_us_in(
     apply: bool, behind: Office, open_account: Offices, tmp_path: Path

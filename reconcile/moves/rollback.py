@@ -74,10 +74,10 @@ def plan(account: Account, way: Way) -> tuple[Look, Plan]:
     seen = look(account)
     if not _is_open(account):  # else what lay there may have left it by our own doing
         refuse_suddenly_empty(seen)
-    if seen.old_error is not None and way.target is None:
-        raise saying_more(seen.old_error, OLD_LOST)
     if isinstance(seen.old_error, AccountError):
         raise saying_more(seen.old_error, OLD_REFUSES)
+    if seen.old_error is not None and way.target is None:
+        raise saying_more(seen.old_error, OLD_LOST)
     if seen.hub_said:
         seen.remarks.append(f"{HUB_AWAY}: {seen.hub_said}")
     if seen.old_said:
