@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from bridge.backoff import delay
-from bridge.errors import SettingsError
+from bridge.errors import BridgeError, HubAwayError, SettingsError
 from bridge.feeds.legacy import OldMailboxReader, OldMailboxWriter, open_reader, open_writer
-from bridge.hub import Circuit, HubClient, HubReader
+from bridge.hub import Circuit, HubClient, HubReader, UnclearAnswerError
 from bridge.ledger import Ledger
 from bridge.ledger.serving import Feeds, serving
 from bridge.mailbox import Mailbox
@@ -60,10 +60,16 @@ class Account:
         """How far apart two listings of a feed may be and still leave no gap between them."""
         return longest_gap(self.settings)
 
-    def next_try(self, attempts: int) -> datetime:
+    def next_try(self, attempts: int, error: BridgeError | None = None) -> datetime:
         """Return when a step is tried again that has failed now, and so often before."""
         push = self.settings.push
-        return self.clock() + delay(attempts + 1, initial=push.retry_initial, most=push.retry_max)
+        wait = delay(attempts + 1, initial=push.retry_initial, most=push.retry_max)
+        if isinstance(error, HubAwayError) and error.retry_after:
+            wait = max(wait, timedelta(seconds=error.retry_after))
+        if isinstance(error, UnclearAnswerError) and error.timed_out:
+            # The hub may still be at it: it gets as long again before it is asked and told again.
+            wait = max(wait, timedelta(seconds=self.settings.hub.timeout))
+        return self.clock() + wait
 
     @property
     def hub(self) -> HubReader:

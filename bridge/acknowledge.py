@@ -208,14 +208,12 @@ def still_unclear(error: UnclearAnswerError) -> Iterator[None]:
 def _note_trouble(account: Account, row: Delivery, error: BridgeError) -> None:
     log.warning("not acknowledged", hub_id=row.hub_id, reason=str(error))
     with account.ledger.write() as connection:
-        deliveries.failed(
-            connection, row.id, trouble=str(error), next_attempt_at=account.next_try(row.attempts)
-        )
+        again = account.next_try(row.attempts, error)
+        deliveries.failed(connection, row.id, trouble=str(error), next_attempt_at=again)
 
 
 def _note_attachment_trouble(account: Account, row: AttachmentRow, error: BridgeError) -> None:
     log.warning("attachment not acknowledged", hub_id=row.hub_id, reason=str(error))
     with account.ledger.write() as connection:
-        attachments.failed(
-            connection, row.id, trouble=str(error), next_attempt_at=account.next_try(row.attempts)
-        )
+        again = account.next_try(row.attempts, error)
+        attachments.failed(connection, row.id, trouble=str(error), next_attempt_at=again)

@@ -6,15 +6,13 @@ that begin or updates that the hub has taken, is written down in one transaction
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
 from bridge.account import Account
-from bridge.backoff import delay
 from bridge.chain import Value
-from bridge.errors import BridgeError, HubAwayError
-from bridge.hub import UnclearAnswerError
+from bridge.errors import BridgeError
 from bridge.ledger import attempts, deliveries, events, updates
 from bridge.ledger.events import Said
 from bridge.ledger.updates import Outcome, Update
@@ -121,27 +119,17 @@ class Outbox:
 
     def postpone(self, update: Update, error: BridgeError) -> None:
         """Try it again after a while; one that may have arrived is asked about first."""
-        wait = self._wait(update, error)
+        again = self._account.next_try(update.attempts, error)
         with self._account.ledger.write() as connection:
             unclear = attempts.unclear_since(connection, update.id) is not None
             updates.postpone(
                 connection,
                 update.id,
                 trouble=str(error),
-                next_attempt_at=self._account.clock() + wait,
+                next_attempt_at=again,
                 unclear=unclear,
             )
         log.warning("update waits", hub_id=update.hub_id, update=update.id, reason=str(error))
-
-    def _wait(self, update: Update, error: BridgeError) -> timedelta:
-        push = self._account.settings.push
-        wait = delay(update.attempts + 1, initial=push.retry_initial, most=push.retry_max)
-        if isinstance(error, HubAwayError) and error.retry_after:
-            wait = max(wait, timedelta(seconds=error.retry_after))
-        if isinstance(error, UnclearAnswerError) and error.timed_out:
-            # The hub may still be at it: it gets as long again before it is asked and sent again.
-            wait = max(wait, timedelta(seconds=self._account.settings.hub.timeout))
-        return wait
 
 
 def _sent(attempt: Attempt, answer: str, *, at: datetime, shown: str | None = None) -> Said:

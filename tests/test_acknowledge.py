@@ -1,5 +1,7 @@
 """Taking invoices and attachments off the hub's pending list: when, and when not."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.errors import AccountError, HubAwayError
@@ -181,6 +183,25 @@ def test_an_unclear_answer_has_exactly_one_effect(
         failing(office.push)
     assert office.states(hub_id) == ["SENT", "REGISTERED", "DELIVERED"]
     assert office.delivery(hub_id).state is DeliveryState.ACKNOWLEDGED
+
+
+def test_a_delivered_that_timed_out_waits_as_long_again(open_account: Offices) -> None:
+    """What the hub applies late is seen then, and not told a second time."""
+    office = open_account(hub={"timeout": 0.5})
+    settings = office.account.settings
+    patient = settings.hub.model_copy(update={"timeout": 60.0})
+    settings = settings.model_copy(update={"hub": patient})
+    office = replace(office, account=replace(office.account, settings=settings))
+    (hub_id,) = office.served()
+    office.collect(hub_id)
+    office.sandbox.book.faults.fail("hang", operation="update", seconds=60)
+    failing(office.push)
+    office.clock.pass_by(seconds=30)  # past any other wait
+    office.push(only_due=True)
+    assert office.patches() == ["DELIVERED"]
+    office.clock.pass_by(seconds=60)
+    office.push(only_due=True)
+    assert office.states(hub_id) == ["SENT", "REGISTERED", "DELIVERED"]
 
 
 def test_a_hub_that_is_down_leaves_it_for_later(office: Office) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -26,6 +27,7 @@ from tests.accounts import (
     state_file,
     statuses,
 )
+from tests.door_rig import wait_until
 
 
 def outcomes(office: Office) -> list[str | None]:
@@ -514,6 +516,28 @@ def test_an_update_that_timed_out_waits_as_long_though_the_hub_cannot_be_asked(
     office.clock.pass_by(seconds=60)
     office.push(only_due=True)
     assert told(office, hub_id) == ["ANNOTATED"]
+
+
+def test_an_update_that_a_stop_broke_off_waits_as_one_that_timed_out(
+    open_account: Offices,
+) -> None:
+    """The hub may still be at it when the bridge is back, a second later."""
+    office = open_account()
+    (hub_id,) = office.served()
+    office.sandbox.book.faults.fail("hang", operation="update", seconds=60)
+    office.drop("a.XML", state_file(annotated(hub_id)))
+    with ThreadPoolExecutor(1) as pool:
+        pushing = pool.submit(failing, office.push)
+        wait_until(lambda: not office.sandbox.book.faults.waiting, "the hub is at the update")
+        office.account.hub.close()
+        pushing.result()
+    again = open_account()
+    again.clock.pass_by(seconds=again.account.settings.push.retry_initial + 1)
+    again.push(only_due=True)
+    assert again.patches() == ["ANNOTATED"]
+    again.clock.pass_by(seconds=again.account.settings.hub.timeout)
+    again.push(only_due=True)
+    assert told(again, hub_id) == ["ANNOTATED"]
 
 
 def patient(office: Office) -> Settings:

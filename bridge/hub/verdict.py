@@ -65,7 +65,7 @@ def failure(call: Call, answer: Answer) -> BridgeError:
 def unsure(call: Call, why: str, *, timed_out: bool = False) -> HubAwayError:
     """Return the error for a call that was sent and got no answer that could be relied on.
 
-    `timed_out`: the hub did not answer in time, and may still be at it.
+    `timed_out`: the hub did not answer in time, or was not waited for, and may still be at it.
     """
     if call.writes:
         return UnclearAnswerError(

@@ -186,7 +186,7 @@ class Wire:
             yield
         except _STALE as error:
             if line.ended is not None:
-                raise unsure(call, line.ended) from error
+                raise unsure(call, line.ended, timed_out=True) from error
             raise
 
     def _open(self, line: Line, call: Call, offset: timedelta) -> httpx.Response:
