@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.errors import SettingsError
-from reconcile.moves.command import Wanted, roll_back
+from bridge.errors import LocalError, SettingsError
+from reconcile.moves.command import Wanted, cut_over, roll_back
 from reconcile.moves.elsewhere import lead_elsewhere
 from reconcile.moves.way import Way
 from tests.accounts import Office, Offices, annotated, failing, state_file
@@ -169,6 +169,23 @@ def test_a_folder_that_is_still_there_is_not_lost(alone: Office, lost: Path, oth
     assert isinstance(error, SettingsError)
     assert "still there" in str(error)
     assert not other.exists()
+
+
+def test_who_imported_all_of_a_folder_before_its_rollback_ended_cuts_over_with_force(
+    alone: Office, lost: Path
+) -> None:
+    hub_id = in_hands(alone)
+    assert into(alone, lost) == 1
+    shutil.rmtree(lost)
+    assert "If all of it was imported, cut over with --force" in str(
+        failing(lambda: into(alone, lost))
+    )
+    assert isinstance(failing(lambda: cut_over(alone.account, APPLY)), LocalError)
+    assert cut_over(alone.account, replace(APPLY, force=True)) == 0
+    assert [name.rpartition("@")[2] for name in names(alone) if "out/" in name[:4]] == [
+        f"{hub_id}.XML"
+    ]
+    assert faults(alone) == []
 
 
 def test_of_a_folder_that_is_not_finished_nobody_is_told_to_import(

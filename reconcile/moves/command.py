@@ -18,6 +18,7 @@ from reconcile.moves import cutover, rollback, switching
 from reconcile.moves.balance import IN_HANDS, Balance, Outcome
 from reconcile.moves.documents import balance_as_json, written_again_as_json
 from reconcile.moves.elsewhere import (
+    end_with_lost,
     lead_elsewhere,
     leave_lost,
     refuse_lost,
@@ -64,6 +65,8 @@ def cut_over(account: Account, wanted: Wanted) -> int:
     with switching.alone(account):
         if wanted.apply:
             switching.call_off_rollback(account)
+        if wanted.apply and wanted.force:
+            end_with_lost(account)
         switching.refuse_another(account, MoveKind.CUTOVER)
         _note_said(account, wanted)
         if cutover.is_done(account):

@@ -11,7 +11,7 @@ from pathlib import Path
 from bridge.account import Account
 from bridge.durable import storage
 from bridge.errors import LocalError, SettingsError
-from bridge.ledger import handed, moves
+from bridge.ledger import handed, handing, moves
 from bridge.ledger.moves import Move, MoveKind
 from reconcile.moves import switching
 from reconcile.moves.folder import COLLECTED, Target
@@ -42,7 +42,9 @@ def refuse_lost(account: Account, way: Way) -> None:
     if last.options.get("target") != way.options["target"]:
         return
     if count := _handed(account, last):
-        raise SettingsError(_gone(way.target, count))
+        or_leave = ". If all of it was imported, cut over with --force"
+        can_leave = last.switched_at is not None and not _is_half_done(account)
+        raise SettingsError(f"{_gone(way.target, count)}{or_leave if can_leave else ''}")
 
 
 def lost_folder(account: Account) -> str | None:
@@ -57,6 +59,23 @@ def lost_folder(account: Account) -> str | None:
     if not _is_gone(root) or not (count := _handed(account, last)):
         return None
     return _gone(root, count)
+
+
+def end_with_lost(account: Account) -> None:
+    """End a rollback of which only the folder is missing: a person says that all was imported."""
+    last = switching.last_move(account)
+    if last is None or not last.is_open or last.switched_at is None:
+        return
+    if lost_folder(account) is None or _is_half_done(account):
+        return
+    with account.ledger.write() as connection:
+        moves.end(connection, account.name, at=account.clock(), result={})
+
+
+def _is_half_done(account: Account) -> bool:
+    """Tell whether invoices are on their way into a folder: they are in neither place."""
+    with account.ledger.read() as connection:
+        return bool(handing.being_handed(connection, account.name))
 
 
 def leave_lost(account: Account, *, forced: bool) -> list[str]:
