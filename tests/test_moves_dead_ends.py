@@ -16,6 +16,7 @@ from bridge.errors import LocalError, SettingsError
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName, State
 from bridge.placing import prepare
+from bridge.recording import FeedRecorder
 from bridge.repair import put_right
 from bridge.rounds import pull_round, push_round
 from bridge.sandbox.server import Sandbox
@@ -183,6 +184,22 @@ def test_a_cutover_is_open_where_the_balance_of_a_rollback_into_a_folder_says_to
     assert cut(town) == 0
     pull_round(town.inbound, only_due=False)
     assert [name.rpartition("@")[2] for name in collect(town)] == [f"{stuck}.XML"]
+    assert faults(town) == []
+
+
+def test_what_only_the_hub_has_since_the_old_mailbox_was_tidied_is_brought_by_the_next_cutover(
+    town: Office, old: OldHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stuck = old.both(town)
+    town.sandbox.book.faults.fail(status=500, times=None, operation="facturae", hub_id=stuck)
+    FeedRecorder(town.account).round(FeedName.LEGACY, only_due=False)
+    (old.root / "out" / old.has(stuck)[0]).unlink()
+    assert back(town) == 1
+    assert "or cut over again" in in_words(capsys)
+    town.sandbox.book.faults.clear()
+    assert cut(town) == 0
+    pull_round(town.inbound, only_due=False)
+    assert f"{stuck}.XML" in [name.rpartition("@")[2] for name in collect(town)]
     assert faults(town) == []
 
 

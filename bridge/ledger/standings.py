@@ -13,7 +13,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, or_, select
 
 from bridge.flood import Happening
+from bridge.ledger import moves
 from bridge.ledger.handing import LACKING
+from bridge.ledger.moves import MoveKind
 from bridge.ledger.placed_files import Kind
 from bridge.ledger.recorded_files import ASIDE
 from bridge.ledger.schema import delivery, event, placed_file, recorded_file
@@ -46,7 +48,8 @@ class Standing:
     passing: bool = False
     """A move has begun to put it into the old mailbox."""
     gone_from_old: bool = False
-    """The old mailbox showed its file once, and two listings in a row do not."""
+    """The old mailbox showed its file once, and two listings in a row do not; while REST served,
+    nobody was to take it there, and it does not count."""
     differs: bool = False
     """The two feeds gave other bytes."""
     seen_at: datetime | None = None
@@ -71,6 +74,7 @@ class Standing:
 def standings(connection: Connection, account: str) -> Iterator[Standing]:
     """Yield every invoice that either feed has ever given, in no order that means anything."""
     ours, theirs = _in_mailbox(connection, account), _in_old(connection, account)
+    since = _rolled_back_at(connection, account)
     rows = (
         select(
             delivery.c.hub_id,
@@ -90,14 +94,23 @@ def standings(connection: Connection, account: str) -> Iterator[Standing]:
     known: Iterator[Row[Any]] = iter(connection.execute(rows.execution_options(yield_per=1000)))
     for hub_id, together in groupby(known, key=lambda row: row.hub_id):
         yield _standing(
-            HubId(hub_id), list(together), ours.pop(hub_id, ()), tuple(theirs.pop(hub_id, ()))
+            HubId(hub_id),
+            list(together),
+            ours.pop(hub_id, ()),
+            tuple(theirs.pop(hub_id, ())),
+            since=since,
         )
     for hub_id, paths in theirs.items():
         yield Standing(hub_id=HubId(hub_id), in_old=tuple(paths))
 
 
 def _standing(
-    hub_id: HubId, rows: Sequence[Row[Any]], ours: Sequence[Row[Any]], theirs: tuple[str, ...]
+    hub_id: HubId,
+    rows: Sequence[Row[Any]],
+    ours: Sequence[Row[Any]],
+    theirs: tuple[str, ...],
+    *,
+    since: datetime | None,
 ) -> Standing:
     legacy = next((row for row in rows if row.feed == FeedName.LEGACY), None)
     rest = next((row for row in rows if row.feed == FeedName.REST), None)
@@ -119,6 +132,7 @@ def _standing(
             and legacy.digest is not None
             and legacy.recorded_at is not None
             and legacy.gone_at is not None
+            and (since is None or legacy.gone_at >= since)
             and not theirs
         ),
         differs=len(digests) > 1,
@@ -127,6 +141,12 @@ def _standing(
         leaving=bool(collected_here) and set(theirs) <= collected_here,
         held=any(row.held_at is not None for row in rows),
     )
+
+
+def _rolled_back_at(connection: Connection, account: str) -> datetime | None:
+    """Return since when REST serves no longer, where it has."""
+    last = moves.last(connection, account, MoveKind.ROLLBACK)
+    return last.switched_at if last is not None else None
 
 
 def _in_mailbox(connection: Connection, account: str) -> dict[str, list[Row[Any]]]:
