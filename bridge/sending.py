@@ -157,51 +157,54 @@ def _settle(
         except UnknownInvoiceError as error:  # any other no to a question says nothing of it
             outbox.refuse(update, Refusal(str(error.code), error.text))
             return None
-    now_shown = seen.invoice
-    if _needs_no_patch(account, outbox, update, now_shown, since=since):
+    ending = _ending(account, seen.invoice, change, since)
+    if ending is not None:
+        _end(outbox, update, ending)
         return None
-    if now_shown.state in PENDING_STATES and change.state not in _TAKES_OFF:
+    if seen.invoice.state in PENDING_STATES and change.state not in _TAKES_OFF:
         _deliver_first(account, hub, hub_id)
     attempt = outbox.begin(update, patch_body(change))
-    if not seen.is_fresh and _overtaken(account, hub, outbox, attempt):
-        return None
+    if not seen.is_fresh:
+        ending = _overtaken(account, hub, outbox, attempt, since=since)
+        if ending is not None:
+            _end(outbox, update, ending)
+            return None
     return _patch(account, hub, outbox, attempt, change)
 
 
-def _needs_no_patch(
-    account: Account,
-    outbox: Outbox,
-    update: Update,
-    now_shown: Invoice,
-    *,
-    since: datetime | None = None,
-) -> bool:
-    """Settle an update that the hub knows, or can no longer take; tell whether it was one."""
-    assert update.change is not None
-    known = how_known(account, now_shown, update.change, since)
-    if known is not None:
-        outbox.accept(update, known)
-    elif now_shown.state in FINAL_STATES:
-        outbox.refuse(update, _final(now_shown, update.change))
+def _ending(
+    account: Account, now_shown: Invoice, change: StateUpdate, since: datetime | None
+) -> Outcome | Refusal | None:
+    """Tell how an update ends that the hub knows, or can no longer take; None: it is to be sent."""
+    known = how_known(account, now_shown, change, since)
+    if known is None and now_shown.state in FINAL_STATES:
+        return _final(now_shown, change)
+    return known
+
+
+def _end(outbox: Outbox, update: Update, ending: Outcome | Refusal) -> None:
+    if isinstance(ending, Refusal):
+        outbox.refuse(update, ending)
     else:
-        return False
-    return True
+        outbox.accept(update, ending)
 
 
-def _overtaken(account: Account, hub: HubClient, outbox: Outbox, attempt: Attempt) -> bool:
-    """Ask once more right before an update leaves, and settle it if it need not any more."""
+def _overtaken(
+    account: Account, hub: HubClient, outbox: Outbox, attempt: Attempt, *, since: datetime | None
+) -> Outcome | Refusal | None:
+    """Ask once more right before an update leaves; return how it ends, if it need not any more."""
     update, change = attempt.update, attempt.update.change
     assert update.hub_id is not None
     assert change is not None
     try:
         now_shown = shown(hub, update.hub_id)
+        ending = _ending(account, now_shown, change, since)
     except BridgeError as error:
         outbox.end(attempt, f"not sent: {error}")
         raise
-    if now_shown.state not in FINAL_STATES and not same_effect(change, now_shown):
-        return False
-    outbox.end(attempt, f"not sent: by then the hub showed {now_shown.state}")
-    return _needs_no_patch(account, outbox, update, now_shown)
+    if ending is not None:
+        outbox.end(attempt, f"not sent: by then the hub showed {now_shown.state}")
+    return ending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
