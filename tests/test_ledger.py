@@ -195,6 +195,14 @@ def test_a_ledger_is_made_where_no_other_process_can_be_started(
         assert see(ledger, "1") == ["1"]
 
 
+def test_a_ledger_is_made_though_the_process_that_makes_it_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_OPEN", "import os; os.kill(os.getpid(), 9)")
+    with closing(Ledger(tmp_path / "ledger.db", lean=True)) as ledger:
+        assert see(ledger, "1") == ["1"]
+
+
 def test_naive_times_are_refused(ledger: Ledger) -> None:
     with pytest.raises(LedgerError, match="aware"), ledger.write() as connection:
         events.record(connection, "town", "x", at=datetime(2026, 3, 2))  # noqa: DTZ001
