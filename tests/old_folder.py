@@ -89,8 +89,7 @@ class Listener:
     def verified(self) -> list[str]:
         """What `verify` finds wrong."""
         account = self.office.account
-        data, now = account.settings.data_dir, account.clock()
-        checks = verify(account.ledger, data, account.name, now=now)
+        checks = verify(account.ledger, account.settings.data_dir, account.name)
         return [f"{check.what}: {check.said}" for check in checks if not check.right]
 
     def files(self) -> dict[str, RecordedFile]:

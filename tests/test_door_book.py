@@ -184,12 +184,7 @@ def test_the_journal_tells_a_lost_ledger_who_came(
     with recorded(office, tmp_path) as rig:
         FtplibClient("ftp", rig.port("ftp")).put("/statin/b.xml", XML)
     (before,) = programs(office)
-    assert all(
-        it.right
-        for it in verify(
-            office.account.ledger, tmp_path / "data", "town", now=office.account.clock()
-        )
-    )
+    assert all(it.right for it in verify(office.account.ledger, tmp_path / "data", "town"))
     office.account.ledger.close()
     for path in (tmp_path / "data").glob("ledger.db*"):
         path.unlink()

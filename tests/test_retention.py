@@ -235,7 +235,7 @@ def test_verify_tells_what_was_removed_from_what_was_lost(office: Office) -> Non
 def wrong(office: Office) -> list[str]:
     """What `verify` finds wrong with the archive."""
     account = office.account
-    found = verify(account.ledger, account.settings.data_dir, account.name, now=office.clock())
+    found = verify(account.ledger, account.settings.data_dir, account.name)
     return [it.said for it in found if not it.right and it.what == "archive"]
 
 
