@@ -153,6 +153,8 @@ class World:
             return  # only what REST serves goes into a folder
         if last and last.is_open and last.switched_at and not last.options["target"]:
             return  # one to the old mailbox must end first
+        if not (last and last.is_open):
+            self.import_folder()  # each rollback has a folder of its own
         roll_back(self.town.account, Way(target=self.target(), patience=0), APPLY)
 
     def import_folder(self) -> None:
