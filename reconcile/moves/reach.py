@@ -1,6 +1,4 @@
-"""What breaks a move off, and how far it has come: a hub or an old mailbox that is out of reach,
-this machine's disk or ledger.
-"""
+"""What breaks a move off, a place out of reach or this machine, and how far it has come then."""
 
 import re
 from collections.abc import Iterator
