@@ -60,7 +60,9 @@ class PowerCut:
             self._changes(lambda: kept.rename(path), path)
 
     def syncs(self, path: Path) -> None:
-        self.sizes = {name: safe for name, safe in self.sizes.items() if not _is_same(name, path)}
+        if self.sizes.pop(path, None) is not None:  # a folder has none, most files no other name
+            for name in [it for it in list(self.sizes) if it.exists() and it.samefile(path)]:
+                del self.sizes[name]
         self.names = [(folders, undo) for folders, undo in self.names if path not in folders]
 
     def strike(self) -> None:
@@ -83,10 +85,3 @@ class PowerCut:
         kept = self.limbo / uuid.uuid4().hex  # several threads may remove files at once
         os.link(path, kept)
         return kept
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    try:
-        return one == other or one.samefile(other)
-    except FileNotFoundError:
-        return False
