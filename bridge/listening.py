@@ -23,8 +23,9 @@ from bridge.account import Account
 from bridge.errors import OldMailboxFileError
 from bridge.feeds.legacy import Contents as Read
 from bridge.feeds.legacy import Entry, NotRead, OldMailboxReader, Why
-from bridge.ledger import recorded_files, recordings, spans
+from bridge.ledger import emptyings, recorded_files, recordings, spans
 from bridge.ledger.contents import Contents
+from bridge.ledger.emptyings import Emptying
 from bridge.ledger.recorded_files import RecordedFile, Shown
 from bridge.ledger.recordings import Recording
 from bridge.model import Digest, FeedName
@@ -40,6 +41,9 @@ FEED = FeedName.LEGACY
 
 SHIPPED = "efact"
 """The profile that names are tried by besides the account's own."""
+
+SUDDENLY = 10
+"""So many files at least that are all gone at once look like a fault, not like a collection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +109,9 @@ class _Round:
                 max_gap=account.longest_gap,
                 vanished=vanished,
             )
+            if vanished >= SUDDENLY:
+                emptied = Emptying(files=vanished, at=self.began)
+                emptyings.note(connection, account.name, emptied, at=account.clock())
             unread = recorded_files.unread(connection, account.name)
         return Heard(
             files=len(entries),

@@ -19,21 +19,19 @@ from bridge.collecting import look_for_collected
 from bridge.errors import BridgeError, InvoiceError, SettingsError
 from bridge.feeds import RestFeed
 from bridge.hub.errors import UnknownInvoiceError
-from bridge.ledger import handing, invoices, standings, updates
+from bridge.ledger import emptyings, handing, invoices, standings, updates
 from bridge.ledger.serving import Feeds
 from bridge.ledger.standings import Standing
-from bridge.listening import listen
+from bridge.listening import SUDDENLY, listen
 from bridge.model import Digest, HubId, UpdateStatus
 from bridge.placing import note_collected
 from bridge.recorded import in_order
+from reconcile.moves import switching
 from reconcile.moves.plan import Item, Plan, WaitingUpdates
 from reconcile.moves.reach import OUT_OF_REACH, as_it_ends
 from reconcile.moves.rules import Action, Place, Terms, decide, must_be_asked, rules_of
 
 log = structlog.get_logger()
-
-SUDDENLY = 10
-"""So many files at least that are all gone at once look like a fault, not like a collection."""
 
 
 class SuddenlyEmptyError(InvoiceError):
@@ -122,6 +120,27 @@ def refuse_suddenly_empty(seen: Look, *, forced: bool = False) -> None:
     if not forced:
         raise SuddenlyEmptyError(f"{said}. Nothing was moved")
     seen.remarks.append(said)
+
+
+def refuse_emptied(account: Account) -> None:
+    """Raise SuddenlyEmptyError, once, where the old mailbox was emptied at once while REST served.
+
+    Whoever saw it first: the rounds of `serve` do, and tell nobody.
+    """
+    last = switching.last_move(account)
+    since = last.switched_at if last is not None else None
+    with account.ledger.read() as connection:
+        emptied = emptyings.untold(connection, account.name)
+    if emptied is None or (since is not None and emptied.at < since):
+        return
+    with account.ledger.write() as connection:
+        emptyings.tell(connection, account.name, at=account.clock())
+    raise SuddenlyEmptyError(
+        f"the old mailbox: all {emptied.files} files that it showed were gone at once at "
+        f"{emptied.at:%Y-%m-%d %H:%M} UTC, and none is back: nothing is taken as collected. "
+        "Look whether it is the right mailbox; if it has really been emptied, run this again. "
+        "Nothing was moved"
+    )
 
 
 def suddenly_empty(seen: Look) -> str:

@@ -19,7 +19,7 @@ from bridge.model import FeedName
 from bridge.tying import untie_missing
 from reconcile.moves import switching
 from reconcile.moves.folder import Target
-from reconcile.moves.looking import Look, look, make_plan, refuse_suddenly_empty
+from reconcile.moves.looking import Look, look, make_plan, refuse_emptied
 from reconcile.moves.plan import Plan
 from reconcile.moves.reach import saying_more
 from reconcile.moves.rolling_back import RollingBack
@@ -72,8 +72,10 @@ def plan(account: Account, way: Way) -> tuple[Look, Plan]:
     if way.target is not None and account.feeds().serve is FeedName.REST and not _is_open(account):
         Target(account, way.target).refuse_strange()
     seen = look(account)
-    if not _is_open(account):  # else what lay there may have left it by our own doing
-        refuse_suddenly_empty(seen)
+    if seen.old_error is None and not _is_open(
+        account
+    ):  # else what lay there may have left it by our own doing
+        refuse_emptied(account)
     if isinstance(seen.old_error, AccountError):
         raise saying_more(seen.old_error, OLD_REFUSES)
     if seen.old_error is not None and way.target is None:

@@ -16,13 +16,14 @@ from bridge.errors import AccountError, BridgeError, OldMailboxAwayError
 from bridge.feeds.legacy import LATER
 from bridge.ledger.moves import Move, MoveKind
 from bridge.ledger.serving import Feeds
+from bridge.listening import SUDDENLY
 from bridge.model import FeedName, HubId
 from reconcile.language import language
 from reconcile.moves import cutover, switching
 from reconcile.moves.balance import MISSING_THERE, Balance, Problem, Unread, balance
 from reconcile.moves.elsewhere import lost_folder, since_of
 from reconcile.moves.folder import Target
-from reconcile.moves.looking import SUDDENLY, Look, look, suddenly_empty, waiting_updates
+from reconcile.moves.looking import Look, look, suddenly_empty, waiting_updates
 from reconcile.moves.manifest import Manifest
 from reconcile.moves.page import balance_as_html
 from reconcile.moves.reach import as_it_ends
