@@ -7,8 +7,9 @@ is in it, whatever happens to its path meanwhile.
 import contextlib
 import os
 import stat as modes
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from bridge.facade.events import printable
 from bridge.facade.handles import Handle, must_leave_enough
@@ -19,6 +20,21 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _KIND = 0o170000
 """The bits of a mode that say what it is."""
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+_T = TypeVar("_T")
+
+
+class Aside(Protocol):
+    """How something is done that may take long."""
+
+    def __call__(self, work: Callable[[], _T]) -> _T:
+        """Return what comes of it."""
+        ...
+
+
+def at_once(work: Callable[[], _T]) -> _T:
+    """Do it where it is asked for: nobody has to wait for it."""
+    return work()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""The SFTP door: takes connections, gives each its own thread, and lets go of the dead ones."""
+"""The SFTP door: takes connections, gives them their turns, and lets go of the dead ones."""
 
 import contextlib
-import select
 import socket
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import paramiko
@@ -24,6 +24,7 @@ from bridge.facade.folders import DoorMailbox
 from bridge.facade.hostkeys import load_host_keys
 from bridge.facade.listening import listen
 from bridge.facade.ssh import Connection
+from bridge.facade.turns import Turns
 from bridge.settings import SftpSettings
 
 log = structlog.get_logger()
@@ -60,6 +61,7 @@ class SftpDoor:
         self._events = events
         self._look_every = look_every
         self._listener: socket.socket | None = None
+        self._takes = False
         self._connections: list[Connection] = []
 
     @property
@@ -87,33 +89,48 @@ class SftpDoor:
         """Serve until `stop` is set, then close everything; starts what is not started."""
         if self._listener is None:
             self.start()
-        try:
-            while not stop.is_set():
-                self._take_one()
-                self._keep_house()
-        finally:
-            self.stop()
+        with contextlib.closing(Turns()) as turns:
+            try:
+                self._serve(turns, stop)
+            finally:
+                self.stop()
 
     def stop(self) -> None:
-        """Close the port and all connections; uploads under way are cut off. Safe to repeat."""
+        """Close the port and all connections; uploads under way are cut off. Safe to repeat.
+
+        Once `run` was called, only that thread may call it.
+        """
         if self._listener is not None:
             self._listener.close()
             self._listener = None
         for connection in self._connections:
-            connection.close()
-        for connection in self._connections:
             connection.end()
         self._connections.clear()
 
-    def _take_one(self) -> None:
+    def _serve(self, turns: Turns, stop: threading.Event) -> None:
+        next_look = 0.0
+        while not stop.is_set():
+            if (now := time.monotonic()) >= next_look:
+                next_look = now + _ROUND
+                self._keep_house()
+                self._take(turns)
+            turns.give(self._look_every)
+
+    def _take(self, turns: Turns) -> None:
+        """Take connections from now on."""
         assert self._listener is not None
-        if not select.select([self._listener], [], [], self._look_every)[0]:
-            return
+        if not self._takes:
+            turns.watch(self._listener.fileno(), partial(self._take_one, turns))
+            self._takes = True
+
+    def _take_one(self, turns: Turns, _: int) -> None:
+        assert self._listener is not None
         try:
             client, address = self._listener.accept()
-        except OSError as error:  # gone again, or out of descriptors: the next round may do
+        except OSError as error:  # gone again, or out of descriptors: a little later it may do
             log.warning("an SFTP connection was not taken", error=error.strerror)
-            time.sleep(_ROUND)
+            turns.unwatch(self._listener.fileno())
+            self._takes = False
             return
         if len(self._connections) >= _MOST_CONNECTIONS:
             log.warning("too many SFTP connections at once", address=address[0])
@@ -127,7 +144,7 @@ class SftpDoor:
             log.warning("too many SFTP connections that do not log in", address=address[0])
             client.close()
             return
-        self._welcome(client, plain_address(address[0]))
+        self._welcome(client, plain_address(address[0]), turns)
 
     def _strangers(self, address: str) -> int:
         """Return how many connections of an address, or of its network, have not logged in."""
@@ -135,7 +152,7 @@ class SftpDoor:
         silent = [each for each in self._connections if each.session is None]
         return sum(origin_of(each.address) == origin for each in silent)
 
-    def _welcome(self, client: socket.socket, address: str) -> None:
+    def _welcome(self, client: socket.socket, address: str, turns: Turns) -> None:
         with contextlib.suppress(OSError):  # a client that has gone already
             _prepare(client)
             connection = Connection(
@@ -146,6 +163,7 @@ class SftpDoor:
                 host_keys=self._host_keys,
                 events=self._events,
                 legacy=self._settings.legacy_algorithms,
+                turns=turns,
             )
             self._connections.append(connection)
             connection.begin()

@@ -258,7 +258,7 @@ class SftpServer:
     def _fsync(self, number: int, fields: Reader) -> bytes:
         handle = self._file(fields)
         if isinstance(handle, Upload):
-            os.fsync(handle.fd)
+            self._visit.sync(handle)
         return wire.status(number, Status.OK)
 
     def _limits(self, number: int, fields: Reader) -> bytes:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import paramiko
@@ -31,6 +32,7 @@ from bridge.facade.folders import DoorMailbox
 from bridge.facade.sftp_server import SftpServer
 from bridge.facade.ssh_transport import SshTransport
 from bridge.facade.tree import Visit
+from bridge.facade.turns import Slow, Turns
 
 log = structlog.get_logger()
 
@@ -61,8 +63,9 @@ class Connection(SshTransport):
         host_keys: list[paramiko.PKey],
         events: DoorEvents,
         legacy: bool,
+        turns: Turns,
     ) -> None:
-        super().__init__(sock, disabled_algorithms=disabled_algorithms(legacy=legacy))
+        super().__init__(sock, turns=turns, disabled_algorithms=disabled_algorithms(legacy=legacy))
         self.set_log_channel(_LOG_CHANNEL)
         self.local_version = "SSH-2.0-efact_bridge"
         for key in host_keys:
@@ -79,7 +82,7 @@ class Connection(SshTransport):
         self._agreed: dict[str, str] = {}
 
     def begin(self) -> None:
-        """Start the connection's thread."""
+        """Have its first turn."""
         self.start_server(event=threading.Event(), server=self._doorkeeper)
 
     @property
@@ -92,12 +95,11 @@ class Connection(SshTransport):
         self._doorkeeper.keep_house(self)
 
     def end(self) -> None:
-        """Close it, wait shortly for its uploads to be cut off, count it out; safe to repeat."""
+        """Close it, let its uploads be cut off, count it out; safe to repeat."""
         self.close()
         self.packetizer.close()  # not the socket: what is to be said yet goes first
         self.sock.close()
-        if self.ident is not None:  # it was started
-            self.join(timeout=5)
+        self.end_turns()
         if self._ended:
             return
         self._ended = True
@@ -114,8 +116,6 @@ class Connection(SshTransport):
         Python finds such circles only now and then; until then those of some hundred connections
         lie scattered over the memory, and leave gaps there that are not filled again.
         """
-        if self.is_alive():  # did not end in time
-            return
         self.detach()
         self.auth_handler = None
         del self._doorkeeper
@@ -257,10 +257,16 @@ class Doorkeeper(paramiko.ServerInterface):
     def check_auth_password(self, username: str, password: str | bytes) -> int:
         """Decide on a password."""
         raw = password.encode("utf-8") if isinstance(password, str) else password
-        address = self._connection.address
+        decide = partial(
+            self._access.with_password,
+            username,
+            raw,
+            address=self._connection.address,
+            protocol="sftp",
+        )
         return self._decide(
             username,
-            self._access.with_password(username, raw, address=address, protocol="sftp"),
+            self._connection.aside(Slow.LOGIN, decide),
             login="password",
         )
 
@@ -337,6 +343,7 @@ class Doorkeeper(paramiko.ServerInterface):
             session,
             self._events,
             teller=self._connection.tell_later,
+            aside=partial(self._connection.aside, Slow.DISK),
         )
         self._connection.serve_sftp(channel, SftpServer(visit))
         return True

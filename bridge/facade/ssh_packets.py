@@ -1,4 +1,4 @@
-"""How SSH packets pass the socket: read in bulk, sent together, and no client waited for to read.
+"""How SSH packets pass the socket: read in bulk, sent together, and no client waited for.
 
 paramiko reads each packet in pieces and waits until each of its own is sent. Here the packets
 themselves stay paramiko's (ciphers, MACs, numbers), only their bytes take another way: whatever
@@ -10,18 +10,17 @@ nothing but itself: its bytes wait in a buffer whose size is limited.
 import contextlib
 import hmac
 import math
-import select
 import socket
-import struct
-import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import paramiko.packet
 import paramiko.util
 from paramiko.packet import NeedRekeyException, Packetizer
 from paramiko.ssh_exception import SSHException
+
+from bridge.facade.turns import WRITE
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -52,33 +51,25 @@ _ENOUGH = 512 * 1024
 _TOO_MUCH = 4 * 1024 * 1024
 """What a client may make us say without reading any of it: then it is let go."""
 
-_ROUND = 1
-"""Seconds between two looks at whether the handshake takes too long."""
-
 
 class Packets(Packetizer):
-    """paramiko's packets over a socket that blocks for a moment at most, and only to read."""
+    """paramiko's packets over a socket that never blocks. For one thread."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
-        # One call of the system waits and reads; for Python's own timeout it would be two.
-        sock.setblocking(True)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _ROUND, 0))
+        sock.setblocking(False)
         self._sock = sock
-        self._fileno = sock.fileno()
-        self._poll = select.poll()
-        self._poll.register(self._fileno, select.POLLIN | select.POLLOUT)
         self._came = b""
         self._position = 0
         self._to_send = bytearray()
-        self._sending = threading.Lock()
         self._handshake_ends = math.inf
-        self._at_work = False
         self._someone_waits = False
+        self.wait: Wait = nothing_came
+        """Called when there is nothing more to read."""
         self.on_room: Callable[[], None] = nothing
-        """Called in the reading thread when there is room again after `has_room` said no."""
+        """Called when there is room again after `has_room` said no."""
         self.on_pause: Callable[[], None] = nothing
-        """Called in the reading thread when all was answered that has come."""
+        """Called when all was answered that has come."""
 
     def has_room(self) -> bool:
         """Tell whether the client reads enough of what it is sent for more to be said."""
@@ -87,7 +78,7 @@ class Packets(Packetizer):
         return room
 
     def close(self) -> None:
-        """Close the socket; a thread that waits for it wakes up."""
+        """Close the socket; who waits for it sees so in the next turn."""
         with contextlib.suppress(EOFError):
             self._flush()  # a client that is refused learns from our offer what it lacks
         with contextlib.suppress(OSError):
@@ -108,7 +99,7 @@ class Packets(Packetizer):
         """Take note that it is over; paramiko says so after each message."""
         self._handshake_ends = math.inf
 
-    # Reading: one thread only
+    # Reading
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         """Return so many bytes; EOFError when the connection ends before."""
@@ -140,20 +131,11 @@ class Packets(Packetizer):
         if self._someone_waits and len(self._to_send) < _ENOUGH:
             self._someone_waits = False
             self.on_room()
-        self._at_work = False  # from here on other threads send for themselves
-        self._flush()
+        self._flush()  # what was said meanwhile
         if self.closed or self.handshake_timed_out():
             raise EOFError
-        came = self._may_wait_to_read() and self._read()
-        self._at_work = True
-        return came
-
-    def _may_wait_to_read(self) -> bool:
-        """Tell whether nothing is to be said, or else whether there is something to read."""
-        if not (self._to_send or self._someone_waits):
-            return True
-        happened = self._poll.poll(_ROUND * 1000)
-        return any(what & ~select.POLLOUT for _, what in happened)
+        happened = self.wait(to_send=bool(self._to_send or self._someone_waits))
+        return bool(happened & ~WRITE) and self._read()
 
     def _read(self) -> bool:
         try:
@@ -170,27 +152,37 @@ class Packets(Packetizer):
         self._position = 0
         return True
 
-    # Sending: any thread
+    # Sending
 
     def write_all(self, out: "ReadableBuffer") -> None:
-        """Send it now or soon; EOFError when the connection is broken."""
-        with self._sending:
-            self._to_send += out
-            if len(self._to_send) > _TOO_MUCH:
-                raise EOFError
-        if not self._at_work or len(self._to_send) >= _FLUSH:
+        """Send it soon; EOFError when the connection is broken."""
+        self._to_send += out
+        if len(self._to_send) > _TOO_MUCH:
+            raise EOFError
+        if len(self._to_send) >= _FLUSH:
             self._flush()
 
     def _flush(self) -> None:
-        with self._sending:
-            if self._to_send:
-                try:
-                    sent = self._sock.send(self._to_send, socket.MSG_DONTWAIT)
-                except BlockingIOError:
-                    return
-                except OSError as error:
-                    raise EOFError from error
-                del self._to_send[:sent]
+        if self._to_send:
+            try:
+                sent = self._sock.send(self._to_send)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                raise EOFError from error
+            del self._to_send[:sent]
+
+
+class Wait(Protocol):
+    """How a turn is given up."""
+
+    def __call__(self, *, to_send: bool) -> int:
+        """Return what happened meanwhile to the socket; see `turns`."""
+
+
+def nothing_came(*, to_send: bool) -> int:
+    """Say so: there are no turns yet."""
+    return 0
 
 
 def nothing() -> None:

@@ -1,15 +1,15 @@
-"""paramiko's transport, with SFTP answered in its own thread, which never waits for its client.
+"""paramiko's transport in turns, with SFTP answered where it is read, waiting for nobody.
 
-A thread a channel, as paramiko has it, costs a hand-over for each packet. Answering in the thread
-that reads must not block there: while keys are exchanged anew nothing but that exchange may be
-sent, and its end is only seen by reading on. So what is to be sent then waits: SFTP's answers in
-their stream, everything else here.
+A thread a connection and one a channel, as paramiko has it, cost a hand-over for each packet.
+Answering where packets are read must not block there: while keys are exchanged anew nothing but
+that exchange may be sent, and its end is only seen by reading on. So what is to be sent then
+waits: SFTP's answers in their stream, everything else here.
 """
 
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import ParamSpec, Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 import paramiko
 from paramiko.common import (
@@ -24,9 +24,11 @@ from paramiko.common import (
 from bridge.facade.events import tell
 from bridge.facade.sftp_server import SftpServer
 from bridge.facade.sftp_stream import Stream
-from bridge.facade.ssh_packets import Packets, nothing
+from bridge.facade.ssh_packets import Packets, nothing, nothing_came
+from bridge.facade.turns import Slow, Task, Turns
 
 _P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _MOST_HELD = 1000
 """Messages that wait for new keys; a client that causes more asks for no good."""
@@ -54,7 +56,11 @@ class SshTransport(paramiko.Transport):
     packetizer: Packets
 
     def __init__(
-        self, sock: socket.socket, *, disabled_algorithms: Mapping[str, Iterable[str]]
+        self,
+        sock: socket.socket,
+        *,
+        turns: Turns,
+        disabled_algorithms: Mapping[str, Iterable[str]],
     ) -> None:
         super().__init__(sock, packetizer_class=Packets, disabled_algorithms=disabled_algorithms)
         self.packetizer.on_room = self._go_on  # a circle, see `detach`
@@ -62,6 +68,24 @@ class SshTransport(paramiko.Transport):
         self._held: list[Sendable] = []
         self._to_tell: list[Callable[[], None]] = []
         self.packetizer.on_pause = self._tell_all  # a circle as well
+        self._turns = turns
+        self._task: Task | None = None
+
+    def start(self) -> None:
+        """Begin; paramiko would start a thread."""
+        self._task = self._turns.begin(self.run, self.sock.fileno())
+        self.packetizer.wait = self._task.wait
+        self._task.go_on()
+
+    def end_turns(self) -> None:
+        """Let the connection, which is closed, see so and end."""
+        if self._task is not None:
+            self._task.end()
+
+    def aside(self, kind: Slow, work: Callable[[], _T]) -> _T:
+        """Return what comes of something that takes long; others have their turns meanwhile."""
+        assert self._task is not None, "the connection has not begun"
+        return self._task.aside(kind, work)
 
     def serve_sftp(self, channel: paramiko.Channel, server: SftpServer) -> None:
         """Answer what comes on a channel from now on."""
@@ -74,6 +98,8 @@ class SshTransport(paramiko.Transport):
     def detach(self) -> None:
         """Drop what refers back to this connection, which has ended."""
         self.packetizer.on_room = self.packetizer.on_pause = nothing
+        self.packetizer.wait = nothing_came
+        self._task = None
         self.server_object = self.saved_exception = None
         self._handler_table: dict[int, object] = {}
         self.server_accepts: list[paramiko.Channel] = []
@@ -88,10 +114,7 @@ class SshTransport(paramiko.Transport):
             self._tell_all()
 
     def tell_later(self, event: Callable[_P, None], *args: _P.args, **details: _P.kwargs) -> None:
-        """Tell what a client did once it has its answer: it need not wait for our books.
-
-        For the connection's thread.
-        """
+        """Tell what a client did once it has its answer: it need not wait for our books."""
         self._to_tell.append(partial(tell, event, *args, **details))
 
     def _tell_all(self) -> None:

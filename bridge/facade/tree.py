@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from bridge.facade import on_disk
@@ -18,7 +19,7 @@ from bridge.facade.events import DoorEvents, Session, Teller, printable, tell
 from bridge.facade.folders import DoorMailbox, FilePlace, Place, must_be_good
 from bridge.facade.handles import Handle, must_leave_enough
 from bridge.facade.listings import ROWS_AT_ONCE, Entry, Row
-from bridge.facade.on_disk import Download, Listing
+from bridge.facade.on_disk import Aside, Download, Listing, at_once
 from bridge.facade.refusals import DoorError, No
 from bridge.facade.room import Claim
 from bridge.facade.uploads import Staging, Start, Upload
@@ -39,9 +40,14 @@ class Visit:
         events: DoorEvents,
         *,
         teller: Teller = tell,
+        aside: Aside = at_once,
     ) -> None:
-        """`teller` tells what the client did; what was cut off is told at once."""
+        """`teller` tells what the client did; what was cut off is told at once.
+
+        `aside` does what the disk may take long for.
+        """
         self._tell = teller
+        self._aside = aside
         self._mailbox = mailbox
         self.session = session
         self.habits = Habits()
@@ -148,7 +154,7 @@ class Visit:
         with self._folder(place.role) as folder:
             name = self._find(folder, place).name
             os.unlink(name, dir_fd=folder)
-            os.fsync(folder)
+            self._sync(folder)
         self._mailbox.room.deleted(place.role)
         self._tell(self._events.deleted, self.session, place.role, name)
 
@@ -176,7 +182,8 @@ class Visit:
                 raise DoorError(No.FAILED, f"{printable(path)}: exists already")
             if there or not create:
                 self._find(folder, place, exactly=True)
-            upload = Upload.begin(
+            begin = partial(
+                Upload.begin,
                 self._staging,
                 folder,
                 name=place.name,
@@ -185,6 +192,7 @@ class Visit:
                 claim=self._claim(place.role),
                 handle=handle,
             )
+            upload = begin() if start is Start.EMPTY else self._aside(begin)
         try:
             must_leave_enough(upload.fd)
             if begin_at is not None:
@@ -215,7 +223,7 @@ class Visit:
             self.cut_off(upload)
             raise DoorError(No.FAILED, "not all of the file could be written: it was not kept")
         try:
-            size = upload.finish()
+            size = self._aside(upload.finish)
         except OSError:
             self.cut_off(upload)
             raise
@@ -240,6 +248,10 @@ class Visit:
         with contextlib.suppress(OSError):  # left there by the receiver: for the next start
             partial.parent.rmdir()
 
+    def sync(self, upload: Upload) -> None:
+        """Make what was written so far safe from a power cut."""
+        self._sync(upload.fd)
+
     def make_folder(self, path: str) -> None:
         """Make a folder, in a mailbox that has more than those of its profile."""
         self._mailbox.make_folder(path)
@@ -263,7 +275,7 @@ class Visit:
                 return
             name = self._find(folder, source).name
             on_disk.move(folder, name, target.name, replace=replace)
-            os.fsync(folder)
+            self._sync(folder)
         self.habits.renamed(name, target.name)
         self._tell(self._events.renamed, self.session, source.role, name, to=target.name)
 
@@ -313,6 +325,9 @@ class Visit:
         if not self._is_written(role):
             folder = self._mailbox.folders.get(role, role)
             raise DoorError(No.DENIED, f"{folder}: files here can be fetched and deleted only")
+
+    def _sync(self, fd: int) -> None:
+        self._aside(partial(os.fsync, fd))
 
     def _folder(self, role: str) -> contextlib.AbstractContextManager[int]:
         return on_disk.opened(self._mailbox.path_of(role))

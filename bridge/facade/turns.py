@@ -1,0 +1,178 @@
+"""Many connections in one thread: each has its turn when something has come for it.
+
+With a thread for each, all contend for Python's interpreter lock at every call of the system:
+eight clients at work took two and a half times the processor time of one that did the same. Here
+each runs as a greenlet: where it would wait for its client it gives up its turn, and goes on from
+there in its next one. What takes long for another reason is done aside, in a thread.
+"""
+
+import contextlib
+import queue
+import select
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from enum import Enum
+from typing import Any, TypeVar
+
+import structlog
+from greenlet import getcurrent, greenlet
+
+log = structlog.get_logger()
+
+_T = TypeVar("_T")
+
+READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+"""What may have happened to a socket; that it broke is always told."""
+
+_ROUND = 1.0
+"""Seconds after which each has a turn though nothing has come: it may be late for something."""
+
+
+class Slow(Enum):
+    """What is done aside, and how much of it at one time; the one does not wait for the other."""
+
+    LOGIN = 2
+    DISK = 8
+
+
+class Turns:
+    """Gives turns. For one thread: all methods, and all that has turns."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._watched: dict[int, Callable[[int], None]] = {}
+        self._tasks: set[Task] = set()
+        self._next_round = 0.0
+        self._pools = {kind: ThreadPoolExecutor(kind.value, f"door-{kind.name}") for kind in Slow}
+        self._done: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._bell, self._button = socket.socketpair()
+        self.watch(self._bell.fileno(), self._hear)
+
+    def watch(self, fileno: int, call: Callable[[int], None], *, what: int = READ) -> None:
+        """Call with what happened on a descriptor whenever it does; again: for something else."""
+        change = self._epoll.modify if fileno in self._watched else self._epoll.register
+        change(fileno, what)
+        self._watched[fileno] = call
+
+    def unwatch(self, fileno: int) -> None:
+        """Look no longer at what may be closed by now; safe to repeat."""
+        if self._watched.pop(fileno, None):
+            with contextlib.suppress(OSError):
+                self._epoll.unregister(fileno)
+
+    def begin(self, work: Callable[[], None], fileno: int) -> "Task":
+        """Return a task whose first turn is yet to come: to do a work that waits for a socket."""
+        task = Task(self, work, fileno)
+        self._tasks.add(task)
+        return task
+
+    def give(self, seconds: float) -> None:
+        """Give a turn to all for whom something has come, or else comes in so many seconds."""
+        for fileno, happened in self._epoll.poll(seconds):
+            if call := self._watched.get(fileno):
+                call(happened)
+        if (now := time.monotonic()) >= self._next_round:
+            self._next_round = now + _ROUND
+            for task in list(self._tasks):
+                task.go_on()
+
+    def close(self) -> None:
+        """Let go of everything; the tasks are over."""
+        for pool in self._pools.values():
+            pool.shutdown()
+        for each in (self._epoll, self._bell, self._button):
+            each.close()
+
+    # For tasks
+
+    @property
+    def only_one(self) -> bool:
+        """Whether nobody would have to wait for the task at work."""
+        return len(self._tasks) == 1
+
+    def have_done(self, kind: Slow, work: Callable[[], _T], task: "Task") -> "Future[_T]":
+        """Begin to do something aside; the task has a turn when it is done."""
+        future = self._pools[kind].submit(work)
+        future.add_done_callback(lambda _: self._ring(task))
+        return future
+
+    def forget(self, task: "Task") -> None:
+        """Take note that a task is over."""
+        self._tasks.discard(task)
+
+    def _ring(self, task: "Task") -> None:
+        self._done.put(task)
+        self._button.send(b"\0")
+
+    def _hear(self, _: int) -> None:
+        self._bell.recv(4096)
+        while not self._done.empty():
+            self._done.get().go_on()
+
+
+class Task:
+    """A work that has turns; `wait` and `aside` are for the work itself, the rest for others."""
+
+    def __init__(self, turns: Turns, work: Callable[[], None], fileno: int) -> None:
+        self._turns = turns
+        self._work = work
+        self._fileno = fileno
+        self._looks_for = 0
+        self._aside: Future[Any] | None = None
+        giver = getcurrent()
+        self._greenlet = greenlet(self._do, giver)
+        self._give_up: Callable[[], Any] = giver.switch
+
+    @property
+    def over(self) -> bool:
+        """Whether it has nothing more to do."""
+        return self._greenlet.dead
+
+    def go_on(self, happened: int = 0) -> None:
+        """Give it a turn, unless it waits for what is done aside or is over."""
+        if self._aside is None or self._aside.done():
+            self._greenlet.switch(happened)
+
+    def end(self) -> None:
+        """Give it turns until it is over; the work has to see that it should be."""
+        while not self.over:
+            if self._aside is not None:
+                wait([self._aside])
+            self.go_on()
+
+    def wait(self, *, to_send: bool) -> int:
+        """Give up the turn; return what happened meanwhile, 0 where only time has passed."""
+        what = READ | WRITE if to_send else READ
+        if what != self._looks_for:
+            self._look_for(what)
+        happened: int = self._give_up()
+        return happened
+
+    def aside(self, kind: Slow, work: Callable[[], _T]) -> _T:
+        """Return what comes of something that takes long; others have their turns meanwhile."""
+        if self._turns.only_one:
+            return work()
+        self._look_for(0)
+        self._aside = future = self._turns.have_done(kind, work, self)
+        while not future.done():
+            self._give_up()
+        self._aside = None
+        return future.result()
+
+    def _look_for(self, what: int) -> None:
+        self._looks_for = what
+        if what:
+            self._turns.watch(self._fileno, self._greenlet.switch, what=what)
+        else:
+            self._turns.unwatch(self._fileno)
+
+    def _do(self, _: int) -> None:
+        try:
+            self._work()
+        except Exception:
+            log.exception("a connection did not end well")
+        finally:
+            self._look_for(0)
+            self._turns.forget(self)
