@@ -154,7 +154,7 @@ class Visit:
         with self._folder(place.role) as folder:
             name = self._find(folder, place).name
             os.unlink(name, dir_fd=folder)
-            self._sync(folder)
+            self._aside(lambda: os.fsync(folder))
         self._mailbox.room.deleted(place.role)
         self._tell(self._events.deleted, self.session, place.role, name)
 
@@ -250,7 +250,7 @@ class Visit:
 
     def sync(self, upload: Upload) -> None:
         """Make what was written so far safe from a power cut."""
-        self._sync(upload.fd)
+        self._aside(lambda: os.fsync(upload.fd))
 
     def make_folder(self, path: str) -> None:
         """Make a folder, in a mailbox that has more than those of its profile."""
@@ -275,7 +275,7 @@ class Visit:
                 return
             name = self._find(folder, source).name
             on_disk.move(folder, name, target.name, replace=replace)
-            self._sync(folder)
+            self._aside(lambda: os.fsync(folder))
         self.habits.renamed(name, target.name)
         self._tell(self._events.renamed, self.session, source.role, name, to=target.name)
 
@@ -325,9 +325,6 @@ class Visit:
         if not self._is_written(role):
             folder = self._mailbox.folders.get(role, role)
             raise DoorError(No.DENIED, f"{folder}: files here can be fetched and deleted only")
-
-    def _sync(self, fd: int) -> None:
-        self._aside(partial(os.fsync, fd))
 
     def _folder(self, role: str) -> contextlib.AbstractContextManager[int]:
         return on_disk.opened(self._mailbox.path_of(role))

@@ -136,9 +136,12 @@ class Task:
             self._greenlet.switch(happened)
 
     def end(self) -> None:
-        """Give it turns until it is over; the work has to see that it should be."""
+        """Give it turns until it is over; the work has to see that it should be.
+
+        What it wanted done aside is left out, unless that has begun.
+        """
         while not self.over:
-            if self._aside is not None:
+            if self._aside is not None and not self._aside.cancel():
                 wait([self._aside])
             self.go_on()
 
