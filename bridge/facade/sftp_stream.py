@@ -1,4 +1,4 @@
-"""The bytes of one SFTP channel, answered in the connection's own thread without waiting.
+"""The bytes of one SFTP channel, answered where they are read, without waiting.
 
 What comes is answered at once; answers wait here while the client's window is used up, while keys
 are exchanged anew, or while the client does not read. As long as too much waits, no request is
@@ -39,7 +39,7 @@ class Line(Protocol):
 
 
 class Stream:
-    """One SFTP channel. All calls come from the connection's thread."""
+    """One SFTP channel. All calls come in the connection's turns."""
 
     def __init__(self, line: Line, channel: paramiko.Channel, server: SftpServer) -> None:
         self._line = line

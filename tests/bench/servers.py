@@ -82,6 +82,16 @@ def vsftpd(mailbox: Path, folder: Path) -> Iterator[Server | str]:
             yield f"vsftpd does not start: {process.stdout.read().strip()}"
 
 
+@contextmanager
+def bare_pyftpdlib(mailbox: Path) -> Iterator[Server]:
+    """Run the library of our FTP door over a mailbox, with nothing of ours."""
+    command = [sys.executable, "-m", "tests.bench.bare_pyftpdlib", mailbox]
+    with running(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        yield Server(user=USER, port=port, mailbox="", process=process.pid, password=PASSWORD)
+
+
 def make_key(path: Path) -> Path:
     """Make a key pair with OpenSSH's own program."""
     keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]

@@ -32,9 +32,10 @@ class Client:
         scripts = [f"get {server.mailbox}/{pattern} {target}/\n" for pattern in patterns]
         all_at_once([(self._sftp(server), script) for script in scripts])
 
-    def send(self, server: Server, pattern: Path, folder: str) -> None:
-        """Send the files that fit."""
-        client(self._sftp(server), f"put {pattern} {server.mailbox}/{folder}/\n")
+    def send(self, server: Server, pattern: Path, folder: str, *, synced: bool = False) -> None:
+        """Send the files that fit; `synced`: and have the server asked for an fsync of each."""
+        put = "put -f" if synced else "put"
+        client(self._sftp(server), f"{put} {pattern} {server.mailbox}/{folder}/\n")
 
     def list(self, server: Server, folder: str) -> None:
         """List a folder."""

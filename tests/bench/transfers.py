@@ -12,7 +12,7 @@ from tests.bench import ftp_clients, sftp_clients
 from tests.bench.figures import Figure, Run, alternate, timed
 from tests.bench.processes import UnevenError
 from tests.bench.processor import processor_time
-from tests.bench.servers import Server, make_key, openssh, our_doors, vsftpd
+from tests.bench.servers import Server, bare_pyftpdlib, make_key, openssh, our_doors, vsftpd
 
 SIZE, SMALL = 20_000, 2_000
 """Bytes of a file that is fetched, and of one that is sent."""
@@ -70,8 +70,11 @@ def ftp_figures(folder: Path, *, amounts: Amounts, rounds: int) -> list[Figure]:
     with ExitStack() as servers:
         _, ours = servers.enter_context(our_doors(mailbox, folder, key))
         theirs = servers.enter_context(vsftpd(mailbox, folder))
+        bare = servers.enter_context(bare_pyftpdlib(mailbox))
         tasks = _ftp_tasks(amounts)
-        return _figures("FTP", tasks, ours, theirs, reference="vsftpd", rounds=rounds)
+        figures = _figures("FTP", tasks, ours, theirs, reference="vsftpd", rounds=rounds)
+        figures += _figures("FTP", tasks, ours, bare, reference="pyftpdlib alone", rounds=rounds)
+        return figures
 
 
 def _sftp_tasks(client: sftp_clients.Client, amounts: Amounts) -> Sequence[Task]:
@@ -87,6 +90,12 @@ def _sftp_tasks(client: sftp_clients.Client, amounts: Amounts) -> Sequence[Task]
             what=f"{amounts.uploads:,} files of 2 KB up",
             amount=amounts.uploads,
             work=lambda server, at: client.send(server, at / "*", "in"),
+            prepare=partial(_fill, count=amounts.uploads, size=SMALL),
+        ),
+        Task(
+            what=f"{amounts.uploads:,} files of 2 KB up, synced (put -f)",
+            amount=amounts.uploads,
+            work=lambda server, at: client.send(server, at / "*", "in", synced=True),
             prepare=partial(_fill, count=amounts.uploads, size=SMALL),
         ),
         Task(
@@ -182,9 +191,15 @@ def _figure(
         theirs=seconds["theirs"],
         our_processor=processor["ours"][1:],
         their_processor=processor["theirs"][1:],
-        goal="≥ 0.67" if protocol == "FTP" and "list" in task.what else "≥ 1",
+        goal=_goal(protocol, task, reference),
         seconds=task.amount == 1,
     )
+
+
+def _goal(protocol: str, task: Task, reference: str) -> str:
+    if reference == "pyftpdlib alone":
+        return ""
+    return "≥ 0.67" if protocol == "FTP" and "list" in task.what else "≥ 1"
 
 
 def _run(task: Task, server: Server, processor: list[float], _round: int) -> float:
