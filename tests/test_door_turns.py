@@ -15,7 +15,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from bridge.facade.turns import Slow, Task, Turns
-from tests.door_rig import PASSWORD, USER, XML, Rig, open_doors, user_key, wait_until
+from bridge.settings import LoginSettings
+from tests.door_rig import PASSWORD, USER, XML, Rig, host_keys, open_doors, user_key, wait_until
 
 
 class Gate:
@@ -38,6 +39,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 @pytest.fixture
 def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     """Give a disk that keeps everybody waiting."""
+    host_keys()  # made once, and synced as well
     gate, fsync = Gate(), os.fsync
 
     def slowly(fd: int) -> None:
@@ -182,6 +184,14 @@ def test_a_connection_that_fails_leaves_the_others_their_turns(
         turns.give(30)
         assert heard == [b"x"]
         assert good.over
+
+
+def test_who_has_gone_counts_no_longer_when_the_next_one_comes(tmp_path: Path) -> None:
+    with open_doors(tmp_path, login=LoginSettings(max_sessions=1)) as rig:
+        for _ in range(5):
+            with visitor(rig) as sftp:
+                assert sftp.listdir("/") != []
+                sftp.get_channel().get_transport().sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
 
 
 def test_a_connection_is_taken_as_soon_as_there_are_descriptors_for_it(rig: Rig) -> None:

@@ -77,7 +77,7 @@ class Connection(SshTransport):
         self._events = events
         self._legacy = legacy
         self._doorkeeper = Doorkeeper(self, access, mailboxes, events)
-        self._ended = False
+        self._counted_out = False
         self._offered: dict[Kind, tuple[str, ...]] = {}
         self._agreed: dict[str, str] = {}
 
@@ -94,21 +94,31 @@ class Connection(SshTransport):
         """Take over new channels and forget those that are closed."""
         self._doorkeeper.keep_house(self)
 
+    def run(self) -> None:
+        """Serve until the client has gone; it counts no longer from that moment on."""
+        try:
+            super().run()
+        finally:
+            self._count_out()
+
     def end(self) -> None:
         """Close it, let its uploads be cut off, count it out; safe to repeat."""
         self.close()
         self.packetizer.close()  # not the socket: what is to be said yet goes first
         self.sock.close()
         self.end_turns()
-        if self._ended:
+        self._count_out()
+        self._let_go()
+
+    def _count_out(self) -> None:
+        if self._counted_out:
             return
-        self._ended = True
+        self._counted_out = True
         if self.session is not None:
             self._access.leave(self.session)
             tell(self._events.logged_out, self.session)
         else:
             self._doorkeeper.count_unsigned_key()
-        self._let_go()
 
     def _let_go(self) -> None:
         """Drop what refers back to this connection, so that its memory is free at once.
@@ -118,7 +128,7 @@ class Connection(SshTransport):
         """
         self.detach()
         self.auth_handler = None
-        del self._doorkeeper
+        vars(self).pop("_doorkeeper", None)
 
     def _auth_trigger(self) -> None:
         """Count the session in; paramiko calls this when a login is complete."""
