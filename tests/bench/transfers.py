@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -90,13 +91,13 @@ def _sftp_tasks(client: sftp_clients.Client, amounts: Amounts) -> Sequence[Task]
             what=f"{amounts.uploads:,} files of 2 KB up",
             amount=amounts.uploads,
             work=lambda server, at: client.send(server, at / "*", "in"),
-            prepare=partial(_fill, count=amounts.uploads, size=SMALL),
+            prepare=partial(_fill_anew, count=amounts.uploads, size=SMALL),
         ),
         Task(
             what=f"{amounts.uploads:,} files of 2 KB up, synced (put -f)",
             amount=amounts.uploads,
             work=lambda server, at: client.send(server, at / "*", "in", synced=True),
-            prepare=partial(_fill, count=amounts.uploads, size=SMALL),
+            prepare=partial(_fill_anew, count=amounts.uploads, size=SMALL),
         ),
         Task(
             what=f"{amounts.large // 1_000_000} MB down",
@@ -231,10 +232,15 @@ def _mailbox(folder: Path, amounts: Amounts) -> Path:
     return mailbox
 
 
-def _fill(folder: Path, *, count: int, size: int) -> None:
+def _fill(folder: Path, *, count: int, size: int, series: str = "P2") -> None:
     for number in range(count):
-        name = f"B{number % CLIENTS}@P2@{number:06d}@{number}.XML"
+        name = f"B{number % CLIENTS}@{series}@{number:06d}@{number}.XML"
         (folder / name).write_bytes(os.urandom(size))
+
+
+def _fill_anew(folder: Path, *, count: int, size: int) -> None:
+    """Fill with names that were never sent before: no state file has another's name."""
+    _fill(folder, count=count, size=size, series=uuid.uuid4().hex)
 
 
 def _large(folder: Path, *, size: int) -> None:
