@@ -132,6 +132,7 @@ class SftpDoor:
             turns.unwatch(self._listener.fileno())
             self._takes = False
             return
+        self._keep_house()  # those that have gone do not count
         if len(self._connections) >= _MOST_CONNECTIONS:
             log.warning("too many SFTP connections at once", address=address[0])
             client.close()
