@@ -6,6 +6,7 @@
     │   └── OldMailboxFileError        one file of the old mailbox
     ├── HubAwayError      the hub or the line: time heals it
     ├── OldMailboxAwayError            the old mailbox or the line to it: time heals it
+    │   └── NoOldMailboxError          its server answers, and the mailbox is not found there
     ├── AccountError      our key or our clock: this account stops and shouts
     │   ├── OldMailboxRefusedError     its password, host key or certificate
     │   └── OldMailboxUnwritableError  what may be read there and not be written
@@ -78,6 +79,10 @@ class OldMailboxAwayError(BridgeError):
     """The old mailbox cannot be reached, or does not answer as a mailbox; try again later."""
 
     fault = Fault.OLD_MAILBOX_AWAY
+
+
+class NoOldMailboxError(OldMailboxAwayError):
+    """The server of the old mailbox answers and lets us in, and no mailbox is found there."""
 
 
 class OldMailboxRefusedError(AccountError):

@@ -276,6 +276,15 @@ def test_a_plan_that_is_none_is_refused_whatever_bytes_it_has(
         assert "is no plan of a move" in str(error)
 
 
+def test_a_plan_for_one_folder_is_refused_with_another(town: Office, tmp_path: Path) -> None:
+    wanted = replace(APPLY, plan_file=tmp_path / "plan.json")
+    assert back(town, tmp_path / "a", wanted=replace(wanted, apply=False)) == 0
+    error = failing(lambda: back(town, tmp_path / "b", wanted=wanted))
+    assert f"the plan says {tmp_path / 'a'}, and it is {tmp_path / 'b'}" in str(error)
+    assert not (tmp_path / "b").exists()
+    assert back(town, tmp_path / "a", wanted=wanted) == 0
+
+
 @pytest.mark.parametrize("move", [cut, back])
 def test_a_page_that_cannot_be_written_is_refused_before_anything_is_moved(
     move: Any, town: Office, old: OldHub, tmp_path: Path

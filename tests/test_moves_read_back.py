@@ -373,6 +373,23 @@ def test_a_folder_is_refused_while_the_old_mailbox_answers_and_does_not_let_us_i
     assert back(open_account(serve="rest", shadow=""), way) == 0
 
 
+@pytest.mark.parametrize("lacks", ["", "out"])
+def test_a_rollback_is_refused_while_the_old_server_answers_and_lacks_the_mailbox(
+    lacks: str, behind: Office, servers: Servers, tmp_path: Path
+) -> None:
+    assert cut(behind) == 0
+    place = servers("sftp").base / tmp_path.name / lacks
+    hidden = place.rename(servers("sftp").base / f"{tmp_path.name}-hidden")
+    for way in (Way(patience=0), Way(target=tmp_path / "target", patience=0)):
+        error = failing(lambda way=way: back(behind, way))
+        assert isinstance(error, AccountError)
+        assert "Its server answers" in str(error)
+    assert behind.account.feeds().serve is FeedName.REST
+    assert not (tmp_path / "target").exists()
+    hidden.rename(place)
+    assert back(behind) == 0
+
+
 def test_a_rollback_into_a_folder_given_again_ends_with_1_where_the_old_mailbox_refuses_meanwhile(
     behind: Office,
     relay: Relay,

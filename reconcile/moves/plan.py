@@ -117,6 +117,7 @@ def _matter(plan: Plan) -> dict[str, Any]:
         "to": dict(as_detail(plan.then)),
         "old_mailbox": str(plan.terms.mode),
         "into_folder": plan.terms.into_folder,
+        "target": plan.terms.target,
         "actions": dict(sorted(by_action.items())),
     }
 
@@ -139,7 +140,7 @@ def read_plan(text: bytes, *, where: str) -> dict[str, Any]:
     return matter
 
 
-_MATTERS = ("move", "account", "from", "to", "old_mailbox", "into_folder", "actions")
+_MATTERS = ("move", "account", "from", "to", "old_mailbox", "into_folder", "target", "actions")
 
 
 def moved_away(before: Mapping[str, Any], now: Plan) -> list[str]:

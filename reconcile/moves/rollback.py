@@ -12,7 +12,7 @@ The steps, each safe to repeat; whoever runs it again after it was broken off go
 """
 
 from bridge.account import Account
-from bridge.errors import AccountError, SettingsError
+from bridge.errors import AccountError, NoOldMailboxError, OldMailboxRefusedError, SettingsError
 from bridge.ledger import moves
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName
@@ -21,7 +21,7 @@ from reconcile.moves import switching
 from reconcile.moves.folder import Target
 from reconcile.moves.looking import Look, look, make_plan, refuse_emptied
 from reconcile.moves.plan import Plan
-from reconcile.moves.reach import saying_more
+from reconcile.moves.reach import as_it_ends, saying_more
 from reconcile.moves.rolling_back import RollingBack
 from reconcile.moves.updates import OpenFile
 from reconcile.moves.way import Way, terms_of, then_of
@@ -43,6 +43,12 @@ OLD_REFUSES = (
     "Only if the account there is closed for good, take [account.legacy] out of the settings, with "
     "what serve and shadow say of it, and give the same command again"
 )
+OLD_NOT_FOUND = (
+    "nothing was moved. Its server answers, so it is not out of reach: put right what is said here "
+    "(a disk there that is not mounted, another folder, another user). Only if the old mailbox is "
+    "gone for good, take [account.legacy] out of the settings, with what serve and shadow say of "
+    "it, and give the command with --target DIR"
+)
 READ_ONLY = (
     "the old mailbox may only be read: nothing can be put there or taken away; what the software "
     "has already it goes on to offer. --target DIR puts what is still to be imported into a folder"
@@ -61,8 +67,8 @@ def plan(account: Account, way: Way) -> tuple[Look, Plan]:
     """Look at everything, and return what a rollback would do.
 
     Raises SettingsError where a target is needed; AccountError where the old mailbox does not let
-    us in: it is not gone; without a target, OldMailboxAwayError where it is out of reach;
-    SuddenlyEmptyError.
+    us in, or its server answers without it: it is not gone; without a target, OldMailboxAwayError
+    where it is out of reach; SuddenlyEmptyError.
     """
     if account.own.legacy is None and way.target is None:
         raise SettingsError(
@@ -78,6 +84,8 @@ def plan(account: Account, way: Way) -> tuple[Look, Plan]:
         refuse_emptied(account)
     if isinstance(seen.old_error, AccountError):
         raise saying_more(seen.old_error, OLD_REFUSES)
+    if isinstance(seen.old_error, NoOldMailboxError):
+        raise OldMailboxRefusedError(f"{as_it_ends(seen.old_error)}; {OLD_NOT_FOUND}")
     if seen.old_error is not None and way.target is None:
         raise saying_more(seen.old_error, OLD_LOST)
     if seen.hub_said:

@@ -79,6 +79,8 @@ class Terms:
     to_old_mailbox: bool = True
     """Of a rollback: whether there is an old mailbox that serves from then on."""
     into_folder: bool = False
+    target: str = ""
+    """Into which."""
     mode: OldMailboxMode = OldMailboxMode.MOVE
     acknowledges: bool = True
     """Whether what was collected is removed from an old mailbox that serves."""

@@ -38,6 +38,7 @@ def terms_of(account: Account, seen: Look, way: Way) -> Terms:
         kind=MoveKind.ROLLBACK,
         to_old_mailbox=legacy is not None,
         into_folder=way.target is not None,
+        target=str(way.options["target"]),
         mode=way.mode,
         acknowledges=account.own.acknowledge != "never",
         read_only=legacy is not None and is_read_only(legacy),

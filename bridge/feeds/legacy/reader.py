@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from bridge.errors import OldMailboxAwayError
+from bridge.errors import NoOldMailboxError, OldMailboxAwayError
 from bridge.facturae import MAX_BYTES
 from bridge.feeds.legacy.entries import (
     Contents,
@@ -55,7 +55,7 @@ class OldMailboxReader:
 
         Of a live mailbox, what lies directly in its folders, whatever the case of their names,
         `out` first; of an archive everything at any depth. A link, and what cannot be listed, has
-        a `problem`. Raises OldMailboxAwayError also where a live mailbox has no `out`.
+        a `problem`. Raises NoOldMailboxError where a live mailbox has no `out`.
         """
         if isinstance(self._line, FolderLine):
             self._tried(lambda: self._rows(b""))
@@ -122,7 +122,7 @@ class OldMailboxReader:
     def _live(self, wanted: Collection[Folder]) -> Iterator[Entry]:
         folders = self.folders()
         if Folder.OUT not in folders:
-            raise OldMailboxAwayError(
+            raise NoOldMailboxError(
                 f"{self.where}: there is no folder {self.profile.folder(Folder.OUT)!r}: look "
                 "whether address and user are right, and whether the profile has its real name"
             )
@@ -141,7 +141,7 @@ class OldMailboxReader:
         try:
             return self._line.rows(folder)
         except FileTroubleError as error:
-            raise OldMailboxAwayError(str(error)) from error
+            raise NoOldMailboxError(str(error)) from error
 
     def _contents(self, path: bytes, size: int | None) -> Contents:
         if size is not None and size > MAX_BYTES:
