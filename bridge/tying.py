@@ -40,12 +40,13 @@ def tie(connection: Connection, account: Account, hub_ids: Sequence[HubId]) -> i
     return tied
 
 
-def untie_missing(connection: Connection, account: Account) -> None:
+def untie_missing(connection: Connection, account: Account, *, put: bool) -> None:
     """Untie what stands in ours from what the old mailbox has lost while another feed served.
 
-    Nobody was to take it there then: it waits in ours alone.
+    Nobody was to take it there then: it waits in ours alone. `put`: also what a move has put there;
+    while one is at work it may have been put there a moment ago, for whoever takes it at once.
     """
-    for file in legacy_removals.missing_there(connection, account.name):
+    for file in legacy_removals.missing_there(connection, account.name, put=put):
         assert file.source is not None
         handing.tie(
             connection,

@@ -7,6 +7,7 @@ EFACT_MOVES_EXAMPLES to a number of histories.
 """
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,10 +22,12 @@ from bridge.errors import OldMailboxAwayError
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName
 from bridge.placing import prepare
+from bridge.recording import FeedRecorder
 from bridge.repair import put_right
 from bridge.rounds import pull_round, push_round
 from bridge.sandbox.server import Sandbox
 from reconcile.moves.command import Wanted, cut_over, roll_back
+from reconcile.moves.looking import SuddenlyEmptyError
 from reconcile.moves.switching import last_move
 from reconcile.moves.way import Way
 from tests.accounts import Office, Offices, annotated, no_waiting, state_file
@@ -94,8 +97,25 @@ class World:
             self.old.root.rename(self.away)
 
     def old_mailbox_comes_back(self) -> None:
-        if self.away.exists():
-            self.away.rename(self.old.root)
+        if not self.away.exists():
+            return
+        if self.old.root.exists():  # the empty folder, and what was put there meanwhile
+            for path in (self.old.root / "statin").iterdir():
+                path.rename(self.away / "statin" / path.name)
+            shutil.rmtree(self.old.root)
+        self.away.rename(self.old.root)
+
+    def old_mailbox_is_not_mounted(self) -> None:
+        """Let an empty folder stand where the old mailbox was."""
+        self.old_mailbox_goes_away()
+        OldHub(self.old.book, self.old.root)
+
+    def listen(self) -> None:
+        """Listen to a shadow, as `serve` does."""
+        shadow = self.town.account.feeds().shadow
+        if shadow is not None:
+            with suppress(OldMailboxAwayError):
+                FeedRecorder(self.town.account).round(shadow, only_due=False)
 
     def tidy(self, share: int) -> None:
         """Take files away in the old mailbox while REST serves: nobody has imported them there."""
@@ -141,7 +161,7 @@ class World:
 
     def roll_back(self) -> None:
         if self.has_old:
-            with suppress(OldMailboxAwayError):
+            with suppress(OldMailboxAwayError, SuddenlyEmptyError):
                 roll_back(self.town.account, Way(patience=0), APPLY)
 
     def target(self) -> Path:
@@ -279,9 +299,14 @@ STEP = st.one_of(
     st.tuples(
         st.sampled_from(["rest_only", "old_hub_catches_up", "report", "import_folder"]), st.none()
     ),
-    st.tuples(st.sampled_from(["old_mailbox_goes_away", "old_mailbox_comes_back"]), st.none()),
     st.tuples(
-        st.sampled_from(["rounds", "cut_over", "roll_back", "into_folder"]),
+        st.sampled_from(
+            ["old_mailbox_goes_away", "old_mailbox_is_not_mounted", "old_mailbox_comes_back"]
+        ),
+        st.none(),
+    ),
+    st.tuples(
+        st.sampled_from(["rounds", "listen", "cut_over", "roll_back", "into_folder"]),
         st.none() | st.integers(0, 25),
     ),
 )

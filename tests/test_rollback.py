@@ -34,6 +34,7 @@ from reconcile.moves.rules import Action, OldMailboxMode, Place
 from reconcile.moves.way import Way
 from reconcile.reporting import make_report
 from tests.accounts import Office, Offices, annotated, failing, state_file
+from tests.breaking_off import broken_off_after
 from tests.moving import OldHub, balanced, collect, faults, moved, names, names_in, out_of
 from tests.small_disk import small_disk
 
@@ -347,6 +348,30 @@ def test_what_left_the_old_mailbox_while_rest_served_waits_and_is_put_there_agai
         FeedRecorder(town.account).round(FeedName.LEGACY, only_due=False)
     assert back(town).is_zero
     assert len(old.has(tidied)) == len(old.has(other)) == 1
+    pull(town)
+    pull(town)
+    assert len(collect(town)) == 2
+    push(town)
+    pull(town)
+    assert collect(town) == []
+    assert faults(town) == []
+
+
+def test_what_left_the_old_mailbox_while_a_rollback_was_broken_off_waits_and_is_put_there_again(
+    town: Office, old: OldHub
+) -> None:
+    tidied = old.both(town)
+    old.both(town)
+    pull(town)
+    back(town)
+    assert cut_over(town.account, APPLY) == 0
+    with broken_off_after(6):  # it has begun, and the other feed does not serve
+        back(town)
+    assert town.account.feeds().serve is FeedName.REST
+    for name in old.has(tidied):
+        (old.root / "out" / name).unlink()
+    assert back(town).is_zero
+    assert len(old.has(tidied)) == 1
     pull(town)
     pull(town)
     assert len(collect(town)) == 2

@@ -37,12 +37,16 @@ def went_there(connection: Connection, account: str) -> list[PlacedFile]:
     )
 
 
-def missing_there(connection: Connection, account: str) -> list[PlacedFile]:
-    """Return what lies in ours and was offered there too, and no listing shows there any more."""
+def missing_there(connection: Connection, account: str, *, put: bool) -> list[PlacedFile]:
+    """Return what lies in ours and was offered there too, and no listing shows there any more.
+
+    `put`: also what a move has put there.
+    """
+    passing = placed_file.c.passing
     ours = (
         (placed_file.c.state == "placed")
         & _untold()
-        & placed_file.c.passing.is_distinct_from("ready")
+        & (passing.is_distinct_from("ready") if put else passing.is_(None))
     )
     return _placed(connection, account, ours & ~_recorded(account, there=True, shown=True))
 

@@ -103,10 +103,10 @@ def apply(account: Account, seen: Look, way: Way, *, by: str) -> tuple[list[str]
 
     Raises what keeps it from it, and may be run again then.
     """
-    if account.feeds().serve is FeedName.REST and not _is_open(account) and not seen.old_said:
-        # Before it is begun: what it puts there itself, and somebody takes at once, stays tied.
+    if account.feeds().serve is FeedName.REST and not seen.old_said:
+        # Once it is begun, what it puts there itself, and somebody takes at once, stays tied.
         with account.ledger.write() as connection:
-            untie_missing(connection, account)
+            untie_missing(connection, account, put=not _is_open(account))
     if _is_asked_otherwise(account, way):
         end(account)
     if way.target is not None and not _is_open(account):

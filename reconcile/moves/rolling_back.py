@@ -23,7 +23,7 @@ from bridge.ledger.moves import MoveKind
 from bridge.listening import listen
 from bridge.model import FeedName
 from bridge.rounds import pull_round, push_round
-from bridge.tying import tie
+from bridge.tying import tie, untie_missing
 from reconcile.moves import switching
 from reconcile.moves.elsewhere import is_led_elsewhere, since_of
 from reconcile.moves.folder import Target
@@ -112,6 +112,9 @@ class RollingBack:
         look_for_collected(account)
         if self.changes is not None:
             listen(account, self.changes.mailbox, only_due=True)
+            if account.feeds().serve is FeedName.REST:
+                with account.ledger.write() as connection:
+                    untie_missing(connection, account, put=False)
             self.change_old_mailbox()
         if self.way.target is not None:
             self._hand_over(self.way.target)
