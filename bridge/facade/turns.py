@@ -162,7 +162,10 @@ class Task:
         while not future.done():
             self._give_up()
         self._aside = None
-        return future.result()
+        try:
+            return future.result()
+        finally:
+            del future  # an error that came of it would hold this frame, and all that hangs on it
 
     def _look_for(self, what: int) -> None:
         self._looks_for = what
@@ -177,5 +180,6 @@ class Task:
         except Exception:
             log.exception("a connection did not end well")
         finally:
+            del self._work  # whoever still knows this task keeps no more than that
             self._look_for(0)
             self._turns.forget(self)
