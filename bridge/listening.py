@@ -98,7 +98,8 @@ class _Round:
         if account.stopping.is_set():
             return Heard(files=len(entries), new=new, deliveries=deliveries)
         missing = _missing(entries, before, folders)
-        gone = self._note_missing(missing, entries, before, last or self.began)
+        seen = _all_seen_at(before, last or self.began)
+        gone = self._note_missing(missing, entries, before, seen)
         vanished = len(missing) if len(missing) == len(before) and len(missing) > gone else 0
         with account.ledger.write() as connection:
             spans.note_listing(
@@ -270,6 +271,11 @@ def _missing(
         if path not in entries
         and (Folder.OUT not in folders or file.folder is None or file.folder in folders)
     ]
+
+
+def _all_seen_at(before: Mapping[str, RecordedFile], last: datetime) -> datetime:
+    """Return when the last listing, which began at a time, had seen all that is known of it."""
+    return max([last, *(file.first_seen_at for file in before.values())])
 
 
 def _shown(entry: Entry) -> Shown:

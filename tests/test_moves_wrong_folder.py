@@ -85,6 +85,31 @@ def test_what_a_rollback_put_where_the_old_mailbox_was_not_mounted_still_waits_w
     assert faults(town) == []
 
 
+def test_nor_does_it_count_as_taken_where_both_folders_have_files_of_the_same_names(
+    town: Office, old: OldHub
+) -> None:
+    same = [old.both(town) for _ in range(2)]
+    alone = old.rest(town, 2)
+    pull(town)
+    for path in (town.account.mailbox.root / "out").iterdir():
+        for hub_id in same:
+            if f"@{hub_id}." in path.name:  # as the old hub calls it, too
+                (name,) = old.has(hub_id)
+                (old.root / "out" / name).rename(old.root / "out" / path.name)
+    listen(town)
+    away = unmount(old)
+    listen(town)
+    listen(town)
+    assert roll_back(town.account, Way(), APPLY) == 0
+    pull(town)
+    mount(old, away)
+    old.both(town)
+    for _ in range(3):
+        pull(town)
+    assert len(collect(town)) == len(same) + len(alone) + 1
+    assert faults(town) == []
+
+
 @pytest.mark.parametrize("looks", [0, 1, 2, 3])
 def test_a_rollback_is_refused_once_where_the_old_mailbox_was_emptied_at_once_whoever_saw_it_first(
     looks: int, town: Office, old: OldHub

@@ -6,9 +6,8 @@ of this feed. What goes from there in another way was collected there.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from bridge.ledger import attachments, deliveries, events, placed_files, recorded_files, recordings
 from bridge.ledger.legacy_files import FEED, SHOWN
@@ -56,18 +55,15 @@ def surely_collected(
 ) -> list[PlacedFile]:
     """Return those of which the old mailbox tells that they were collected, not that it is ill.
 
-    It does where their folder still shows a file that lay there when they went; what belongs to an
-    invoice follows it. Where something has come back since they were last seen, another mailbox
-    may have stood in its place: then that file must be older than that look.
+    It does where their folder shows a file that it showed beside them; what belongs to an invoice
+    follows it. A file that came later says nothing, nor does one at a path from which one had gone
+    before: another mailbox may have stood there meanwhile.
     """
-    oldest, back = _oldest_there(connection, account), _came_back(connection, account)
+    oldest = _oldest_there(connection, account)
 
     def is_credible(file: PlacedFile) -> bool:
-        still, gone = oldest.get(file.folder), _gone(connection, account, file)
-        until = gone.gone_at
-        if gone.last_seen_at is not None and back is not None and back > gone.last_seen_at:
-            until = gone.last_seen_at
-        return still is not None and still < until
+        still = oldest.get(file.folder)
+        return still is not None and still <= _last_seen_at(connection, account, file)
 
     sure = [file for file in went if is_credible(file)]
     invoices = {file.hub_id for file in sure if file.kind is Kind.INVOICE and file.hub_id}
@@ -75,12 +71,18 @@ def surely_collected(
 
 
 def _oldest_there(connection: Connection, account: str) -> dict[Folder, datetime]:
-    """Return since when each folder has shown what it shows."""
+    """Return since when each folder has shown what it shows, and has had all the time."""
+    earlier = recorded_file.alias()
+    # In one list, not asked for each path: there is no index by path of what has gone.
+    had_gone = select(earlier.c.path).where(
+        earlier.c.account == account, earlier.c.gone_at.is_not(None)
+    )
     rows = select(recorded_file.c.folder, recorded_file.c.first_seen_at).where(
         recorded_file.c.account == account,
         recorded_file.c.gone_at.is_(None),
         recorded_file.c.last_seen_at.is_(None),
         recorded_file.c.folder.in_(SHOWN),
+        recorded_file.c.path.not_in(had_gone),
     )
     found: dict[Folder, datetime] = {}
     for row in connection.execute(rows.order_by(recorded_file.c.first_seen_at)):
@@ -88,32 +90,18 @@ def _oldest_there(connection: Connection, account: str) -> dict[Folder, datetime
     return found
 
 
-def _came_back(connection: Connection, account: str) -> datetime | None:
-    """Return when the last file came back to where one had gone; None if nothing has."""
-    earlier = recorded_file.alias()
-    # In one list, not asked for each path: there is no index by path of what has gone.
-    had_gone = select(earlier.c.path).where(
-        earlier.c.account == account, earlier.c.gone_at.is_not(None)
-    )
+def _last_seen_at(connection: Connection, account: str, file: PlacedFile) -> datetime:
+    """Return when a file that has gone was there for the last time."""
+    seen = func.coalesce(recorded_file.c.last_seen_at, recorded_file.c.gone_at)
     when: datetime | None = connection.scalar(
-        select(func.max(recorded_file.c.first_seen_at)).where(
+        select(func.max(seen)).where(
             recorded_file.c.account == account,
-            recorded_file.c.gone_at.is_(None),
-            recorded_file.c.last_seen_at.is_(None),
-            recorded_file.c.path.in_(had_gone),
+            recorded_file.c.path == file.source,
+            recorded_file.c.gone_at.is_not(None),
         )
     )
+    assert when is not None
     return when
-
-
-def _gone(connection: Connection, account: str, file: PlacedFile) -> Row[Any, Any]:
-    """Return when a file was seen last, and when it had gone."""
-    rows = select(recorded_file.c.last_seen_at, recorded_file.c.gone_at).where(
-        recorded_file.c.account == account,
-        recorded_file.c.path == file.source,
-        recorded_file.c.gone_at.is_not(None),
-    )
-    return connection.execute(rows.order_by(recorded_file.c.gone_at.desc()).limit(1)).one()
 
 
 def remove(connection: Connection, account: str, file: PlacedFile, *, at: datetime) -> None:
