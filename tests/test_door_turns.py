@@ -3,20 +3,27 @@
 import io
 import os
 import resource
+import shutil
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import paramiko
 import pytest
 from argon2 import PasswordHasher
 
+from bridge.facade import sftp as door
 from bridge.facade.turns import Slow, Task, Turns
 from bridge.settings import LoginSettings
 from tests.door_rig import PASSWORD, USER, XML, Rig, host_keys, open_doors, user_key, wait_until
+from tests.test_door_flow import packet, request, text
+
+STAT, REMOVE = 17, 13
+NUMBER = struct.pack(">I", 1)
 
 
 class Gate:
@@ -75,10 +82,38 @@ def visitor(rig: Rig) -> Iterator[paramiko.SFTPClient]:
         yield sftp
 
 
-def log_in(rig: Rig) -> bool:
+def log_in(rig: Rig, password: str = PASSWORD) -> bool:
     with paramiko.Transport(("127.0.0.1", rig.port("sftp"))) as transport:
-        transport.connect(username=USER, password=PASSWORD)
+        with suppress(paramiko.SSHException):
+            transport.connect(username=USER, password=password)
         return transport.is_authenticated()
+
+
+def is_greeted(rig: Rig) -> bool:
+    with socket.create_connection(("127.0.0.1", rig.port("sftp")), timeout=10) as sock:
+        with suppress(TimeoutError):
+            return sock.recv(4) == b"SSH-"
+        return False
+
+
+def opens_when_closed(gate: Gate, port: int) -> None:
+    """Let what is slow end when the door has begun to close."""
+
+    def is_closed() -> bool:
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", port)) != 0
+
+    wait_until(is_closed, "the door is closed")
+    gate.may_end.set()
+
+
+def ask_all(sftp: paramiko.SFTPClient, kind: int, paths: list[str]) -> paramiko.Channel:
+    """Ask for all of it at once."""
+    transport = sftp.get_channel().get_transport()  # type: ignore[union-attr]
+    channel = transport.open_session(window_size=1 << 30)
+    channel.invoke_subsystem("sftp")
+    channel.sendall(b"".join(request(kind, NUMBER + text(os.fsencode(path))) for path in paths))
+    return channel
 
 
 def upload(sftp: paramiko.SFTPClient) -> int | None:
@@ -100,20 +135,11 @@ def test_a_slow_disk_keeps_only_those_waiting_who_upload(rig: Rig, slow_disk: Ga
 def test_a_slow_disk_does_not_lose_what_it_is_at_when_the_door_closes(
     tmp_path: Path, slow_disk: Gate
 ) -> None:
-    def is_closed() -> bool:
-        with socket.socket() as sock:
-            return sock.connect_ex(("127.0.0.1", port)) != 0
-
-    def let_it_end() -> None:
-        wait_until(is_closed, "the door is closed")
-        slow_disk.may_end.set()
-
     with ThreadPoolExecutor() as beside, open_doors(tmp_path) as rig, ExitStack() as visits:
         one, _ = (visits.enter_context(visitor(rig)) for _ in range(2))
-        port = rig.port("sftp")
         uploaded = beside.submit(upload, one)
         assert slow_disk.begun.wait(30)
-        closing = beside.submit(let_it_end)
+        closing = beside.submit(opens_when_closed, slow_disk, rig.port("sftp"))
         visits.pop_all()  # they stay until the door closes
     closing.result(30)
     assert uploaded.exception(30) is not None  # the client will send it again
@@ -129,6 +155,157 @@ def test_logins_that_wait_keep_nobody_waiting_who_is_in(rig: Rig, slow_hash: Gat
         assert not any(login.done() for login in logins)
         slow_hash.may_end.set()
         assert all(login.result(30) for login in logins)
+
+
+def test_a_password_that_is_known_does_not_wait_behind_those_of_strangers(
+    rig: Rig, slow_hash: Gate
+) -> None:
+    slow_hash.may_end.set()
+    assert log_in(rig)
+    slow_hash.begun.clear()
+    slow_hash.may_end.clear()
+    with ThreadPoolExecutor() as beside:
+        strangers = [beside.submit(log_in, rig, "wrong") for _ in range(Slow.LOGIN.value + 1)]
+        assert slow_hash.begun.wait(30)
+        assert log_in(rig)
+        assert not any(stranger.done() for stranger in strangers)
+        slow_hash.may_end.set()
+        assert not any(stranger.result(30) for stranger in strangers)
+
+
+def test_who_is_late_while_a_password_is_looked_at_keeps_nobody_waiting(
+    tmp_path: Path, slow_hash: Gate
+) -> None:
+    login = LoginSettings(grace=1)
+    with ThreadPoolExecutor() as beside, open_doors(tmp_path, login=login) as rig:
+        late = beside.submit(log_in, rig)
+        with visitor(rig) as one:
+            assert slow_hash.begun.wait(30)
+            assert not late.result(30)
+            listed = beside.submit(one.listdir, "/out")
+            try:
+                assert listed.result(10) == []
+            finally:
+                slow_hash.may_end.set()
+
+
+def test_somebody_who_comes_does_not_wait_until_the_file_of_the_only_one_is_copied(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, copy = Gate(), shutil.copyfileobj
+
+    def slowly(*files: io.BytesIO) -> None:
+        gate.pass_through()
+        copy(*files)
+
+    monkeypatch.setattr(shutil, "copyfileobj", slowly)
+    rig.place("statin", "a")
+    with visitor(rig) as one, ThreadPoolExecutor() as beside:
+        opened = beside.submit(one.open, "/statin/a", "r+")
+        assert gate.begun.wait(30)
+        greeted = is_greeted(rig)
+        gate.may_end.set()
+        opened.result(30).close()
+    assert greeted
+
+
+def test_somebody_who_comes_does_not_wait_for_the_large_upload_of_the_only_one(
+    rig: Rig, slow_disk: Gate
+) -> None:
+    with visitor(rig) as one, ThreadPoolExecutor() as beside:
+        data = io.BytesIO(bytes(5_000_000))
+        uploaded = beside.submit(one.putfo, data, "/statin/a", confirm=False)
+        assert slow_disk.begun.wait(30)
+        greeted = is_greeted(rig)
+        slow_disk.may_end.set()
+        uploaded.result(30)
+    assert greeted
+
+
+def test_many_requests_at_once_leave_the_others_their_turns(rig: Rig) -> None:
+    for number in range(500):
+        rig.place("out", f"{number}", b"")
+    with visitor(rig) as one, visitor(rig) as other:
+        asking = ask_all(one, STAT, ["/out/none"] * 2000)
+        size = len(packet(asking)) + 4
+        for _ in range(5):
+            other.stat("/out")
+        assert len(asking.recv(1 << 20)) < 1999 * size
+
+
+def test_what_a_client_still_asks_for_is_not_done_when_the_door_closes(
+    tmp_path: Path, slow_disk: Gate
+) -> None:
+    names = [f"{number}" for number in range(100)]
+    with ThreadPoolExecutor() as beside, open_doors(tmp_path) as rig, ExitStack() as visits:
+        one, _ = (visits.enter_context(visitor(rig)) for _ in range(2))
+        for name in names:
+            rig.place("out", name)
+        ask_all(one, REMOVE, [f"/out/{name}" for name in names])
+        assert slow_disk.begun.wait(30)
+        closing = beside.submit(opens_when_closed, slow_disk, rig.port("sftp"))
+        visits.pop_all()
+    closing.result(30)
+    assert len(rig.names("out")) == len(names) - 1
+
+
+def test_what_was_done_is_told_though_it_waits_for_the_disk_when_the_door_closes(
+    tmp_path: Path, slow_disk: Gate
+) -> None:
+    many = range(Slow.DISK.value + 2)
+    with (
+        ThreadPoolExecutor(len(many) + 1) as beside,
+        open_doors(tmp_path) as rig,
+        ExitStack() as visits,
+    ):
+        visitors = [visits.enter_context(visitor(rig)) for _ in many]
+        for number in reversed(many):  # who came first is at the end of the queue
+            file = rig.place("out", f"{number}")
+            beside.submit(visitors[number].remove, f"/out/{number}")
+            wait_until(lambda file=file: not file.exists(), "it is deleted")
+        beside.submit(opens_when_closed, slow_disk, rig.port("sftp"))
+        visits.pop_all()
+    assert rig.told.kinds().count("deleted") == len(many)
+
+
+def test_strangers_that_have_gone_do_not_count_as_too_many(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "MOST_STRANGERS", 5)
+    assert all(is_greeted(rig) for _ in range(20))
+
+
+def test_a_socket_whose_number_is_used_again_is_still_watched() -> None:
+    """One task closes its socket, and has work to do yet; another's gets the number meanwhile."""
+    heard = []
+
+    def finish() -> None:
+        ours.close()
+        first.aside(Slow.DISK, gate.pass_through)
+
+    def listen() -> None:
+        second.wait(to_send=False)
+        heard.append(again.recv(1))
+
+    gate = Gate()
+    ours, theirs = socket.socketpair()
+    number = ours.fileno()
+    with theirs, closing(Turns()) as turns:
+        turns.give(0)  # the round of this second: not by that it is to be heard
+        turns.begin(finish, number)  # somebody else who is there
+        first = turns.begin(finish, number)
+        first.go_on()
+        again, other = socket.socketpair()
+        with again, other:
+            assert again.fileno() == number
+            second = turns.begin(listen, number)
+            second.go_on()
+            gate.may_end.set()
+            first.end()
+            other.send(b"x")
+            turns.give(30)
+            turns.give(0)
+    assert heard == [b"x"]
 
 
 def test_a_connection_can_end_while_what_it_wants_done_has_not_begun() -> None:

@@ -118,6 +118,15 @@ class Access:
         self._bans.failed(*self._subjects(user, address))
         return Refused(self._why(known, address, Reason.PASSWORD))
 
+    def is_quick(self, user: str, password: bytes, *, address: str) -> bool:
+        """Tell whether a decision on a password takes no time: it is known, or barred anyway."""
+        if self._barred(user, plain_address(address)):
+            return True
+        known = self._users.get(user)
+        return known is not None and self._passwords.remembers(
+            user, known.settings.password_hash, password
+        )
+
     def with_key(
         self, user: str, blob: bytes, *, address: str, protocol: str, count: bool = True
     ) -> Session | Refused:
@@ -205,6 +214,11 @@ class _Passwords:
             door: threading.BoundedSemaphore(_VERIFYING_AT_ONCE) for door in ("sftp", "ftp")
         }
 
+    def remembers(self, user: str, expected: str, password: bytes) -> bool:
+        """Tell whether the password was right some minutes ago."""
+        mark = self._mark(user, expected, password)
+        return self._known.get(mark, float("-inf")) > self._clock()
+
     def match(
         self,
         user: str,
@@ -218,8 +232,7 @@ class _Passwords:
 
         `give_up` is asked when it is this password's turn: False then, without a look at it.
         """
-        mark = self._mark(user, expected, password)
-        if self._known.get(mark, float("-inf")) > self._clock():
+        if self.remembers(user, expected, password):
             return True
         with self._slots[protocol]:
             if give_up():
@@ -229,7 +242,7 @@ class _Passwords:
             )
         if right and expected:
             self._known = {key: end for key, end in self._known.items() if end > self._clock()}
-            self._known[mark] = self._clock() + _REMEMBERED
+            self._known[self._mark(user, expected, password)] = self._clock() + _REMEMBERED
         return right and bool(expected)
 
     def _verify(self, expected: str, password: bytes) -> bool:

@@ -27,12 +27,12 @@ _T = TypeVar("_T")
 class Aside(Protocol):
     """How something is done that may take long."""
 
-    def __call__(self, work: Callable[[], _T]) -> _T:
-        """Return what comes of it."""
+    def __call__(self, work: Callable[[], _T], *, long: bool = False) -> _T:
+        """Return what comes of it; `long` where it takes its time on a good disk, too."""
         ...
 
 
-def at_once(work: Callable[[], _T]) -> _T:
+def at_once(work: Callable[[], _T], *, long: bool = False) -> _T:
     """Do it where it is asked for: nobody has to wait for it."""
     return work()
 

@@ -104,6 +104,8 @@ class SftpDoor:
             self._listener.close()
             self._listener = None
         for connection in self._connections:
+            connection.hang_up()
+        for connection in self._connections:
             connection.end()
         self._connections.clear()
 
@@ -173,9 +175,10 @@ class SftpDoor:
         latest = time.monotonic() - self._access.login.grace
         for connection in list(self._connections):
             late = connection.session is None and connection.began < latest
-            if late:
+            if late and connection.is_active():
                 log.info("SFTP client did not log in in time", address=connection.address)
-            if late or connection.over:
+                connection.hang_up()
+            if connection.over:
                 connection.end()
                 self._connections.remove(connection)
             else:

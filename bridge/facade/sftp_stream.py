@@ -33,6 +33,10 @@ class Line(Protocol):
         """Whether data may be sent now."""
         ...
 
+    def goes_on(self) -> bool:
+        """Let others have their turns after a long one; tell whether it is still open then."""
+        ...
+
     def send(self, packet: bytes) -> None:
         """Send a packet."""
         ...
@@ -97,8 +101,10 @@ class Stream:
                 log.exception("an SFTP channel did not end well")
 
     def _answer(self) -> bool:
-        """Answer requests until enough waits; False when there is no further one."""
+        """Answer requests until enough waits; False when there is no further one to answer."""
         while self._waiting < _ENOUGH:
+            if not self._line.goes_on():
+                return False
             answer = self._server.answer()
             if answer is None:
                 return False

@@ -8,10 +8,10 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import paramiko
 import structlog
@@ -35,6 +35,8 @@ from bridge.facade.tree import Visit
 from bridge.facade.turns import Slow, Turns
 
 log = structlog.get_logger()
+
+_T = TypeVar("_T")
 
 _MOST_CHANNELS = 10
 """Channels open at one time on one connection; OpenSSH's number of sessions."""
@@ -85,11 +87,6 @@ class Connection(SshTransport):
         """Have its first turn."""
         self.start_server(event=threading.Event(), server=self._doorkeeper)
 
-    @property
-    def over(self) -> bool:
-        """Whether the client has gone."""
-        return not self.is_active()
-
     def keep_house(self) -> None:
         """Take over new channels and forget those that are closed."""
         self._doorkeeper.keep_house(self)
@@ -102,10 +99,8 @@ class Connection(SshTransport):
             self._count_out()
 
     def end(self) -> None:
-        """Close it, let its uploads be cut off, count it out; safe to repeat."""
-        self.close()
-        self.packetizer.close()  # not the socket: what is to be said yet goes first
-        self.sock.close()
+        """Close it and let its uploads be cut off; safe to repeat."""
+        self.hang_up()
         self.end_turns()
         self._count_out()
         self._let_go()
@@ -274,11 +269,11 @@ class Doorkeeper(paramiko.ServerInterface):
             address=self._connection.address,
             protocol="sftp",
         )
-        return self._decide(
-            username,
-            self._connection.aside(Slow.LOGIN, decide),
-            login="password",
-        )
+        if self._access.is_quick(username, raw, address=self._connection.address):
+            decision = decide()  # it need not wait until strangers' passwords were looked at
+        else:
+            decision = self._connection.aside(Slow.LOGIN, decide)
+        return self._decide(username, decision, login="password")
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         """Decide on a key; of the wrong ones on a connection only the first counts."""
@@ -353,10 +348,13 @@ class Doorkeeper(paramiko.ServerInterface):
             session,
             self._events,
             teller=self._connection.tell_later,
-            aside=partial(self._connection.aside, Slow.DISK),
+            aside=self._on_disk,
         )
         self._connection.serve_sftp(channel, SftpServer(visit))
         return True
+
+    def _on_disk(self, work: Callable[[], _T], *, long: bool = False) -> _T:
+        return self._connection.aside(Slow.LARGE if long else Slow.DISK, work)
 
     def keep_house(self, connection: Connection) -> None:
         """Hold the channels that are open (paramiko does not), let go of the others."""

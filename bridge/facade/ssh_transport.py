@@ -77,6 +77,19 @@ class SshTransport(paramiko.Transport):
         self.packetizer.wait = self._task.wait
         self._task.go_on()
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, with all that was still done for it."""
+        return self._task is None or self._task.over
+
+    def hang_up(self) -> None:
+        """Close it; it is `over` when what is done aside for it has come to its end."""
+        self.close()
+        self.packetizer.close()  # not the socket: what is to be said yet goes first
+        self.sock.close()
+        if self._task is not None:
+            self._task.hurry()
+
     def end_turns(self) -> None:
         """Let the connection, which is closed, see so and end."""
         if self._task is not None:
@@ -86,6 +99,12 @@ class SshTransport(paramiko.Transport):
         """Return what comes of something that takes long; others have their turns meanwhile."""
         assert self._task is not None, "the connection has not begun"
         return self._task.aside(kind, work)
+
+    def goes_on(self) -> bool:
+        """Let others have their turns after a long one; tell whether this is still open then."""
+        assert self._task is not None, "the connection has not begun"
+        self._task.rest()
+        return not self.packetizer.closed
 
     def serve_sftp(self, channel: paramiko.Channel, server: SftpServer) -> None:
         """Answer what comes on a channel from now on."""

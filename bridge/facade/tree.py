@@ -192,7 +192,7 @@ class Visit:
                 claim=self._claim(place.role),
                 handle=handle,
             )
-            upload = begin() if start is Start.EMPTY else self._aside(begin)
+            upload = begin() if start is Start.EMPTY else self._aside(begin, long=True)
         try:
             must_leave_enough(upload.fd)
             if begin_at is not None:
@@ -223,7 +223,7 @@ class Visit:
             self.cut_off(upload)
             raise DoorError(No.FAILED, "not all of the file could be written: it was not kept")
         try:
-            size = self._aside(upload.finish)
+            size = self._aside(upload.finish, long=upload.is_large)
         except OSError:
             self.cut_off(upload)
             raise
@@ -250,7 +250,7 @@ class Visit:
 
     def sync(self, upload: Upload) -> None:
         """Make what was written so far safe from a power cut."""
-        self._aside(lambda: os.fsync(upload.fd))
+        self._aside(lambda: os.fsync(upload.fd), long=upload.is_large)
 
     def make_folder(self, path: str) -> None:
         """Make a folder, in a mailbox that has more than those of its profile."""

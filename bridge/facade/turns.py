@@ -3,7 +3,8 @@
 With a thread for each, all contend for Python's interpreter lock at every call of the system:
 eight clients at work took two and a half times the processor time of one that did the same. Here
 each runs as a greenlet: where it would wait for its client it gives up its turn, and goes on from
-there in its next one. What takes long for another reason is done aside, in a thread.
+there in its next one. What takes long for another reason is done aside, in a thread; where much
+is to be done it rests now and then, so that the others have their turns.
 """
 
 import contextlib
@@ -30,11 +31,19 @@ _ROUND = 1.0
 """Seconds after which each has a turn though nothing has come: it may be late for something."""
 
 
+_LONG = 0.005
+"""Seconds of a turn after which the others have theirs; Python's threads take as long."""
+
+
 class Slow(Enum):
     """What is done aside, and how much of it at one time; the one does not wait for the other."""
 
     LOGIN = 2
+    """Left out when nobody waits for it any more."""
     DISK = 8
+    """Seldom slow: done at once while there is only one task."""
+    LARGE = 4
+    """The disk as well, and long in any case."""
 
 
 class Turns:
@@ -46,7 +55,7 @@ class Turns:
         self._tasks: set[Task] = set()
         self._next_round = 0.0
         self._pools = {kind: ThreadPoolExecutor(kind.value, f"door-{kind.name}") for kind in Slow}
-        self._done: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._next: queue.SimpleQueue[Task] = queue.SimpleQueue()
         self._bell, self._button = socket.socketpair()
         self.watch(self._bell.fileno(), self._hear)
 
@@ -95,32 +104,39 @@ class Turns:
     def have_done(self, kind: Slow, work: Callable[[], _T], task: "Task") -> "Future[_T]":
         """Begin to do something aside; the task has a turn when it is done."""
         future = self._pools[kind].submit(work)
-        future.add_done_callback(lambda _: self._ring(task))
+        future.add_done_callback(lambda _: self.ring(task))
         return future
+
+    def ring(self, task: "Task") -> None:
+        """Give the task a turn, after those for whom something has come; from any thread."""
+        self._next.put(task)
+        self._button.send(b"\0")
 
     def forget(self, task: "Task") -> None:
         """Take note that a task is over."""
         self._tasks.discard(task)
 
-    def _ring(self, task: "Task") -> None:
-        self._done.put(task)
-        self._button.send(b"\0")
-
     def _hear(self, _: int) -> None:
         self._bell.recv(4096)
-        while not self._done.empty():
-            self._done.get().go_on()
+        for _ in range(self._next.qsize()):  # no more: who rings meanwhile is heard the next time
+            self._next.get().go_on()
 
 
 class Task:
-    """A work that has turns; `wait` and `aside` are for the work itself, the rest for others."""
+    """A work that has turns; `wait`, `rest` and `aside` are for the work itself.
+
+    What is watched is its socket, and only while it waits. The number of a socket that was closed
+    may be another's by its next turn, so it is closed in a turn, or right before one is given.
+    """
 
     def __init__(self, turns: Turns, work: Callable[[], None], fileno: int) -> None:
         self._turns = turns
         self._work = work
         self._fileno = fileno
         self._looks_for = 0
+        self._long_at = 0.0
         self._aside: Future[Any] | None = None
+        self._may_be_left_out = False
         giver = getcurrent()
         self._greenlet = greenlet(self._do, giver)
         self._give_up: Callable[[], Any] = giver.switch
@@ -135,39 +151,55 @@ class Task:
         if self._aside is None or self._aside.done():
             self._greenlet.switch(happened)
 
-    def end(self) -> None:
-        """Give it turns until it is over; the work has to see that it should be.
+    def hurry(self) -> None:
+        """Give it a turn to see that it should end, unless it waits for what is done aside."""
+        if self._aside is not None and self._may_be_left_out:
+            self._aside.cancel()  # where it has not begun
+        self.go_on()
 
-        What it wanted done aside is left out, unless that has begun.
-        """
+    def end(self) -> None:
+        """Give it turns until it is over; the work has to see that it should be."""
         while not self.over:
-            if self._aside is not None and not self._aside.cancel():
+            self.hurry()
+            if self._aside is not None:
                 wait([self._aside])
-            self.go_on()
 
     def wait(self, *, to_send: bool) -> int:
         """Give up the turn; return what happened meanwhile, 0 where only time has passed."""
         what = READ | WRITE if to_send else READ
-        if what != self._looks_for:
-            self._look_for(what)
-        happened: int = self._give_up()
-        return happened
+        self._look_for(what)
+        return self._until_next()
+
+    def rest(self) -> None:
+        """Let the others have their turns, if this one is long already."""
+        if time.monotonic() > self._long_at:
+            self._look_for(0)
+            self._turns.ring(self)
+            self._until_next()
 
     def aside(self, kind: Slow, work: Callable[[], _T]) -> _T:
         """Return what comes of something that takes long; others have their turns meanwhile."""
-        if self._turns.only_one:
+        if kind is Slow.DISK and self._turns.only_one:
             return work()
         self._look_for(0)
+        self._may_be_left_out = kind is Slow.LOGIN
         self._aside = future = self._turns.have_done(kind, work, self)
         while not future.done():
-            self._give_up()
+            self._until_next()
         self._aside = None
         try:
             return future.result()
         finally:
             del future  # an error that came of it would hold this frame, and all that hangs on it
 
+    def _until_next(self) -> int:
+        happened: int = self._give_up()
+        self._long_at = time.monotonic() + _LONG
+        return happened
+
     def _look_for(self, what: int) -> None:
+        if what == self._looks_for:
+            return
         self._looks_for = what
         if what:
             self._turns.watch(self._fileno, self._greenlet.switch, what=what)
@@ -175,6 +207,7 @@ class Task:
             self._turns.unwatch(self._fileno)
 
     def _do(self, _: int) -> None:
+        self._long_at = time.monotonic() + _LONG
         try:
             self._work()
         except Exception:

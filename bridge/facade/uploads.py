@@ -25,6 +25,9 @@ from bridge.facade.room import Claim
 
 _FILE_MODE = 0o660
 
+_LARGE = 4 * 1024 * 1024
+"""Bytes that a disk takes its time for."""
+
 
 class Start(Enum):
     """What an upload begins with."""
@@ -138,6 +141,11 @@ class Upload:
             upload.discard()
             raise
         return upload
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it takes its time to have it safe on disk."""
+        return self.claim.size > _LARGE
 
     def write(self, offset: int, data: bytes) -> None:
         """Write all of the data at an offset, or at the end of a file opened to append."""
