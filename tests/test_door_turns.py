@@ -17,6 +17,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from bridge.facade import sftp as door
+from bridge.facade import turns as turns_module
 from bridge.facade.turns import Slow, Task, Turns
 from bridge.settings import LoginSettings
 from tests.door_rig import PASSWORD, USER, XML, Rig, host_keys, open_doors, user_key, wait_until
@@ -233,6 +234,20 @@ def test_many_requests_at_once_leave_the_others_their_turns(rig: Rig) -> None:
         assert len(asking.recv(1 << 20)) < 1999 * size
 
 
+def test_a_connection_that_rests_at_every_step_serves_all_the_same(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns_module, "_LONG", -1)
+    rig.place("out", "b", bytes(1_000_000))
+    with visitor(rig) as one, visitor(rig) as other:
+        for sftp in (one, other):
+            assert upload(sftp) == len(XML)
+            sftp.get_channel().get_transport().renegotiate_keys()  # type: ignore[union-attr]
+            assert sftp.listdir("/out") == ["b"]
+            assert sftp.open("/out/b").read() == bytes(1_000_000)
+    rig.told.wait_for("logged out", USER, "sftp", count=2)
+
+
 def test_what_a_client_still_asks_for_is_not_done_when_the_door_closes(
     tmp_path: Path, slow_disk: Gate
 ) -> None:
@@ -273,6 +288,28 @@ def test_strangers_that_have_gone_do_not_count_as_too_many(
 ) -> None:
     monkeypatch.setattr(door, "MOST_STRANGERS", 5)
     assert all(is_greeted(rig) for _ in range(20))
+
+
+def test_much_work_rests_while_something_has_come_for_another() -> None:
+    heard = []
+
+    def work() -> None:
+        while not heard:
+            at_work.rest()
+
+    def listen() -> None:
+        listening.wait(to_send=False)
+        heard.append(ours.recv(1))
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs, closing(Turns()) as turns:
+        at_work = turns.begin(work, theirs.fileno())
+        listening = turns.begin(listen, ours.fileno())
+        listening.go_on()
+        theirs.send(b"x")
+        at_work.go_on()
+        while not at_work.over:
+            turns.give(30)
 
 
 def test_a_socket_whose_number_is_used_again_is_still_watched() -> None:

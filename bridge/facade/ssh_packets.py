@@ -66,6 +66,8 @@ class Packets(Packetizer):
         self._someone_waits = False
         self.wait: Wait = nothing_came
         """Called when there is nothing more to read."""
+        self.rest: Callable[[], None] = nothing
+        """Called before each packet: where many are at hand, others may have their turns."""
         self.on_room: Callable[[], None] = nothing
         """Called when there is room again after `has_room` said no."""
         self.on_pause: Callable[[], None] = nothing
@@ -100,6 +102,13 @@ class Packets(Packetizer):
         self._handshake_ends = math.inf
 
     # Reading
+
+    def read_message(self) -> tuple[int, paramiko.Message]:
+        """Return the kind of the next packet and what it says; EOFError when it is over."""
+        self.rest()
+        if self.closed:  # meanwhile
+            raise EOFError
+        return super().read_message()
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         """Return so many bytes; EOFError when the connection ends before."""

@@ -74,7 +74,7 @@ class SshTransport(paramiko.Transport):
     def start(self) -> None:
         """Begin; paramiko would start a thread."""
         self._task = self._turns.begin(self.run, self.sock.fileno())
-        self.packetizer.wait = self._task.wait
+        self.packetizer.wait, self.packetizer.rest = self._task.wait, self._task.rest
         self._task.go_on()
 
     @property
@@ -117,7 +117,7 @@ class SshTransport(paramiko.Transport):
     def detach(self) -> None:
         """Drop what refers back to this connection, which has ended."""
         self.packetizer.on_room = self.packetizer.on_pause = nothing
-        self.packetizer.wait = nothing_came
+        self.packetizer.wait, self.packetizer.rest = nothing_came, nothing
         self._task = None
         self.server_object = self.saved_exception = None
         self._handler_table: dict[int, object] = {}

@@ -31,8 +31,8 @@ _ROUND = 1.0
 """Seconds after which each has a turn though nothing has come: it may be late for something."""
 
 
-_LONG = 0.005
-"""Seconds of a turn after which the others have theirs; Python's threads take as long."""
+_LONG = 0.002
+"""Seconds of a turn after which the others have theirs, where the work rests."""
 
 
 class Slow(Enum):
