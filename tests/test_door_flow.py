@@ -1,6 +1,8 @@
 """SFTP that does not flow: new keys in the middle, clients that read late or never; and its end."""
 
+import errno
 import gc
+import io
 import os
 import socket
 import struct
@@ -255,6 +257,23 @@ def test_an_ended_connection_is_freed_without_a_search_for_garbage(rig: Rig, pas
         served = [weakref.ref(each) for each in gc.get_objects() if type(each) is Connection]
     assert served
     wait_until(lambda: not any(each() for each in served), "the connection is freed")
+
+
+@pytest.mark.usefixtures("no_collection")
+def test_a_connection_whose_disk_failed_is_freed_like_others(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with ParamikoClient("sftp", rig.port("sftp")).session():
+        with ParamikoClient("sftp", rig.port("sftp")).session() as sftp:
+            monkeypatch.setattr(os, "fsync", fail)
+            with pytest.raises(OSError, match="no such file"):  # it asks for what it put there
+                sftp.putfo(io.BytesIO(LARGE), "/statin/a")
+        monkeypatch.undo()
+        served = [weakref.ref(each) for each in gc.get_objects() if type(each) is Connection]
+        wait_until(lambda: sum(bool(each()) for each in served) <= 1, "the connection is freed")
 
 
 class Slow(LogEvents):

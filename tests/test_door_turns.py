@@ -312,6 +312,16 @@ def test_much_work_rests_while_something_has_come_for_another() -> None:
             turns.give(30)
 
 
+def test_the_bell_can_be_rung_by_many_before_it_is_heard() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, closing(Turns()) as turns:
+        task = turns.begin(lambda: None, ours.fileno())
+        for _ in range(2000):
+            turns.ring(task)
+        turns.give(30)
+        assert task.over
+
+
 def test_a_socket_whose_number_is_used_again_is_still_watched() -> None:
     """One task closes its socket, and has work to do yet; another's gets the number meanwhile."""
     heard = []

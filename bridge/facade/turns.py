@@ -8,9 +8,9 @@ is to be done it rests now and then, so that the others have their turns.
 """
 
 import contextlib
+import os
 import queue
 import select
-import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -56,8 +56,8 @@ class Turns:
         self._next_round = 0.0
         self._pools = {kind: ThreadPoolExecutor(kind.value, f"door-{kind.name}") for kind in Slow}
         self._next: queue.SimpleQueue[Task] = queue.SimpleQueue()
-        self._bell, self._button = socket.socketpair()
-        self.watch(self._bell.fileno(), self._hear)
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC)
+        self.watch(self._bell, self._hear)
 
     def watch(self, fileno: int, call: Callable[[int], None], *, what: int = READ) -> None:
         """Call with what happened on a descriptor whenever it does; again: for something else."""
@@ -91,8 +91,8 @@ class Turns:
         """Let go of everything; the tasks are over."""
         for pool in self._pools.values():
             pool.shutdown()
-        for each in (self._epoll, self._bell, self._button):
-            each.close()
+        self._epoll.close()
+        os.close(self._bell)
 
     # For tasks
 
@@ -110,14 +110,14 @@ class Turns:
     def ring(self, task: "Task") -> None:
         """Give the task a turn, after those for whom something has come; from any thread."""
         self._next.put(task)
-        self._button.send(b"\0")
+        os.eventfd_write(self._bell, 1)
 
     def forget(self, task: "Task") -> None:
         """Take note that a task is over."""
         self._tasks.discard(task)
 
     def _hear(self, _: int) -> None:
-        self._bell.recv(4096)
+        os.eventfd_read(self._bell)
         for _ in range(self._next.qsize()):  # no more: who rings meanwhile is heard the next time
             self._next.get().go_on()
 
