@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import ssl
 import struct
@@ -163,6 +164,24 @@ def test_a_key_of_an_unknown_kind_lets_others_follow(rig: Rig) -> None:
             transport.auth_publickey(USER, StrangeKey())
         transport.auth_password(USER, PASSWORD)
         assert transport.is_authenticated()
+
+
+def test_group_exchange_takes_no_primes_that_keep_everybody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_file(Path("/etc/ssh/moduli"), "openssh-server")
+    monkeypatch.setattr(paramiko.Transport, "_modulus_pack", None)  # undone with all that follows
+    exchange = "-oKexAlgorithms=diffie-hellman-group-exchange-sha256"
+    with open_doors(tmp_path, sftp=SftpSettings(port=0, legacy_algorithms=True)) as rig:
+        done = subprocess.run(
+            [require_program("ssh"), "-vv", exchange, "-oBatchMode=yes",
+             "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null",
+             "-p", str(rig.port("sftp")), "nobody@127.0.0.1"],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert re.search(r"KEX_DH_GEX_REQUEST\(2048<8192<8192\) sent", done.stderr)
+    assert set(re.findall(r"bits set: \d+/(\d+)", done.stderr)) == {"2048"}
+    assert "Permission denied" in done.stderr  # the exchange was good
 
 
 def test_old_clients_come_in_with_the_extra_and_are_named_before_a_change(tmp_path: Path) -> None:

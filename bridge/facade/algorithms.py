@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 import paramiko
+from paramiko.primes import ModulusPack
 
 
 class Kind(StrEnum):
@@ -129,6 +130,25 @@ def advice(client: Offer, *, legacy: bool) -> str:
 OTHER_ROADS = (
     "a newer client, the FTP door on loopback or a VPN, or OpenSSH in front of the mailbox folders"
 )
+
+
+MOST_BITS = 2048
+"""Of a prime for group exchange, which is reckoned in Python as well (see `_NEVER`): with the 8192
+bits that OpenSSH's client asks for, everything would stand still for two seconds."""
+
+
+class Moduli:
+    """The primes that there are for group exchange, none of them longer than that."""
+
+    def __init__(self, primes: ModulusPack) -> None:
+        self._primes = primes
+
+    def get_modulus(self, least: int, preferred: int, most: int) -> tuple[int, int]:
+        """Return generator and prime; SSHException for a client that is content with none."""
+        if least > MOST_BITS:
+            raise paramiko.SSHException(f"the client wants primes of {least} bits")
+        preferred, most = min(preferred, MOST_BITS), min(most, MOST_BITS)
+        return self._primes.get_modulus(least, preferred, most)
 
 
 def load_moduli() -> bool:

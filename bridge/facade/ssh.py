@@ -25,7 +25,7 @@ from paramiko.common import (
 )
 
 from bridge.facade.access import Access, Reason, Refused
-from bridge.facade.algorithms import LOGIN, Kind, advice, disabled_algorithms
+from bridge.facade.algorithms import LOGIN, Kind, Moduli, advice, disabled_algorithms
 from bridge.facade.clients import Program, short, short_list
 from bridge.facade.events import DoorEvents, Session, printable, tell
 from bridge.facade.folders import DoorMailbox
@@ -155,6 +155,11 @@ class Connection(SshTransport):
         if self.auth_handler is None:
             self.auth_handler = _Logins(self, self._doorkeeper)
         super()._parse_newkeys(m)
+
+    def _get_modulus_pack(self) -> Moduli | None:
+        """Return the primes for group exchange; paramiko asks for them."""
+        primes = super()._get_modulus_pack()  # type: ignore[misc]
+        return None if primes is None else Moduli(primes)
 
     def _read_offer(self, message: paramiko.Message) -> dict[Kind, tuple[str, ...]]:
         """Return a client's offer, without what only signals that it knows an extension."""
