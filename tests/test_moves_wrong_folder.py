@@ -110,6 +110,25 @@ def test_nor_does_it_count_as_taken_where_both_folders_have_files_of_the_same_na
     assert faults(town) == []
 
 
+def test_a_cutover_holds_back_what_went_with_all_of_the_old_mailbox_while_no_feed_served(
+    town: Office, old: OldHub, tmp_path: Path
+) -> None:
+    waiting(town, old, 1)
+    hidden, way = old.root.rename(tmp_path / "hidden"), Way(target=tmp_path / "target", patience=0)
+    assert roll_back(town.account, way, APPLY) == 0  # no feed serves
+    hidden.rename(old.root)
+    came = [old.both(town) for _ in range(3)]
+    assert roll_back(town.account, way, APPLY) == 0  # its balance has seen them there
+    away = unmount(old)
+    assert cut_over(town.account, APPLY) == 1
+    mount(old, away)
+    assert [town.states(hub_id)[-1] for hub_id in came] == ["REGISTERED"] * 3
+    assert cut_over(town.account, replace(APPLY, lacks=came)) == 0
+    pull(town)
+    assert len(collect(town)) == 3
+    assert faults(town) == []
+
+
 @pytest.mark.parametrize("looks", [0, 1, 2, 3])
 def test_a_rollback_is_refused_once_where_the_old_mailbox_was_emptied_at_once_whoever_saw_it_first(
     looks: int, town: Office, old: OldHub

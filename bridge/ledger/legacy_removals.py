@@ -59,7 +59,7 @@ def surely_collected(
     follows it. A file that came later says nothing, nor does one at a path from which one had gone
     before: another mailbox may have stood there meanwhile.
     """
-    oldest = _oldest_there(connection, account)
+    oldest = oldest_there(connection, account)
 
     def is_credible(file: PlacedFile) -> bool:
         still = oldest.get(file.folder)
@@ -70,7 +70,7 @@ def surely_collected(
     return [file for file in went if file in sure or file.hub_id in invoices]
 
 
-def _oldest_there(connection: Connection, account: str) -> dict[Folder, datetime]:
+def oldest_there(connection: Connection, account: str) -> dict[Folder, datetime]:
     """Return since when each folder has shown what it shows, and has had all the time."""
     earlier = recorded_file.alias()
     # In one list, not asked for each path: there is no index by path of what has gone.

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, or_, sel
 from bridge.flood import Happening
 from bridge.ledger import moves
 from bridge.ledger.handing import LACKING
+from bridge.ledger.legacy_removals import oldest_there
 from bridge.ledger.moves import MoveKind
 from bridge.ledger.placed_files import Kind
 from bridge.ledger.recorded_files import ASIDE
@@ -50,6 +51,8 @@ class Standing:
     gone_from_old: bool = False
     """The old mailbox showed its file once, and two listings in a row do not; while REST served,
     nobody was to take it there, and it does not count."""
+    vanished: bool = False
+    """It has gone from there with all that lay there: perhaps another folder stands there."""
     differs: bool = False
     """The two feeds gave other bytes."""
     seen_at: datetime | None = None
@@ -74,7 +77,7 @@ class Standing:
 def standings(connection: Connection, account: str) -> Iterator[Standing]:
     """Yield every invoice that either feed has ever given, in no order that means anything."""
     ours, theirs = _in_mailbox(connection, account), _in_old(connection, account)
-    since = _rolled_back_at(connection, account)
+    since, still = _rolled_back_at(connection, account), oldest_there(connection, account)
     rows = (
         select(
             delivery.c.hub_id,
@@ -99,6 +102,7 @@ def standings(connection: Connection, account: str) -> Iterator[Standing]:
             ours.pop(hub_id, ()),
             tuple(theirs.pop(hub_id, ())),
             since=since,
+            still=still.get(Folder.OUT),
         )
     for hub_id, paths in theirs.items():
         yield Standing(hub_id=HubId(hub_id), in_old=tuple(paths))
@@ -111,6 +115,7 @@ def _standing(
     theirs: tuple[str, ...],
     *,
     since: datetime | None,
+    still: datetime | None,
 ) -> Standing:
     legacy = next((row for row in rows if row.feed == FeedName.LEGACY), None)
     rest = next((row for row in rows if row.feed == FeedName.REST), None)
@@ -118,6 +123,8 @@ def _standing(
     digests = {row.digest for row in rows if row.digest is not None}
     standing = [row for row in ours if row.state in STANDING]
     collected_here = {row.source for row in ours if row.state == "collected"}
+    gone_at = _gone_at(legacy, since) if legacy is not None and not theirs else None
+    is_sure = gone_at is not None and still is not None and still < gone_at
     return Standing(
         hub_id=hub_id,
         collected=bool(collected),
@@ -127,20 +134,22 @@ def _standing(
         in_mailbox=tuple(FeedName(row.feed) for row in standing),
         in_old=theirs,
         passing=any(row.passing == "ready" for row in ours),
-        gone_from_old=(
-            legacy is not None
-            and legacy.digest is not None
-            and legacy.recorded_at is not None
-            and legacy.gone_at is not None
-            and (since is None or legacy.gone_at >= since)
-            and not theirs
-        ),
+        gone_from_old=gone_at is not None and is_sure,
+        vanished=gone_at is not None and not is_sure,
         differs=len(digests) > 1,
         seen_at=min(row.seen_at for row in rows),
         to_be_brought=rest is not None and rest.state == DeliveryState.SEEN and not rest.held_at,
         leaving=bool(collected_here) and set(theirs) <= collected_here,
         held=any(row.held_at is not None for row in rows),
     )
+
+
+def _gone_at(legacy: Row[Any], since: datetime | None) -> datetime | None:
+    """Return when what the old mailbox had given went from there, if it did while it served."""
+    if legacy.digest is None or legacy.recorded_at is None or legacy.gone_at is None:
+        return None
+    gone_at: datetime = legacy.gone_at
+    return gone_at if since is None or gone_at >= since else None
 
 
 def _rolled_back_at(connection: Connection, account: str) -> datetime | None:

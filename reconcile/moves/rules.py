@@ -136,7 +136,7 @@ CUTOVER: Sequence[Rule] = (
         reason=Message("It was in the old mailbox and somebody has taken it there."),
     ),
     Rule(
-        fits=lambda it: it.listed,
+        fits=lambda it: it.listed and not it.vanished,
         action=Action.BRING,
         place=Place.HUB,
         reason=Message("The hub lists it: REST brings it."),
