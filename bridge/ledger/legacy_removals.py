@@ -77,17 +77,15 @@ def oldest_there(connection: Connection, account: str) -> dict[Folder, datetime]
     had_gone = select(earlier.c.path).where(
         earlier.c.account == account, earlier.c.gone_at.is_not(None)
     )
-    rows = select(recorded_file.c.folder, recorded_file.c.first_seen_at).where(
+    rows = select(recorded_file.c.folder, func.min(recorded_file.c.first_seen_at)).where(
         recorded_file.c.account == account,
         recorded_file.c.gone_at.is_(None),
         recorded_file.c.last_seen_at.is_(None),
         recorded_file.c.folder.in_(SHOWN),
         recorded_file.c.path.not_in(had_gone),
     )
-    found: dict[Folder, datetime] = {}
-    for row in connection.execute(rows.order_by(recorded_file.c.first_seen_at)):
-        found.setdefault(Folder(row.folder), row.first_seen_at)
-    return found
+    found = connection.execute(rows.group_by(recorded_file.c.folder))
+    return {Folder(folder): oldest for folder, oldest in found}
 
 
 def _last_seen_at(connection: Connection, account: str, file: PlacedFile) -> datetime:
