@@ -5,7 +5,7 @@ clients, algorithms                       with which programs, and what these ca
 tree, folders, on_disk                    what a path means and what may be done with it
 uploads, room, handles                    how a file comes in, whole or not at all; quotas, limits
 events                                    what goes on, told to whoever keeps the books
-sftp, ssh, hostkeys                       the SFTP door: connections and logins
+sftp, ssh, ssh_login, hostkeys            the SFTP door: connections and logins
 turns                                     one thread for all its connections
 ssh_transport, ssh_packets, sftp_stream   how its bytes flow, never waiting for a client
 sftp_server, sftp_wire                    what is asked, and answered

@@ -101,11 +101,9 @@ class Turns:
         """Whether nobody would have to wait for the task at work."""
         return len(self._tasks) == 1
 
-    def have_done(self, kind: Slow, work: Callable[[], _T], task: "Task") -> "Future[_T]":
-        """Begin to do something aside; the task has a turn when it is done."""
-        future = self._pools[kind].submit(work)
-        future.add_done_callback(lambda _: self.ring(task))
-        return future
+    def begin_aside(self, kind: Slow, work: Callable[[], _T]) -> "Future[_T]":
+        """Begin to do something in a thread."""
+        return self._pools[kind].submit(work)
 
     def ring(self, task: "Task") -> None:
         """Give the task a turn, after those for whom something has come; from any thread."""
@@ -147,7 +145,7 @@ class Task:
         return self._greenlet.dead
 
     def go_on(self, happened: int = 0) -> None:
-        """Give it a turn, unless it waits for what is done aside or is over."""
+        """Give it a turn, unless it waits for what is done aside; one too many does no harm."""
         if self._aside is None or self._aside.done():
             self._greenlet.switch(happened)
 
@@ -166,8 +164,7 @@ class Task:
 
     def wait(self, *, to_send: bool) -> int:
         """Give up the turn; return what happened meanwhile, 0 where only time has passed."""
-        what = READ | WRITE if to_send else READ
-        self._look_for(what)
+        self._look_for(READ | WRITE if to_send else READ)
         return self._until_next()
 
     def rest(self) -> None:
@@ -183,7 +180,8 @@ class Task:
             return work()
         self._look_for(0)
         self._may_be_left_out = kind is Slow.LOGIN
-        self._aside = future = self._turns.have_done(kind, work, self)
+        self._aside = future = self._turns.begin_aside(kind, work)
+        future.add_done_callback(lambda _: self._turns.ring(self))
         while not future.done():
             self._until_next()
         self._aside = None
