@@ -64,14 +64,15 @@ class FtpWire(ftplib.FTP):
         return bytes(content)
 
     def send(self, command: str, content: bytes) -> None:
-        """Send bytes to a command."""
-        try:
-            with self._data_of(command) as data:
+        """Send bytes to a command; a server that takes no more of them is asked why."""
+        with self._data_of(command) as data:
+            try:
                 data.sendall(content)
                 _say_good_bye(data)
-        except (BrokenPipeError, ConnectionResetError):
-            self.voidresp()  # the server says why, if it can
-            raise
+            except (ConnectionError, ssl.SSLEOFError):
+                data.close()
+                self.voidresp()
+                raise
         self.voidresp()
 
     def cut(self) -> None:

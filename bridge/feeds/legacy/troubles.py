@@ -60,7 +60,7 @@ def network(where: str, what: str, *, writing: bool = False) -> Iterator[None]:
             raise OldMailboxRefusedError(f"{where}: {what}: {error}") from error
         if str(error).startswith(_BROKEN_REPLIES):
             raise BrokenLineError(f"{where}: {what}: {text_of(error)}{LATER}") from error
-        raise _said_no(where, what, str(error), gone=False, writing=writing) from error
+        raise _said_no(where, what, text_of(error), gone=False, writing=writing) from error
     except TimeoutError as error:
         raise OldMailboxAwayError(f"{where}: {what}: no answer in time{LATER}") from error
     except _BROKEN as error:
