@@ -12,6 +12,7 @@ from bridge.sandbox.server import Sandbox
 from tests.accounts import Office, Offices, no_waiting
 from tests.clients_table import TableWriter
 from tests.old_mailboxes import Servers, old_servers
+from tests.ports import free_port
 
 # A slow machine is no failure.
 hypothesis.settings.register_profile(
@@ -53,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """Give a hub without invoices."""
-    with Sandbox(invoices=0) as running:
+    with Sandbox(invoices=0, port=free_port()) as running:
         yield running
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,19 +17,13 @@ from typing import Any
 from bridge.sandbox.server import Sandbox
 from tests.door_rig import PASSWORD_HASH, USER, host_keys, user_key
 from tests.ledgers import put_ledger
+from tests.ports import free_port
 from tests.warm import Result, warm
 
 COMMAND = Path(sys.executable).with_name("efact-bridge")
 
 PATIENCE = 60
 """Seconds that a test waits for a process; far more than any needs."""
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(slots=True, kw_only=True)

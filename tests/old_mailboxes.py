@@ -21,7 +21,8 @@ from pyftpdlib.ioloop import IOLoop
 from pyftpdlib.servers import FTPServer
 
 from bridge.settings import LegacySettings
-from tests.bench.processes import free_port, listens, running
+from tests.bench.processes import listens, running
+from tests.ports import free_port
 from tests.programs import miss, require_program
 
 KINDS = ("folder", "sftp", "ftp", "ftps")

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.processes import free_port, listens, running
+from tests.bench.processes import listens, running
 from tests.door_rig import FOLDERS, USER, certificate, host_keys
+from tests.ports import free_port
 from tests.programs import miss, require_program
 
 PAGE = Path(__file__).parent.parent / "docs" / "other-servers.md"

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.sandbox.demo_gateway import Gateway
 from bridge.sandbox.server import Sandbox
 
 COMMAND = Path(sys.executable).with_name("efact-bridge")
@@ -133,6 +135,16 @@ def _child_of(pid: int) -> int:
                 return int(stat.parent.name)
         time.sleep(0.02)
     raise AssertionError("the demo started no bridge")
+
+
+def test_the_ports_of_the_demo_are_kept_until_its_bridge_listens(tmp_path: Path) -> None:
+    with Sandbox(invoices=0, old_mailbox=True) as sandbox:
+        gateway = Gateway(tmp_path / "bridge", sandbox)
+        for port in (gateway.doors.sftp, gateway.doors.ftp, gateway.doors.web):
+            with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                other.bind(("127.0.0.1", port))
+        with gateway.serving():
+            pass
 
 
 def test_a_single_invoice_is_enough(tmp_path: Path) -> None:

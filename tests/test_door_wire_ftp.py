@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from bridge.settings import FtpSettings
-from tests.bench.processes import free_port, listens, running
+from tests.bench.processes import listens, running
 from tests.door_libraries import FtplibClient
 from tests.door_rig import XML, Rig, open_doors
+from tests.ports import free_port
 from tests.programs import miss, require_program
 
 

@@ -18,9 +18,10 @@ from reconcile.moves.command import Wanted, cut_over, roll_back
 from reconcile.moves.rules import OldMailboxMode
 from reconcile.moves.way import Way
 from tests.accounts import Office, Offices, failing
-from tests.gateway import Gateway, Result, free_port, install
+from tests.gateway import Gateway, Result, install
 from tests.moving import OldHub, balanced, collect, faults, names, out_of
 from tests.old_mailboxes import OldServer, old_server
+from tests.ports import free_port
 from tests.small_disk import SmallDisk, small_disk
 
 APPLY = Wanted(by="test", apply=True, force=True)

@@ -20,8 +20,8 @@ from bridge.errors import OldMailboxAwayError, OldMailboxRefusedError, SettingsE
 from bridge.feeds.legacy import Contents, Patience, open_reader, open_writer
 from bridge.naming import Folder, parse_profile
 from bridge.settings import LegacySettings, read_profile
-from tests.bench.processes import free_port
 from tests.old_mailboxes import KINDS, LIVE, OldServer, Relay, Servers, secret
+from tests.ports import free_port
 
 PROFILE = parse_profile(read_profile("efact"))
 STRANGER = "SHA256:" + "A" * 43

@@ -37,6 +37,7 @@ from bridge.sandbox.server import Sandbox
 from tests.accounts import Office, failing, open_office, settings_for
 from tests.breaking_off import broken_off_after
 from tests.ledgers import put_ledger
+from tests.ports import free_port
 from tests.promises import KINDS, TOLD, Outside, write_state_file
 
 LONG = int(os.environ.get("EFACT_PROMISES_EXAMPLES", "0"))
@@ -106,7 +107,7 @@ class Promises(RuleBasedStateMachine):
         self.folder = Path(self.temporary.name)
         self.ledger = self.folder / "data" / "ledger.db"
         self.backup = self.folder / "backup.db"
-        self.sandbox = Sandbox(invoices=0)
+        self.sandbox = Sandbox(invoices=0, port=free_port())
         self.sandbox.start()
         self.is_up = True
         self.serials = count(1)

@@ -15,7 +15,8 @@ from bridge.errors import PortTakenError
 from bridge.sandbox.scenarios import Kind
 from bridge.sandbox.server import Sandbox
 from bridge.settings import load_settings
-from tests.gateway import COMMAND, free_port
+from tests.gateway import COMMAND
+from tests.ports import free_port
 
 PROGRAM = "from bridge.sandbox.command import run_sandbox; run_sandbox(invoices=2, seed=3)"
 

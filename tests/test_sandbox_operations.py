@@ -8,6 +8,7 @@ import pytest
 
 from bridge.model import State
 from bridge.sandbox.server import Sandbox
+from tests.ports import free_port
 from tests.sandbox_client import Caller, code_of
 
 NO_SUCH = "999"
@@ -15,7 +16,7 @@ NO_SUCH = "999"
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(invoices=6) as sandbox:
+    with Sandbox(invoices=6, port=free_port()) as sandbox:
         yield sandbox
 
 

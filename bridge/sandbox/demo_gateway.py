@@ -50,7 +50,8 @@ class Gateway:
     def __init__(self, folder: Path, sandbox: Sandbox) -> None:
         folder.mkdir()
         self._folder = folder
-        self.doors = _free_doors()
+        self._kept = contextlib.ExitStack()
+        self.doors = _free_doors(self._kept)
         self._output, self._log = folder / "serve.out", folder / "serve.log"
         self._process: subprocess.Popen[bytes] | None = None
         secret = folder / "ajuntament.secret"
@@ -153,6 +154,7 @@ class Gateway:
 
     def _put_away(self) -> None:
         """End the process whatever it is doing; nothing of it is needed any more."""
+        self._kept.close()
         process, self._process = self._process, None
         if process is None:
             return
@@ -181,14 +183,18 @@ def _environment() -> dict[str, str]:
     return kept | {"PYTHONIOENCODING": "utf-8"}
 
 
-def _free_doors() -> Doors:
-    """Find ports that nothing listens on; open all at once, so that they differ."""
-    with contextlib.ExitStack() as open_sockets:
-        ports = []
-        for _ in range(3):
-            probe = open_sockets.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
+def _free_doors(kept: contextlib.ExitStack) -> Doors:
+    """Find ports that nothing listens on.
+
+    They stay bound until `kept` is closed, so that nobody else is given them before the bridge
+    listens there: that it may, as it allows itself to use an address again.
+    """
+    ports = []
+    for _ in range(3):
+        probe = kept.enter_context(socket.socket())
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", 0))
+        ports.append(probe.getsockname()[1])
     sftp, ftp, web = ports
     return Doors(sftp=sftp, ftp=ftp, web=web)
 

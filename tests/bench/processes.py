@@ -127,13 +127,6 @@ _PIPES: Mapping[str, Any] = {
 }
 
 
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def listens(port: int, process: "subprocess.Popen[str]") -> bool:
     """Wait until a process listens; False when it has ended instead."""
     while process.poll() is None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.bench.door import PASSWORD, USER
-from tests.bench.processes import free_port, listens, running
+from tests.bench.processes import listens, running
+from tests.ports import free_port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
