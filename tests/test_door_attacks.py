@@ -13,6 +13,8 @@ from pathlib import Path
 
 import paramiko
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from structlog.testing import capture_logs
 
 from bridge.facade.access import Reason
@@ -72,16 +74,17 @@ def test_bytes_that_are_no_ssh_end_their_connection_only(rig: Rig) -> None:
                 pass
 
 
-def key_exchange_offer(*, strict: bool = False) -> bytes:
+def key_exchange_offer(*names: str, strict: bool = False) -> bytes:
     m = paramiko.Message()
     m.add_byte(bytes([20]))
     m.add_bytes(os.urandom(16))
-    m.add_list(["curve25519-sha256", *(["kex-strict-c-v00@openssh.com"] if strict else [])])
+    names = names or ("curve25519-sha256",)
+    m.add_list([*names, *(["kex-strict-c-v00@openssh.com"] if strict else [])])
     m.add_list(["ssh-ed25519"])
-    for names in (["aes128-ctr"], ["aes128-ctr"], ["hmac-sha2-256"], ["hmac-sha2-256"]):
-        m.add_list(names)
-    for names in (["none"], ["none"], [], []):
-        m.add_list(names)
+    for offer in (["aes128-ctr"], ["aes128-ctr"], ["hmac-sha2-256"], ["hmac-sha2-256"]):
+        m.add_list(offer)
+    for offer in (["none"], ["none"], [], []):
+        m.add_list(offer)
     m.add_boolean(False)
     m.add_int(0)
     return m.asbytes()
@@ -98,6 +101,29 @@ def mangled(chance: random.Random, data: bytes) -> bytes:
     for _ in range(chance.randint(1, 20)):
         changed[chance.randrange(len(changed))] = chance.randrange(256)
     return bytes(changed[: chance.randint(1, len(changed))]) * chance.choice((1, 1, 1, 50))
+
+
+@pytest.mark.parametrize(("names", "is_answered"), [(100, True), (10_000, False)])
+def test_a_stranger_s_list_of_algorithms_that_is_no_real_one_ends_the_connection(
+    rig: Rig, names: int, is_answered: bool
+) -> None:
+    offer = key_exchange_offer("ecdh-sha2-nistp256", *map("{:05d}".format, range(names)))
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    received = b""
+    with raw(rig, "sftp") as sock, suppress(ConnectionError):
+        sock.sendall(b"SSH-2.0-OpenSSH_9.9\r\n" + ssh_packet(offer))
+        sock.sendall(ssh_packet(b"\x1e" + struct.pack(">I", len(point)) + point))
+        while b"\0\0\0\x0bssh-ed25519" not in received and (more := sock.recv(65536)):
+            received += more
+    assert (b"\0\0\0\x0bssh-ed25519" in received) is is_answered  # our host key
+
+
+def test_of_a_long_list_of_algorithms_only_the_beginning_is_kept(rig: Rig) -> None:
+    with paramiko.Transport(("127.0.0.1", rig.port("sftp"))) as transport:
+        transport._preferred_kex += tuple(f"none-{number}" for number in range(2000))
+        transport.connect(username=USER, password=PASSWORD)
+        assert len(rig.told.sessions[0].program.offered["key_exchange"]) < 100
 
 
 def test_a_message_slipped_into_the_first_key_exchange_ends_the_connection(rig: Rig) -> None:

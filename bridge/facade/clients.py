@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from bridge.chain import Detail
 
-_MOST_NAMES = 80
+MOST_NAMES = 80
 """Algorithms in one list that are kept; the longest lists of today have some thirty."""
 
 _LONGEST = 100
@@ -48,7 +48,7 @@ def short(name: str) -> str:
 
 def short_list(names: Iterable[str]) -> list[str]:
     """Return names from outside, cut to a length and a number."""
-    return [short(name) for name in list(names)[:_MOST_NAMES]]
+    return [short(name) for name in list(names)[:MOST_NAMES]]
 
 
 class Habits:

@@ -16,7 +16,7 @@ import structlog
 
 from bridge.facade.access import Access, Reason
 from bridge.facade.algorithms import LOGIN, Kind, Moduli, advice, disabled_algorithms
-from bridge.facade.clients import Program, short, short_list
+from bridge.facade.clients import MOST_NAMES, Program, short, short_list
 from bridge.facade.events import DoorEvents, Session, tell
 from bridge.facade.folders import DoorMailbox
 from bridge.facade.ssh_login import Doorkeeper, Logins
@@ -112,6 +112,7 @@ class Connection(SshTransport):
         assert session is not None
         if self._access.enter(session):
             self.session = session
+            self.packetizer.trust()
             self._doorkeeper.logged_in()
             tell(self._events.logged_in, session)
             super()._auth_trigger()  # type: ignore[misc]
@@ -143,14 +144,17 @@ class Connection(SshTransport):
         return None if primes is None else Moduli(primes)
 
     def _read_offer(self, message: paramiko.Message) -> dict[Kind, tuple[str, ...]]:
-        """Return a client's offer, without what only signals that it knows an extension."""
+        """Return a client's offer, without what only signals that it knows an extension.
+
+        Of a list that is longer than any real one only the beginning is kept.
+        """
         lists = self._really_parse_kex_init(message)  # type: ignore[attr-defined]
         exchange = [name for name in lists["kex_algo_list"] if not name.startswith(_SIGNALS)]
         return {
-            Kind.KEY_EXCHANGE: tuple(exchange),
-            Kind.HOST_KEY: tuple(lists["server_key_algo_list"]),
-            Kind.CIPHER: tuple(lists["client_encrypt_algo_list"]),
-            Kind.MAC: tuple(lists["client_mac_algo_list"]),
+            Kind.KEY_EXCHANGE: tuple(exchange[:MOST_NAMES]),
+            Kind.HOST_KEY: tuple(lists["server_key_algo_list"][:MOST_NAMES]),
+            Kind.CIPHER: tuple(lists["client_encrypt_algo_list"][:MOST_NAMES]),
+            Kind.MAC: tuple(lists["client_mac_algo_list"][:MOST_NAMES]),
         }
 
     def _agreement(self, exchanges: tuple[str, ...]) -> dict[str, str]:

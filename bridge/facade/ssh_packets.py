@@ -36,6 +36,12 @@ _LONGEST_READ = 512 * 1024
 paramiko has no limit, so anyone could make it wait for, and keep, four gigabytes.
 """
 
+_LONGEST_OF_A_STRANGER = 35_000
+"""The same of a client that has not logged in.
+
+Its lists of algorithms, taken apart, cost many times as much memory as they have bytes.
+"""
+
 _LONGEST_LINE = 8 * 1024
 """Bytes of a line before the first packet (RFC 4253: 255)."""
 
@@ -64,6 +70,7 @@ class Packets(Packetizer):
         self._to_send = bytearray()
         self._handshake_ends = math.inf
         self._someone_waits = False
+        self._longest = _LONGEST_OF_A_STRANGER
         self.wait: Wait = nothing_came
         """Called when there is nothing more to read."""
         self.rest: Callable[[], None] = nothing
@@ -78,6 +85,10 @@ class Packets(Packetizer):
         room = len(self._to_send) < _ENOUGH
         self._someone_waits |= not room
         return room
+
+    def trust(self) -> None:
+        """Take long packets as well: the client has logged in."""
+        self._longest = _LONGEST_READ
 
     def close(self) -> None:
         """Close the socket; who waits for it sees so in the next turn."""
@@ -112,7 +123,7 @@ class Packets(Packetizer):
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         """Return so many bytes; EOFError when the connection ends before."""
-        if not 0 <= n <= _LONGEST_READ:
+        if not 0 <= n <= self._longest:
             raise SSHException(f"a packet cannot have {n} bytes")
         while len(self._came) - self._position < n:
             nothing_yet = self._position == len(self._came)
