@@ -155,6 +155,37 @@ DIFFERENT = {
 """What OpenSSH answers, and what we do."""
 
 
+@pytest.mark.parametrize("offset", [(1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+def test_a_place_that_no_file_can_have_is_refused_as_openssh_does(
+    rig: Rig, door: Wire, openssh: Wire, caplog: pytest.LogCaptureFixture, offset: int
+) -> None:
+    for wire in (openssh, door):
+        handle = opened(wire, b"statin/a", 1 | 8 | 2).text
+        assert wire.ask(READ, string(handle), uint64(offset), uint32(10)).code == 5
+    assert "failed" not in caplog.text
+
+
+def test_what_a_client_fetches_from_where_it_ended_is_told(rig: Rig, door: Wire) -> None:
+    size = rig.place("out", "a").stat().st_size
+    handle = opened(door, b"out/a", 1).text
+    door.ask(READ, string(handle), uint64(10), uint32(1000))
+    door.ask(CLOSE, string(handle))
+    rig.told.wait_for("fetched", "out", "a", str(size))
+
+
+def test_the_beginning_of_a_file_read_again_and_again_is_not_told_as_fetched(
+    rig: Rig, door: Wire
+) -> None:
+    size = rig.place("out", "a").stat().st_size
+    handle = opened(door, b"out/a", 1).text
+    for _ in range(10):
+        door.ask(READ, string(handle), uint64(0), uint32(size - 1))
+    door.ask(CLOSE, string(handle))
+    door.ask(REMOVE, string(b"out/a"))
+    rig.told.wait_for("deleted", "out", "a")
+    assert "fetched" not in rig.told.kinds()
+
+
 def test_the_extensions_that_openssh_announces_and_clients_use_are_announced(
     door: Wire, openssh: Wire
 ) -> None:

@@ -10,6 +10,7 @@ import errno
 import itertools
 import os
 import struct
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -48,6 +49,7 @@ _ERRNO_CODES: Mapping[int | None, Status] = {
     errno.ELOOP: Status.NO_SUCH_FILE,
     errno.EACCES: Status.PERMISSION_DENIED,
     errno.EPERM: Status.PERMISSION_DENIED,
+    errno.EINVAL: Status.BAD_MESSAGE,
 }
 
 
@@ -55,6 +57,22 @@ _ERRNO_CODES: Mapping[int | None, Status] = {
 class _Fetch:
     download: Download
     sent: int = 0
+    begins: int = sys.maxsize
+    """Where the first of these bytes lies: some clients go on behind what they have."""
+    ends: int = 0
+    """Where the last one ends."""
+
+    def was_sent(self, offset: int, size: int) -> None:
+        """Count bytes that were sent."""
+        self.sent += size
+        self.begins = min(self.begins, offset)
+        self.ends = max(self.ends, offset + size)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all was sent from there to the end, as far as the bytes' number tells."""
+        size = self.download.size
+        return self.ends >= size and self.sent >= size - self.begins
 
 
 @dataclass(slots=True)
@@ -161,12 +179,14 @@ class SftpServer:
     def _read(self, number: int, fields: Reader) -> bytes:
         handle = self._file(fields)
         offset, length = fields.uint64(), fields.uint32()
+        if offset > sys.maxsize:  # what the system cannot be asked
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         fd = handle.fd if isinstance(handle, Upload) else handle.download.fd
         data = os.pread(fd, min(length, wire.LONGEST_TRANSFER), offset)
         if not data and length:
             return wire.status(number, Status.EOF)
         if isinstance(handle, _Fetch):
-            handle.sent += len(data)
+            handle.was_sent(offset, len(data))
         return wire.packet(Reply.DATA, struct.pack(">I", number) + wire.string(data))
 
     def _write(self, number: int, fields: Reader) -> bytes:
@@ -292,7 +312,7 @@ class SftpServer:
 
     def _end_fetch(self, handle: _Fetch) -> None:
         handle.download.close()
-        if handle.sent >= handle.download.size:  # some clients go without a CLOSE
+        if handle.whole:  # some clients go without a CLOSE
             self._visit.fetched(handle.download)
 
 
