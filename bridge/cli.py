@@ -16,9 +16,9 @@ from bridge import __version__, command_line, commands
 from bridge import status as status_views
 from bridge.command_line import Config, LogFormat
 from bridge.doctor import Verdict
+from bridge.running.unbanning import still_banned
 from bridge.status.lesson import lesson_lines
 from bridge.status.words import safe
-from bridge.unbanning import still_banned
 
 app = typer.Typer(
     no_args_is_help=True,

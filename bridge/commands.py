@@ -14,11 +14,10 @@ from pathlib import Path
 
 import argon2
 
-from bridge import learning, service, status, unbanning, verifying
+from bridge import learning, status
 from bridge.account import Account, open_account, utc_now
 from bridge.doctor import Finding, examine
 from bridge.durable import storage
-from bridge.entering import retry as queue_again
 from bridge.errors import (
     BridgeError,
     HubAwayError,
@@ -27,17 +26,20 @@ from bridge.errors import (
     SettingsError,
     StorageError,
 )
-from bridge.inbound import Inbound
+from bridge.inbound.round import Inbound
 from bridge.learning import Lesson
 from bridge.ledger import Ledger, updates
 from bridge.ledger.updates import Update
 from bridge.model import FeedName, UpdateStatus
-from bridge.repair import put_right
+from bridge.outbound.entering import retry as queue_again
 from bridge.rounds import pull_round, push_round, wait_until_settled
+from bridge.running import service, unbanning
+from bridge.running.unbanning import Lifted
 from bridge.settings import Settings, config_folder, load_settings
 from bridge.status import Life, Status
-from bridge.unbanning import Lifted
-from bridge.verifying import Checked
+from bridge.upkeep import verifying
+from bridge.upkeep.repair import put_right
+from bridge.upkeep.verifying import Checked
 
 SECRET_FILE = "ajuntament.secret"  # noqa: S105  (the name that the example settings give)
 

@@ -19,18 +19,18 @@ from sqlalchemy import Connection
 from bridge.account import Account
 from bridge.durable import storage, write_file
 from bridge.errors import SettingsError
-from bridge.habits import profile_text
+from bridge.inbound.placing import prepare
 from bridge.ledger import events, learned, placed_files
 from bridge.ledger.contents import Contents, contents_of
 from bridge.ledger.learned import Known, Learned, LearnedAttachment, LearnedInvoice
 from bridge.ledger.placed_files import Kind
 from bridge.model import HubId, Invoice
 from bridge.naming import Profile, parse_profile
-from bridge.old_file import OldFile
-from bridge.old_folder import Unread, read_again, read_folder
-from bridge.old_invoices import OldInvoice
-from bridge.past import NamesFound, Past, weigh
-from bridge.placing import prepare
+from bridge.old_files.file import OldFile
+from bridge.old_files.folder import Unread, read_again, read_folder
+from bridge.old_files.habits import profile_text
+from bridge.old_files.invoices import OldInvoice
+from bridge.old_files.past import NamesFound, Past, weigh
 from bridge.settings import read_profile
 
 log = structlog.get_logger()

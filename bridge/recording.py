@@ -18,9 +18,9 @@ from bridge.comparing import FileComparer
 from bridge.crew import work, workers_for
 from bridge.errors import BridgeError, HubAwayError, LedgerError
 from bridge.feeds import Listing, RestFeed
-from bridge.fetching import fetch_attachment, fetch_invoice
-from bridge.held_back import hold_back, hold_back_attachment
-from bridge.invoice_files import name_parts
+from bridge.inbound.fetching import fetch_attachment, fetch_invoice
+from bridge.inbound.held_back import hold_back, hold_back_attachment
+from bridge.inbound.invoice_files import name_parts
 from bridge.ledger import (
     accounts,
     attachments,
@@ -34,7 +34,7 @@ from bridge.ledger import (
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.deliveries import Delivery
 from bridge.ledger.recordings import Recording
-from bridge.listening import listen
+from bridge.legacy.listening import listen
 from bridge.model import FeedName, HubId, Invoice, PendingAttachment
 
 REST = FeedName.REST

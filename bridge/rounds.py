@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 import structlog
 
-from bridge import inbound, outbound
 from bridge.account import Account
 from bridge.errors import (
     AccountError,
@@ -20,13 +19,15 @@ from bridge.errors import (
     LocalError,
     OldMailboxAwayError,
 )
-from bridge.inbound import Inbound
+from bridge.inbound import round as inbound
+from bridge.inbound.placing import prepare
+from bridge.inbound.round import Inbound
 from bridge.ledger import accounts, drift, spans
-from bridge.legacy_inbound import legacy_round
+from bridge.legacy.inbound import legacy_round
 from bridge.model import FeedName
-from bridge.placing import prepare
-from bridge.sending import Sent
-from bridge.taking import arriving, has_settled
+from bridge.outbound import round as outbound
+from bridge.outbound.sending import Sent
+from bridge.outbound.taking import arriving, has_settled
 
 log = structlog.get_logger()
 

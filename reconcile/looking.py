@@ -13,7 +13,7 @@ from bridge.account import Account
 from bridge.feeds.legacy import open_reader
 from bridge.feeds.rest import RestFeed
 from bridge.ledger import invoices, reports, spans
-from bridge.listening import profiles
+from bridge.legacy.listening import profiles
 from bridge.model import Digest, FeedName, HubId, InvoiceFacts
 from bridge.recorded import Recorded, in_order
 from bridge.recording import FeedRecorder

@@ -18,10 +18,10 @@ from bridge.errors import RcfFileError, SettingsError
 from bridge.feeds.legacy import NotRead, OldMailboxReader
 from bridge.model import Digest, FeedName, HubId, InvoiceFacts
 from bridge.naming import Folder, Profile
-from bridge.old_file import Broken, FileKind, OldFile, receipts, what_it_is
-from bridge.old_folder import Unread
-from bridge.old_invoices import hub_id_in_name
-from bridge.recognised import NO_FACTURAE, Look, Told, recognise
+from bridge.old_files.file import Broken, FileKind, OldFile, receipts, what_it_is
+from bridge.old_files.folder import Unread
+from bridge.old_files.invoices import hub_id_in_name
+from bridge.old_files.recognised import NO_FACTURAE, Look, Told, recognise
 from bridge.recorded import Recorded, RecordedAttachment
 from reconcile.pairs import with_further
 from reconcile.parallel import read_old_folder

@@ -5,8 +5,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from bridge.account import Account, open_account
+from bridge.inbound.placing import prepare
 from bridge.ledger import Ledger
-from bridge.placing import prepare
 from bridge.settings import load_settings
 
 

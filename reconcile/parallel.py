@@ -18,8 +18,8 @@ from typing import TypeVar
 
 from bridge.filename import readable
 from bridge.model import Digest, InvoiceFacts
-from bridge.old_file import OldFile
-from bridge.old_folder import OnDisk, Unread, look, read_file, walk
+from bridge.old_files.file import OldFile
+from bridge.old_files.folder import OnDisk, Unread, look, read_file, walk
 from bridge.recorded import Recorded
 
 AT_ONCE = 1000

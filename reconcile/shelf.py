@@ -7,8 +7,8 @@ from pathlib import Path
 from bridge.archive import Archive
 from bridge.errors import StorageError
 from bridge.model import Digest
-from bridge.old_file import OldFile
-from bridge.old_folder import read_again
+from bridge.old_files.file import OldFile
+from bridge.old_files.folder import read_again
 
 
 class Shelf:

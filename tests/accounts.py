@@ -13,14 +13,14 @@ import stamina
 from bridge import feedback
 from bridge.account import Account, open_account
 from bridge.errors import BridgeError
-from bridge.inbound import Inbound
-from bridge.inbound import Round as InboundRound
+from bridge.inbound.round import Inbound
+from bridge.inbound.round import Round as InboundRound
 from bridge.ledger import invoices, updates
 from bridge.ledger.deliveries import Delivery
 from bridge.ledger.updates import Update
 from bridge.model import Digest, HubId, State
-from bridge.outbound import Round as OutboundRound
-from bridge.outbound import outbound_round
+from bridge.outbound.round import Round as OutboundRound
+from bridge.outbound.round import outbound_round
 from bridge.sandbox.server import Sandbox
 from bridge.settings import AccountSettings, Settings
 from tests.ledgers import open_ledger

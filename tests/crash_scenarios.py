@@ -240,7 +240,7 @@ def go_on_retrying(town: Town) -> None:
 
 def emptied_staging(town: Town) -> None:
     town.invoice(attachments=1)
-    killed = town.run("pull", kill=Kill(step="rename in bridge.mailbox.Mailbox.show", nth=2))
+    killed = town.run("pull", kill=Kill(step="rename in mailbox.Mailbox.show", nth=2))
     assert killed.killed
     shutil.rmtree(town.folder / "data" / "staging")
 
@@ -401,14 +401,14 @@ def go_on_without_it(town: Town) -> None:
 
 def a_broken_off_pull(town: Town) -> None:
     a_usual_day(town)
-    kill = Kill(step="commit in bridge.placing._note_shown")
+    kill = Kill(step="commit in inbound.placing._note_shown")
     assert town.run("pull", kill=kill).killed
     town.collect()
 
 
 def a_broken_off_push(town: Town) -> None:
     state_files(town)
-    kill = Kill(step="rename in bridge.statin.Statin._remove", nth=2)
+    kill = Kill(step="rename in statin.Statin._remove", nth=2)
     assert town.run("push", kill=kill).killed
 
 

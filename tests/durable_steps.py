@@ -218,7 +218,7 @@ def _asked_by(beneath: tuple[str, ...]) -> str | None:
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if module.startswith(("bridge.", "reconcile.")) and not module.startswith(beneath):
-            return f"{module}.{_name(frame.f_code)}"
+            return f"{module.removeprefix('bridge.')}.{_name(frame.f_code)}"
         frame = frame.f_back
     return None
 

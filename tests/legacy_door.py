@@ -14,8 +14,8 @@ from typing import Any
 
 import paramiko
 
+from bridge.doctor.losing import changes
 from bridge.ledger.visitors import ClientRow
-from bridge.losing import changes
 from bridge.settings import AccountSettings, Settings, SftpSettings, UserSettings
 from tests.door_rig import USER, Rig, open_doors
 

@@ -6,14 +6,14 @@ from pathlib import Path
 from bridge.feeds.legacy import open_reader
 from bridge.ledger import recorded_files, sides, spans
 from bridge.ledger.recorded_files import RecordedFile
-from bridge.listening import Heard, listen
+from bridge.legacy.listening import Heard, listen
 from bridge.model import FeedName, HubId
 from bridge.naming import Folder, parse_profile
 from bridge.recorded import Recorded, Span
 from bridge.sandbox.book import Book
 from bridge.sandbox.old_files import OldForm
 from bridge.settings import read_profile
-from bridge.verifying import verify
+from bridge.upkeep.verifying import verify
 from tests.accounts import Office
 
 

@@ -7,7 +7,7 @@ import pytest
 from bridge.errors import AccountError, HubAwayError
 from bridge.ledger import summary
 from bridge.model import DeliveryState, State, StateUpdate
-from bridge.outbound import acknowledge_round
+from bridge.outbound.round import acknowledge_round
 from tests.accounts import Office, Offices, annotated, failing, said, state_file
 
 

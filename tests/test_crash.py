@@ -106,7 +106,7 @@ def writers() -> Iterator[str]:
     """Find the functions of the bridge that say `with ….ledger.write()`."""
     package = Path(bridge.__file__).parent
     for path in package.rglob("*.py"):
-        module = ".".join(path.relative_to(package.parent).with_suffix("").parts)
+        module = ".".join(path.relative_to(package).with_suffix("").parts)
         yield from _writers(ast.parse(path.read_text()), module)
 
 
@@ -153,10 +153,10 @@ def kills(step: str, times: dict[str, int]) -> Iterator[tuple[str, Kill]]:
 @pytest.mark.parametrize(
     "step",
     [
-        "commit in bridge.placing.begin",
-        "rename in bridge.mailbox.Mailbox.show",
-        "sync folder in bridge.mailbox.Mailbox.sync",
-        "commit in bridge.placing._note_shown",
+        "commit in inbound.placing.begin",
+        "rename in mailbox.Mailbox.show",
+        "sync folder in mailbox.Mailbox.sync",
+        "commit in inbound.placing._note_shown",
     ],
 )
 def test_a_power_cut_while_many_invoices_are_placed_together_breaks_no_promise(

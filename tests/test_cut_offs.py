@@ -10,14 +10,14 @@ import paramiko
 import pytest
 
 from bridge.archive import Archive
-from bridge.cut_offs import make_room
 from bridge.facade.room import LEAST, Room
 from bridge.ledger import Ledger, archive_removals, cut_offs, events
 from bridge.naming import Folder
+from bridge.outbound.taking import note_cut_off
 from bridge.sandbox.server import Sandbox
 from bridge.settings import UploadSettings
-from bridge.taking import note_cut_off
-from bridge.verifying import verify
+from bridge.upkeep.cut_offs import make_room
+from bridge.upkeep.verifying import verify
 from tests.accounts import Office, Offices
 from tests.door_clients import FtplibClient, ParamikoClient
 from tests.door_rig import wait_until

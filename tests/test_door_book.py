@@ -12,16 +12,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.chain import Link
-from bridge.doorkeeper import Doorkeeper
 from bridge.flood import Flood, Happening, Stock
 from bridge.ledger import Ledger, events, visitors
 from bridge.ledger.visitors import ClientRow
-from bridge.recorder import Note, Recorder
-from bridge.recovery import remember
+from bridge.running.doorkeeper import Doorkeeper
+from bridge.running.recorder import Note, Recorder
+from bridge.running.worker import Worker
 from bridge.sandbox.server import Sandbox
 from bridge.settings import UserSettings
-from bridge.verifying import verify
-from bridge.worker import Worker
+from bridge.upkeep.recovery import remember
+from bridge.upkeep.verifying import verify
 from tests.accounts import Office, Offices
 from tests.door_clients import FtplibClient, ParamikoClient
 from tests.door_rig import PASSWORD, PASSWORD_HASH, USER, XML, Rig, open_doors, wait_until

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from bridge.facturae import read_facts
-from bridge.habits import Habit, NamedFile, habits, profile_text
 from bridge.model import InvoiceFacts
 from bridge.naming import Folder, NameParts, Profile, ProfileError, parse_profile
+from bridge.old_files.habits import Habit, NamedFile, habits, profile_text
 from bridge.settings import read_profile
 from tests.facturae_samples import facturae
 

@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from bridge import feedback
-from bridge.collecting import look_for_collected
 from bridge.errors import AccountError, HubAwayError, LedgerError, StorageError
-from bridge.inbound import Inbound
+from bridge.inbound.collecting import look_for_collected
+from bridge.inbound.placing import DELIVERED_KINDS
+from bridge.inbound.round import Inbound
 from bridge.ledger import (
     attachments,
     deliveries,
@@ -26,7 +27,6 @@ from bridge.ledger import (
 from bridge.ledger.contents import Contents
 from bridge.mailbox import CONFIRMATION, MARK, MailboxGoneError
 from bridge.model import DeliveryState, FeedName, HubId, PendingInvoice, State
-from bridge.placing import DELIVERED_KINDS
 from bridge.sandbox.attachments import HOSTILE_NAMES
 from bridge.sandbox.server import Sandbox
 from tests.accounts import Office, Offices, failing

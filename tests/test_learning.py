@@ -10,7 +10,7 @@ import pytest
 
 from bridge.errors import SettingsError, StorageError
 from bridge.facturae import MAX_BYTES
-from bridge.inbound import Inbound
+from bridge.inbound.round import Inbound
 from bridge.learning import Lesson, learn
 from bridge.ledger import accounts, histories, learned
 from bridge.ledger.contents import Contents
@@ -18,12 +18,12 @@ from bridge.ledger.histories import DeliveryRow, EventRow
 from bridge.ledger.learned import LearnedAttachment, LearnedInvoice
 from bridge.model import Digest, HubId, State, StateUpdate
 from bridge.naming import Folder, parse_profile
-from bridge.old_file import OldFile
-from bridge.old_folder import Unread, read_again, read_folder
+from bridge.old_files.file import OldFile
+from bridge.old_files.folder import Unread, read_again, read_folder
 from bridge.sandbox.old_files import OldForm, addressing_code
 from bridge.sandbox.server import Sandbox
 from bridge.settings import read_profile
-from bridge.verifying import verify
+from bridge.upkeep.verifying import verify
 from tests.accounts import Office, Offices, Said, state_file
 from tests.facturae_samples import facturae
 from tests.gateway import Gateway, install

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from bridge.feeds.legacy import Entry, OldMailboxReader
-from bridge.legacy_inbound import legacy_recall
+from bridge.legacy.inbound import legacy_recall
 from bridge.mailbox import CONFIRMATION, PLACE_AGAIN, MailboxGoneError
 from bridge.model import DeliveryState, FeedName, HubId
 from bridge.recording import FeedRecorder
-from bridge.repair import put_right
 from bridge.status import look
 from bridge.status.findings import findings
+from bridge.upkeep.repair import put_right
 from tests.accounts import Office, Offices, annotated, failing, state_file
 from tests.test_legacy_serving import (
     beside,

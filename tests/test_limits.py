@@ -19,9 +19,9 @@ from bridge.account import utc_now
 from bridge.errors import LedgerError
 from bridge.ledger import Ledger, accounts, summary
 from bridge.model import HubId, State
-from bridge.outbound import outbound_round
+from bridge.outbound.round import outbound_round
+from bridge.outbound.taking import HANDFUL
 from bridge.sandbox.server import Sandbox
-from bridge.taking import HANDFUL
 from tests.accounts import Office, annotated, state_file
 from tests.door_clients import Client, make_client
 from tests.door_rig import wait_until

@@ -9,7 +9,7 @@ from bridge.learning import learn
 from bridge.ledger import deliveries
 from bridge.model import Digest, FeedName, HubId
 from bridge.naming import Folder
-from bridge.old_file import FileKind
+from bridge.old_files.file import FileKind
 from bridge.sandbox.server import Sandbox
 from tests.accounts import Offices
 from tests.old_folder import Listener, OldFolder

@@ -19,7 +19,7 @@ glibc_only = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="anoth
 
 RESIDENT = """
 from pathlib import Path
-from bridge.memory import give_back, keep_flat
+from bridge.running.memory import give_back, keep_flat
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from bridge.errors import LocalError, SettingsError
+from bridge.inbound.placing import prepare
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName, State
-from bridge.placing import prepare
 from bridge.recording import FeedRecorder
-from bridge.repair import put_right
 from bridge.rounds import pull_round, push_round
 from bridge.sandbox.server import Sandbox
 from bridge.status.looking import look
 from bridge.status.text import as_text
+from bridge.upkeep.repair import put_right
 from reconcile.moves import switching
 from reconcile.moves.command import Wanted, cut_over, roll_back
 from reconcile.moves.way import Way

@@ -19,13 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import OldMailboxAwayError
+from bridge.inbound.placing import prepare
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName
-from bridge.placing import prepare
 from bridge.recording import FeedRecorder
-from bridge.repair import put_right
 from bridge.rounds import pull_round, push_round
 from bridge.sandbox.server import Sandbox
+from bridge.upkeep.repair import put_right
 from reconcile.moves.command import Wanted, cut_over, roll_back
 from reconcile.moves.looking import SuddenlyEmptyError
 from reconcile.moves.switching import last_move

@@ -225,7 +225,7 @@ def test_a_file_that_grew_after_the_listing_is_read_as_it_is(old: OldServer) -> 
 def test_a_file_that_is_too_large_is_not_read(
     old: OldServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("bridge.feeds.legacy.reader", "bridge.old_folder"):
+    for module in ("bridge.feeds.legacy.reader", "bridge.old_files.folder"):
         monkeypatch.setattr(f"{module}.MAX_BYTES", 100_000)
     path = old.base / "out" / "a.XML"
     path.write_bytes(b"x" * 100_001)

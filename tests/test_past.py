@@ -8,8 +8,8 @@ import pytest
 
 from bridge import feedback
 from bridge.naming import Profile, parse_profile
-from bridge.old_file import Broken, OldFile, Statements, what_it_is
-from bridge.past import Past, weigh
+from bridge.old_files.file import Broken, OldFile, Statements, what_it_is
+from bridge.old_files.past import Past, weigh
 from bridge.settings import read_profile
 from tests.facturae_samples import facturae, invoice
 

@@ -28,12 +28,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bridge.entering import retry
 from bridge.errors import HubAwayError
+from bridge.inbound.placing import prepare
 from bridge.model import FINAL_STATES, HubId, State, StateUpdate
-from bridge.placing import prepare
-from bridge.repair import put_right
+from bridge.outbound.entering import retry
 from bridge.sandbox.server import Sandbox
+from bridge.upkeep.repair import put_right
 from tests.accounts import Office, failing, open_office, settings_for
 from tests.breaking_off import broken_off_after
 from tests.ledgers import put_ledger

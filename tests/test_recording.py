@@ -12,9 +12,9 @@ import pytest
 from bridge.errors import HubAwayError
 from bridge.model import FeedName, State, StateUpdate
 from bridge.recording import FeedRecorder, Round
-from bridge.retention import remove_outdated
 from bridge.sandbox.book import CAP
 from bridge.sandbox.server import Sandbox
+from bridge.upkeep.retention import remove_outdated
 from tests.accounts import Offices, failing
 from tests.gateway import COMMAND, PATIENCE, Gateway, Result, install
 from tests.old_folder import Listener, OldFolder

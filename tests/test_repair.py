@@ -7,7 +7,7 @@ import pytest
 from bridge.durable import lock
 from bridge.ledger import histories, schema
 from bridge.naming import Folder
-from bridge.repair import Repairs, put_right
+from bridge.upkeep.repair import Repairs, put_right
 from tests.accounts import Office, annotated, state_file
 
 Open = Callable[..., Office]

@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import select
 
 from bridge import status
-from bridge.entering import retry
 from bridge.errors import LedgerError, StorageError
+from bridge.inbound.placing import prepare
 from bridge.ledger import events, schema, updates
 from bridge.model import State
-from bridge.placing import prepare
+from bridge.outbound.entering import retry
+from bridge.outbound.taking import take_in
 from bridge.sandbox.server import Sandbox
-from bridge.taking import take_in
 from tests.accounts import Office, annotated, failing, paid, said, state_file
 from tests.gateway import install
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from bridge import sending
 from bridge.errors import AccountError, HubAwayError
 from bridge.ledger import schema
 from bridge.model import DeliveryState, State, StateUpdate, UpdateStatus
-from bridge.sending import send
+from bridge.outbound import sending
+from bridge.outbound.sending import send
+from bridge.outbound.taking import take_in
 from bridge.settings import Settings
-from bridge.taking import take_in
 from tests.accounts import (
     Office,
     Offices,

@@ -9,10 +9,10 @@ from bridge.doctor import Verdict, examine
 from bridge.ledger import attachments, deliveries, new_attachments, serving
 from bridge.ledger.serving import Feeds
 from bridge.model import Attachment, DeliveryState, FeedName, HubId, PendingInvoice
+from bridge.running.worker import Worker
 from bridge.status import look
 from bridge.status.findings import findings
-from bridge.verifying import verify
-from bridge.worker import Worker
+from bridge.upkeep.verifying import verify
 from tests.accounts import Office, Offices, annotated, failing, state_file
 from tests.door_rig import wait_until
 from tests.test_worker import at_work

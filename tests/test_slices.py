@@ -14,7 +14,7 @@ from bridge.feeds.slices import (
     list_all,
 )
 from bridge.model import State
-from bridge.outbound import acknowledge_round
+from bridge.outbound.round import acknowledge_round
 from bridge.rounds import pull_round
 from bridge.sandbox.server import Sandbox
 from tests.accounts import Office, Offices

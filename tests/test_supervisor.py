@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge import supervisor
 from bridge.errors import StorageError
 from bridge.ledger import Ledger, summary
 from bridge.ledger.summary import ComponentRow
-from bridge.supervisor import Component, Supervisor
+from bridge.running import supervisor
+from bridge.running.supervisor import Component, Supervisor
 from tests.door_rig import wait_until
 from tests.ledgers import open_ledger
 

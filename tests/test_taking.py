@@ -13,20 +13,20 @@ import pytest
 from sqlalchemy import select
 
 from bridge import rounds
-from bridge.entering import MOST_UPDATES, retry
 from bridge.errors import HubAwayError, StorageError
 from bridge.ledger import events, histories, schema, state_files, updates
 from bridge.ledger.state_files import Kind
 from bridge.model import Digest, State, UpdateStatus
 from bridge.naming import Folder
-from bridge.rounds import wait_until_settled
-from bridge.taking import (
+from bridge.outbound.entering import MOST_UPDATES, retry
+from bridge.outbound.taking import (
     LeftLying,
     Uploader,
     left_lying,
     note_cut_off,
     take_in,
 )
+from bridge.rounds import wait_until_settled
 from tests.accounts import Office, Offices, annotated, failing, said, state_file
 from tests.ledgers import commits
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from bridge import verifying
-from bridge.acknowledge import acknowledge
 from bridge.ledger import accounts, deliveries, events, schema, summary
 from bridge.ledger.archive_removals import REMOVED
 from bridge.model import Digest, FeedName
+from bridge.outbound.acknowledge import acknowledge
 from bridge.sandbox.server import Sandbox
-from bridge.verifying import Checked
+from bridge.upkeep import verifying
+from bridge.upkeep.verifying import Checked
 from tests.accounts import Office, annotated, failing, paid, said, state_file
 from tests.gateway import install
 

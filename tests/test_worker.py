@@ -13,9 +13,9 @@ from bridge.account import open_account as open_real_account
 from bridge.account import utc_now
 from bridge.ledger import summary, updates
 from bridge.model import UpdateStatus
+from bridge.running.worker import Worker
 from bridge.sandbox.server import Sandbox
 from bridge.settings import PullSettings, PushSettings, Settings
-from bridge.worker import Worker
 from tests.accounts import Offices, annotated, settings_for, state_file
 from tests.door_rig import wait_until
 from tests.ledgers import open_ledger

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bridge.doctor.finding import Finding, Verdict
+from bridge.doctor.losing import changes
 from bridge.errors import LedgerError
 from bridge.ledger import Ledger, pauses, visitors
 from bridge.ledger.serving import in_words, of_settings, serving
-from bridge.losing import changes
 from bridge.settings import AccountSettings, Settings
 
 

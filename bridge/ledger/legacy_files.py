@@ -25,7 +25,7 @@ from bridge.ledger.schema import attachment, delivery, placed_file, recorded_fil
 from bridge.ledger.walk import state_of
 from bridge.model import Digest, FeedName, HubId
 from bridge.naming import Folder
-from bridge.old_file import FileKind
+from bridge.old_files.file import FileKind
 
 TAKEN = "files taken from the old mailbox"
 """The kind of the event."""

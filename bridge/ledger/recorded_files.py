@@ -29,7 +29,7 @@ from bridge.ledger.among import among
 from bridge.ledger.schema import recorded_file
 from bridge.model import Digest, HubId
 from bridge.naming import Folder
-from bridge.old_file import FileKind
+from bridge.old_files.file import FileKind
 
 RECORDED = "file recorded"
 GONE = "file gone"

@@ -13,7 +13,7 @@ from bridge.ledger import spans
 from bridge.ledger.recordings import is_recorded
 from bridge.ledger.schema import IN_ORDER, attachment, delivery, recorded_file
 from bridge.model import Digest, FeedName, HubId
-from bridge.old_file import FileKind
+from bridge.old_files.file import FileKind
 from bridge.recorded import Recorded, RecordedAttachment, in_order
 
 _AT_ONCE = 500

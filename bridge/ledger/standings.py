@@ -22,7 +22,7 @@ from bridge.ledger.recorded_files import ASIDE
 from bridge.ledger.schema import delivery, event, placed_file, recorded_file
 from bridge.model import DeliveryState, FeedName, HubId, State
 from bridge.naming import Folder
-from bridge.old_file import FileKind
+from bridge.old_files.file import FileKind
 
 FETCHED = str(Happening.FETCH)
 

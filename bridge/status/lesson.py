@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from bridge.habits import Habit
 from bridge.learning import Lesson
-from bridge.past import NamesFound
+from bridge.old_files.habits import Habit
+from bridge.old_files.past import NamesFound
 from bridge.status.words import counted, safe
 
 _NAMED = 5

@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 from bridge.account import longest_gap
 from bridge.archive import Archive
 from bridge.blame import Caller
-from bridge.cut_offs import KEPT_FOR, kept, weight
 from bridge.durable import is_locked
 from bridge.errors import StorageError
 from bridge.facade.uploads import leftovers
@@ -38,11 +37,12 @@ from bridge.ledger.serving import Feeds, of_settings, serving
 from bridge.mailbox import Mailbox
 from bridge.model import FeedName, HubId
 from bridge.naming import Folder, parse_profile
+from bridge.outbound.taking import LeftLying, left_lying
 from bridge.settings import AccountSettings, Settings, read_profile
 from bridge.status.facts import RECENT, AccountStatus, Restored, Status
 from bridge.status.shadow import ShadowStatus, look_at
 from bridge.status.turns import in_line, still_to_come
-from bridge.taking import LeftLying, left_lying
+from bridge.upkeep.cut_offs import KEPT_FOR, kept, weight
 
 FULL = 1 << 20
 """Bytes; with less than this free no invoice has room."""

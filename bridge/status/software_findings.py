@@ -1,9 +1,9 @@
 """What needs a look about the accounting software: whether it comes, what it takes and drops."""
 
+from bridge.outbound.taking import LEFT_LYING_AFTER
 from bridge.status.facts import AccountStatus, Status
 from bridge.status.finding import Finding
 from bridge.status.words import counted, safe, size, span
-from bridge.taking import LEFT_LYING_AFTER
 
 
 def uncollected(status: Status, account: AccountStatus) -> Finding | None:

@@ -17,18 +17,18 @@ import structlog
 from sqlalchemy import Connection
 
 from bridge.account import Account
-from bridge.collecting import look_for_collected
 from bridge.errors import (
     AccountError,
     BridgeError,
     OldMailboxAwayError,
     OldMailboxUnwritableError,
 )
-from bridge.inbound import Inbound
+from bridge.inbound.collecting import look_for_collected
+from bridge.inbound.round import Inbound
 from bridge.ledger import deliveries, events, handing, moves, serving
 from bridge.ledger.moves import MoveKind
-from bridge.legacy_gone import take_back_collected
-from bridge.listening import listen
+from bridge.legacy.gone import take_back_collected
+from bridge.legacy.listening import listen
 from bridge.model import FeedName, HubId, PendingInvoice
 from bridge.rounds import pull_round, push_round
 from reconcile.moves import switching

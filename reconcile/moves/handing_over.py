@@ -13,10 +13,10 @@ import time
 from collections.abc import Iterator, Sequence, Set
 
 from bridge.account import Account
+from bridge.inbound.placing import note_collected
 from bridge.ledger import handing, standings
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.model import HubId
-from bridge.placing import note_collected
 from reconcile.moves.folder import Target
 
 AT_ONCE = 5000

@@ -14,17 +14,17 @@ import structlog
 from sqlalchemy import Connection
 
 from bridge.account import Account
-from bridge.acknowledge import shown
-from bridge.collecting import look_for_collected
 from bridge.errors import BridgeError, InvoiceError, SettingsError
 from bridge.feeds import RestFeed
 from bridge.hub.errors import UnknownInvoiceError
+from bridge.inbound.collecting import look_for_collected
+from bridge.inbound.placing import note_collected
 from bridge.ledger import emptyings, handing, invoices, standings, updates
 from bridge.ledger.serving import Feeds
 from bridge.ledger.standings import Standing
-from bridge.listening import SUDDENLY, listen
+from bridge.legacy.listening import SUDDENLY, listen
 from bridge.model import Digest, HubId, UpdateStatus
-from bridge.placing import note_collected
+from bridge.outbound.acknowledge import shown
 from bridge.recorded import in_order
 from reconcile.moves import switching
 from reconcile.moves.plan import Item, Plan, WaitingUpdates

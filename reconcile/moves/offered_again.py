@@ -8,7 +8,7 @@ from bridge.ledger import attachments, recorded_files
 from bridge.ledger.recorded_files import RecordedFile
 from bridge.model import DeliveryState, FeedName, HubId
 from bridge.naming import Folder
-from bridge.old_file import FileKind
+from bridge.old_files.file import FileKind
 
 _FILLED = (Folder.OUT, Folder.ADJOUT, Folder.STATOUT)
 _ON_THE_WAY = frozenset({DeliveryState.SEEN, DeliveryState.FETCHED})

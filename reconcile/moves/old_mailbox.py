@@ -20,7 +20,7 @@ from bridge.ledger import handing, legacy_removals, recorded_files, recordings
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.recorded_files import ASIDE, RecordedFile
 from bridge.model import FeedName, HubId
-from bridge.old_file import FileKind
+from bridge.old_files.file import FileKind
 from reconcile.moves.offered_again import offered_again
 from reconcile.moves.rules import OldMailboxMode
 

@@ -21,6 +21,7 @@ from bridge.account import Account, open_account
 from bridge.durable import storage
 from bridge.errors import OldMailboxFileError
 from bridge.feeds.legacy import open_writer
+from bridge.inbound.placing import prepare
 from bridge.ledger import Ledger, accounts
 from bridge.ledger.journal import NAME as JOURNAL
 from bridge.ledger.moves import MoveKind
@@ -29,7 +30,6 @@ from bridge.ledger.schema import recorded_file
 from bridge.mailbox import INBOUND_FOLDERS
 from bridge.model import Digest, FeedName
 from bridge.naming import Folder
-from bridge.placing import prepare
 from bridge.settings import AccountSettings, Settings
 from reconcile.moves import cutover, rollback
 from reconcile.moves.balance import Balance

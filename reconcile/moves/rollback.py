@@ -15,8 +15,8 @@ from bridge.account import Account
 from bridge.errors import AccountError, NoOldMailboxError, OldMailboxRefusedError, SettingsError
 from bridge.ledger import moves
 from bridge.ledger.moves import MoveKind
+from bridge.legacy.tying import untie_missing
 from bridge.model import FeedName
-from bridge.tying import untie_missing
 from reconcile.moves import switching
 from reconcile.moves.folder import Target
 from reconcile.moves.looking import Look, look, make_plan, refuse_emptied

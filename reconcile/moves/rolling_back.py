@@ -8,7 +8,6 @@ from pathlib import Path
 import structlog
 
 from bridge.account import Account
-from bridge.collecting import look_for_collected
 from bridge.errors import (
     AccountError,
     HubAwayError,
@@ -17,13 +16,14 @@ from bridge.errors import (
     OldMailboxUnwritableError,
 )
 from bridge.feeds.legacy import open_writer
-from bridge.inbound import Inbound
+from bridge.inbound.collecting import look_for_collected
+from bridge.inbound.round import Inbound
 from bridge.ledger import moves, serving
 from bridge.ledger.moves import MoveKind
-from bridge.listening import listen
+from bridge.legacy.listening import listen
+from bridge.legacy.tying import tie, untie_missing
 from bridge.model import FeedName
 from bridge.rounds import pull_round, push_round
-from bridge.tying import tie, untie_missing
 from reconcile.moves import switching
 from reconcile.moves.elsewhere import is_led_elsewhere, since_of
 from reconcile.moves.folder import Target

@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from bridge.account import Account
-from bridge.collecting import look_for_collected
 from bridge.errors import AccountError, BridgeError, OldMailboxAwayError
 from bridge.feeds.legacy import LATER
+from bridge.inbound.collecting import look_for_collected
 from bridge.ledger.moves import Move, MoveKind
 from bridge.ledger.serving import Feeds
-from bridge.listening import SUDDENLY
+from bridge.legacy.listening import SUDDENLY
 from bridge.model import FeedName, HubId
 from reconcile.language import language
 from reconcile.moves import cutover, switching

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bridge import logs, memory
+from bridge import logs
+from bridge.running import memory
 from tests.bench.comparing import compare_table, files_table
 from tests.bench.figures import Figure, heading
 from tests.bench.flows import fill_batches, pull_figures, push_figures

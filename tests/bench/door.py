@@ -7,12 +7,13 @@ from pathlib import Path
 
 from argon2 import PasswordHasher
 
-from bridge import logs, memory
+from bridge import logs
 from bridge.facade.access import Access
 from bridge.facade.events import LogEvents
 from bridge.facade.folders import DoorMailbox
 from bridge.facade.ftp import FtpDoor
 from bridge.facade.sftp import SftpDoor
+from bridge.running import memory
 from bridge.settings import (
     AccountSettings,
     FtpSettings,

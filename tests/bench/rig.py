@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.account import Account, open_account
-from bridge.inbound import Inbound
+from bridge.inbound.round import Inbound
 from bridge.ledger import Ledger
 from bridge.settings import Settings
 from tests.bench.bare import BareClient, BareMailbox

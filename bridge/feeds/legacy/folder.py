@@ -13,7 +13,7 @@ from bridge.feeds.legacy.entries import Entry, Kind, Row, entry_of, is_our_tempo
 from bridge.feeds.legacy.troubles import on_disk
 from bridge.filename import readable, readable_bytes, storable
 from bridge.naming import Profile
-from bridge.old_folder import Unread, read_file, walk
+from bridge.old_files.folder import Unread, read_file, walk
 
 
 class FolderLine:

@@ -29,7 +29,7 @@ from bridge.feeds.legacy.lines import Line
 from bridge.feeds.legacy.troubles import BrokenLineError
 from bridge.filename import raw_of, readable_bytes
 from bridge.naming import Folder, Profile
-from bridge.old_folder import too_large
+from bridge.old_files.folder import too_large
 
 _T = TypeVar("_T")
 

@@ -1,0 +1,1 @@
+"""`serve`: every component in one process (`service`), supervised, woken, told of at the doors."""
