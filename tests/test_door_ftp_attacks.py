@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.facade import ftp_handler
 from bridge.facade.access import MOST_STRANGERS
 from bridge.settings import LoginSettings
 from tests.door_clients import FtplibClient
@@ -52,6 +53,12 @@ def beginning_tls(rig: Rig) -> socket.socket:
     sock.sendall(b"AUTH TLS\r\n")
     assert answer(sock).startswith(b"234")
     return sock
+
+
+def encrypted(rig: Rig) -> ssl.SSLSocket:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(beginning_tls(rig))
 
 
 def silent(_: socket.socket) -> None:
@@ -135,6 +142,39 @@ def test_who_sends_many_commands_at_once_and_reads_later_hears_all_answers(tmp_p
         lines = [answer(sock) for _ in range(2 + 500 + 3 * 2)]
         assert sum(line.startswith(b"550") for line in lines) == 500
         assert lines[-1].startswith(b"213")
+
+
+def test_many_commands_at_once_leave_the_others_their_turns(tmp_path: Path) -> None:
+    with open_doors(tmp_path) as rig, visitor(rig) as asking, visitor(rig) as other:
+        for number in range(500):
+            rig.place("out", f"{number}", b"")
+        other.sendall(LOGIN)
+        assert [answer(other)[:3], answer(other)[:3]] == [b"331", b"230"]
+        asking.sendall(LOGIN + b"SIZE /out/none\r\n" * 2000)  # each looks at all names
+        first = [answer(asking) for _ in range(3)][2]
+        for _ in range(5):
+            other.sendall(b"NOOP\r\n")
+            answer(other)
+        assert len(asking.recv(1 << 20)) < 1000 * len(first)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_commands_that_wait_for_another_turn_are_obeyed_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool
+) -> None:
+    monkeypatch.setattr(ftp_handler, "_LONG", -1)  # each has a turn of its own
+    with (
+        open_doors(tmp_path, ftp=tls_settings("optional") if tls else None) as rig,
+        encrypted(rig) if tls else visitor(rig) as asking,
+    ):
+        sizes = range(100, 300)
+        for size in sizes:
+            rig.place("out", f"{size}", bytes(size))
+        asking.sendall(LOGIN + b"".join(b"SIZE /out/%d\r\n" % size for size in sizes))
+        asking.sendall(b"QUIT\r\nNOOP\r\n")
+        answers = [answer(asking).strip() for _ in range(len(sizes) + 3)]
+        assert answers[2:-1] == [b"213 %d" % size for size in sizes]
+        assert answers[-1].startswith(b"221")
 
 
 def test_uploads_that_never_get_a_data_connection_hold_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ signature.
 """
 
 import contextlib
+import time
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -35,6 +36,9 @@ _MOST_ANSWERS = 1000
 _MOST_LISTINGS = 4
 """Listings among them: each may be of many thousand files."""
 
+_LONG = 0.002
+"""Seconds of a turn after which the others have theirs, where a client sends many commands."""
+
 
 class Commands(FTPHandler):  # type: ignore[misc]
     """A control connection. Class attributes are set by the door, on a class of its own."""
@@ -64,6 +68,10 @@ class Commands(FTPHandler):  # type: ignore[misc]
     """Connections that have not logged in, by origin; one count for the whole door."""
     _grace: Any = None
     _stranger: str | None = None
+    ac_in_buffer: bytes
+    _turn_ends = 0.0
+    _later = b""
+    """Commands that have come and wait for the next turn."""
 
     @property
     def _current_type(self) -> str:
@@ -153,6 +161,25 @@ class Commands(FTPHandler):  # type: ignore[misc]
         if not self.authenticated:
             self.respond("421 You did not log in in time.")
             self.close()  # now: there are clients that never read it
+
+    # Turns
+
+    def recv(self, buffer_size: int) -> bytes:
+        """Receive commands; those that wait go first."""
+        self._turn_ends = time.monotonic() + _LONG
+        later, self._later = self._later, b""
+        return later or super().recv(buffer_size)
+
+    def found_terminator(self) -> None:
+        """Obey a command; those that came with it wait where this turn is long already."""
+        super().found_terminator()
+        if self.ac_in_buffer and time.monotonic() > self._turn_ends:
+            self._later, self.ac_in_buffer = self.ac_in_buffer, b""
+            self.ioloop.call_later(0, self._go_on, _errback=self.handle_error)
+
+    def _go_on(self) -> None:
+        if self._later and not self._closed:
+            self.handle_read_event()
 
     # Commands
 

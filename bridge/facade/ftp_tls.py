@@ -50,7 +50,6 @@ class TlsDataChannel(TLS_DTPHandler, DataChannel):  # type: ignore[misc]
 class TlsCommands(TLS_FTPHandler, Commands):  # type: ignore[misc]
     """A control connection that may, or must, be encrypted."""
 
-    ac_in_buffer: bytes
     dtp_handler = TlsDataChannel
     proto_cmds = Commands.proto_cmds | {
         name: TLS_FTPHandler.proto_cmds[name] for name in ("AUTH", "PBSZ", "PROT")
