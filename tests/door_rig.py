@@ -44,6 +44,9 @@ from bridge.settings import (
 from tests.door_libraries import PASSWORD, USER
 
 PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+PATIENCE = 60
+"""Seconds that a test waits for what happens elsewhere; far more than anything takes."""
+
 FOLDERS = {role: role for role in ("out", "adjout", "statout", "statin", "in", "adjin")}
 XML = '<?xml version="1.0"?>\n<DeliveryFeedback>ñ€\r\n</DeliveryFeedback>\n'.encode()
 
@@ -109,7 +112,7 @@ def tls_settings(tls: Literal["optional", "required"] = "required") -> FtpSettin
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
     """Wait for something on disk or in another process that cannot be waited for otherwise."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"in vain waited until {what}"
         time.sleep(0.01)
@@ -127,12 +130,12 @@ class Told:
 
     def wait_for(self, *event: str, count: int = 1) -> None:
         with self._news:
-            found = self._news.wait_for(lambda: self.events.count(event) >= count, timeout=30)
+            found = self._news.wait_for(lambda: self.events.count(event) >= count, timeout=PATIENCE)
         assert found, f"{event} was not told; these were: {self.events}"
 
     def wait_for_kind(self, kind: str) -> None:
         with self._news:
-            found = self._news.wait_for(lambda: kind in self.kinds(), timeout=30)
+            found = self._news.wait_for(lambda: kind in self.kinds(), timeout=PATIENCE)
         assert found, f"{kind} was not told; these were: {self.events}"
 
     def kinds(self) -> list[str]:
@@ -257,5 +260,5 @@ def open_doors(
     finally:
         stop.set()
         for thread in rig.threads:
-            thread.join(timeout=30)
+            thread.join(PATIENCE)
             assert not thread.is_alive()

@@ -15,6 +15,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Any, Self
 
+import pytest
+
+from bridge.hub import lines, wire
 from bridge.settings import HubSettings
 
 ACTION = Callable[["Handler"], None]
@@ -82,6 +85,7 @@ def hang_up(handler: "Handler") -> None:
 
 def hang(handler: "Handler") -> None:
     """Say nothing until the server is stopped."""
+    handler.hub.too_late()
     handler.hub.stopped.wait()
     handler.close_connection = True
 
@@ -91,6 +95,7 @@ def drip(handler: "Handler") -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "1000000")
     handler.end_headers()
+    handler.hub.too_late()
     while not handler.hub.stopped.wait(0.01):
         handler.wfile.write(b" ")
 
@@ -100,6 +105,7 @@ def drip_headers(handler: "Handler") -> None:
     handler.send_response_only(200)
     handler.send_header("X-Slow", "")
     handler.flush_headers()
+    handler.hub.too_late()
     while not handler.hub.stopped.wait(0.01):
         handler.wfile.write(b"a")
 
@@ -108,6 +114,7 @@ def drip_without_length(handler: "Handler") -> None:
     """Send a body byte by byte of which nobody knows where it ends."""
     handler.send_response_only(200)
     handler.end_headers()
+    handler.hub.too_late()
     while not handler.hub.stopped.wait(0.01):
         handler.wfile.write(b" ")
 
@@ -169,6 +176,8 @@ class HubServer:
         self.script: deque[Reply | ACTION] = deque()
         self.respond: Callable[[Request], Reply | ACTION] | None = None
         self.stopped = Event()
+        self.too_late: Callable[[], None] = lambda: None
+        """Called when an answer has begun that has no end."""
         self.forgets_connections = False
         self._lock = Lock()
         handler = type("BoundHandler", (Handler,), {"hub": self})
@@ -212,3 +221,27 @@ class HubServer:
     def asked(self) -> list[str]:
         """The requests so far, as `GET /factura/1`."""
         return [f"{one.method} {one.path.removeprefix('/rcf')}" for one in self.requests]
+
+
+class StandingClock:
+    """The clock of the deadlines of calls: it stands still until a test moves it on.
+
+    So a machine that is slow to send a request is no hub that is slow to answer.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._now = 0.0
+        for module in (wire, lines):
+            monkeypatch.setattr(module, "time", self)
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def pass_by(self) -> None:
+        self._now += 3600
+
+
+def little_patience(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the time of a call be over once its answer is one without an end, and not before."""
+    monkeypatch.setattr(wire, "PATIENCE", 0.02)  # it is seen soon
+    hub.too_late = StandingClock(monkeypatch).pass_by

@@ -101,16 +101,13 @@ def ftp_round(doors: Doors) -> None:
         channel.close()
 
 
-def settled(doors: Doors, files: int | None = None) -> int:
-    """Return the open files once every client is gone, at the latest when they are as they were."""
-    deadline = time.monotonic() + 20
-    seen = doors.files()
-    while seen != files and time.monotonic() < deadline:
+def settled(doors: Doors, most: int | None = None) -> int:
+    """Return the open files once every client is gone: they are so few, or stay as they are."""
+    deadline = time.monotonic() + 60
+    before, seen = -1, doors.files()
+    while time.monotonic() < deadline and (seen != before if most is None else seen > most):
         time.sleep(0.1)
-        now = doors.files()
-        if files is None and now == seen:
-            break
-        seen = now
+        before, seen = seen, doors.files()
     return seen
 
 
@@ -118,15 +115,17 @@ def settled(doors: Doors, files: int | None = None) -> int:
 def test_a_soak_of_many_rounds_leaves_memory_and_files_as_they_were_and_few_threads(
     doors: Doors,
 ) -> None:
+    sftp_round(doors)  # each door has begun to serve
+    ftp_round(doors)
     at_rest, threads = settled(doors), doors.threads()
     for _ in range(WARM_UP):
         sftp_round(doors)
         ftp_round(doors)
-    assert settled(doors, at_rest) == at_rest
+    assert settled(doors, at_rest) <= at_rest
     before = doors.memory()
     for _ in range(ROUNDS):
         sftp_round(doors)
         ftp_round(doors)
-    assert settled(doors, at_rest) == at_rest
+    assert settled(doors, at_rest) <= at_rest
     assert doors.threads() <= threads + HELPERS
     assert doors.memory() - before < MOST_GROWTH

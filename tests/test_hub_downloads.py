@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.errors import BridgeError, HubAwayError, InvoiceError, StorageError
-from bridge.hub import HubClient, HubReader, download, wire
+from bridge.hub import HubClient, HubReader, download
 from bridge.hub.errors import UnknownAttachmentError, UnknownInvoiceError
 from bridge.model import HubId
 from tests.hub_server import (
@@ -26,6 +26,7 @@ from tests.hub_server import (
     file_reply,
     hang,
     hang_up,
+    little_patience,
     reset,
 )
 
@@ -125,7 +126,7 @@ def broken_gzip(handler: Handler) -> None:
 def test_a_file_that_does_not_come_whole_leaves_nothing(
     hub: HubServer, target: Path, reply: Reply | ACTION, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "PATIENCE", 0.02)
+    little_patience(hub, monkeypatch)
     hub.says(reply, reply)
     with (
         HubReader(hub.settings(), issuer="i", secret=SecretStr("k" * 32)) as reader,

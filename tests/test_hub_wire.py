@@ -1,6 +1,5 @@
 """The line to the hub: what was sent, what may have been, and what certainly was not."""
 
-import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
@@ -24,8 +23,10 @@ from tests.hub_server import (
     hang,
     hang_up,
     json_reply,
+    little_patience,
     reset,
 )
+from tests.ports import free_port
 
 ONE = HubId("1")
 ACCEPT = StateUpdate(state=State.ACCEPTED)
@@ -39,37 +40,31 @@ def hub() -> Iterator[HubServer]:
         yield server
 
 
-@pytest.fixture
-def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give a whole call half a second or less, and each read of it the whole timeout."""
-    monkeypatch.setattr(wire, "PATIENCE", 0.02)
-
-
 def client_of(hub: HubServer, timeout: float = 20, **settings: object) -> HubClient:
     hub_settings = hub.settings(timeout=timeout, **settings)
     return HubClient(hub_settings, issuer="hub_0012", secret=SecretStr("k" * 32))
 
 
 BAD_ENDS = [
-    pytest.param(hang_up, 20, id="closed without a word"),
-    pytest.param(reset, 20, id="reset"),
-    pytest.param(garbage, 20, id="no HTTP"),
-    pytest.param(hang, 1, id="silence"),
-    pytest.param(drip, 20, id="a drip"),
-    pytest.param(drip_headers, 20, id="headers that drip"),
-    pytest.param(drip_without_length, 20, id="a drip without an end"),
-    pytest.param(Reply(body=INVOICE.body, sent=5), 20, id="cut short"),
-    pytest.param(Reply(body=INVOICE.body, headers={"Content-Encoding": "gzip"}), 20, id="no gzip"),
+    pytest.param(hang_up, id="closed without a word"),
+    pytest.param(reset, id="reset"),
+    pytest.param(garbage, id="no HTTP"),
+    pytest.param(hang, id="silence"),
+    pytest.param(drip, id="a drip"),
+    pytest.param(drip_headers, id="headers that drip"),
+    pytest.param(drip_without_length, id="a drip without an end"),
+    pytest.param(Reply(body=INVOICE.body, sent=5), id="cut short"),
+    pytest.param(Reply(body=INVOICE.body, headers={"Content-Encoding": "gzip"}), id="no gzip"),
 ]
 
 
-@pytest.mark.usefixtures("little_patience")
-@pytest.mark.parametrize(("end", "timeout"), BAD_ENDS)
+@pytest.mark.parametrize("end", BAD_ENDS)
 def test_a_write_without_a_whole_answer_is_unclear_and_never_repeated(
-    hub: HubServer, end: Reply | ACTION, timeout: float
+    hub: HubServer, end: Reply | ACTION, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    little_patience(hub, monkeypatch)
     hub.says(end, end)
-    with client_of(hub, timeout) as client:
+    with client_of(hub) as client:
         with pytest.raises(UnclearAnswerError, match="ACCEPTED for invoice 1") as caught:
             client.patch(ONE, ACCEPT)
         assert caught.value.hub_id == "1"
@@ -78,14 +73,14 @@ def test_a_write_without_a_whole_answer_is_unclear_and_never_repeated(
     assert hub.asked == ["PATCH /factura/1", "DELETE /adjunts-pendents/7"]
 
 
-@pytest.mark.usefixtures("little_patience")
-@pytest.mark.parametrize(("end", "timeout"), BAD_ENDS)
+@pytest.mark.parametrize("end", BAD_ENDS)
 def test_a_question_without_a_whole_answer_is_an_away_hub(
-    hub: HubServer, end: Reply | ACTION, timeout: float
+    hub: HubServer, end: Reply | ACTION, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    little_patience(hub, monkeypatch)
     hub.says(end, end)
     with (
-        client_of(hub, timeout) as client,
+        client_of(hub) as client,
         pytest.raises(HubAwayError, match="invoice 1") as caught,
     ):
         client.invoice(ONE)
@@ -122,17 +117,11 @@ def test_a_hub_that_forgets_its_connections_is_no_trouble(hub: HubServer) -> Non
             client.pending_invoices()
 
 
-def unused_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
 @pytest.mark.parametrize(
     "base_url", ["http://127.0.0.1:{port}/rcf", "https://127.0.0.1:{port}/rcf"]
 )
 def test_a_hub_that_does_not_listen_was_sent_nothing(base_url: str) -> None:
-    url = base_url.format(port=unused_port())
+    url = base_url.format(port=free_port())
     with HubClient(HubSettings(base_url=url), issuer="i", secret=SecretStr("k" * 32)) as client:
         for call in (client.entities, lambda: client.patch(ONE, ACCEPT)):
             with pytest.raises(HubUnreachableError, match=r"hub\.base_url"):
@@ -159,7 +148,7 @@ def through_proxy(monkeypatch: pytest.MonkeyPatch, proxy: str, *, not_for: str =
 def test_a_proxy_of_the_environment_is_used_for_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     # Nobody listens where the proxy should be.
     with (
-        through_proxy(monkeypatch, f"http://127.0.0.1:{unused_port()}") as client,
+        through_proxy(monkeypatch, f"http://127.0.0.1:{free_port()}") as client,
         pytest.raises(HubUnreachableError, match="refused"),
     ):
         client.patch(ONE, ACCEPT)
@@ -169,7 +158,7 @@ def test_a_proxy_of_the_environment_is_used_for_the_hub(monkeypatch: pytest.Monk
 def test_a_hub_that_the_environment_excepts_from_the_proxy_is_called_directly(
     monkeypatch: pytest.MonkeyPatch, not_for: str
 ) -> None:
-    proxy = f"http://127.0.0.1:{unused_port()}"
+    proxy = f"http://127.0.0.1:{free_port()}"
     with (
         through_proxy(monkeypatch, proxy, not_for=not_for) as client,
         pytest.raises(HubUnreachableError) as caught,
@@ -210,11 +199,13 @@ def test_a_call_that_found_no_free_connection_was_not_sent(hub: HubServer) -> No
         arrived.set()
         while not handler.hub.stopped.wait(0.01):
             handler.wfile.write(b" ")
+        handler.close_connection = True
 
     hub.says(keep_busy)
-    with client_of(hub, timeout=0.3, max_connections=1) as client, ThreadPoolExecutor(1) as pool:
+    with client_of(hub, max_connections=1) as client, ThreadPoolExecutor(1) as pool:
         slow = pool.submit(client.entities)
         arrived.wait()
+        client._wire._lines._patience = 0.1
         with pytest.raises(HubUnreachableError, match=r"hub\.max_connections"):
             client.patch(ONE, ACCEPT)
         hub.stopped.set()
@@ -263,7 +254,7 @@ def test_a_closed_client_says_so(hub: HubServer) -> None:
 def test_an_answer_that_drips_is_given_up_and_its_line_is_of_use_again(
     hub: HubServer, kind: ACTION, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "PATIENCE", 0.1)
+    little_patience(hub, monkeypatch)
     hub.says(kind, INVOICE)
     with client_of(hub, max_connections=1) as client:
         with pytest.raises(HubAwayError, match="comes too slowly"):
