@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bridge import __version__, command_line, commands
+from bridge import command_line, commands
 from bridge import status as status_views
 from bridge.command_line import Config, LogFormat
 from bridge.doctor import Verdict
@@ -20,14 +20,9 @@ from bridge.running.unbanning import still_banned
 from bridge.status.lesson import lesson_lines
 from bridge.status.words import safe
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Serves the e-FACT hub's REST API as the old FTP mailbox.",
-)
+COMMAND = "efact-bridge"
+
+app = command_line.made(COMMAND, "Serves the e-FACT hub's REST API as the old FTP mailbox.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
@@ -36,23 +31,7 @@ _NOT_RIGHT = (
     "as it is now, then compare with the last backup, whose files may be put back"
 )
 
-answering = partial(command_line.answering, "efact-bridge")
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"efact-bridge {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-    log_format: LogFormat = None,
-) -> None:
-    """Serves the e-FACT hub's REST API as the old FTP mailbox."""
+answering = partial(command_line.answering, COMMAND)
 
 
 @app.command(short_help="Write example settings and a secret file.")
@@ -108,7 +87,7 @@ def push(config: Config, log_format: LogFormat = None) -> None:
 
 def _rounds(do: Callable[[Path], Iterator[commands.AccountRound]], config: Path) -> None:
     with answering():
-        worst = command_line.tell_rounds("efact-bridge", do(config))
+        worst = command_line.tell_rounds(COMMAND, do(config))
     raise typer.Exit(worst)
 
 
@@ -294,4 +273,4 @@ def demo(
 
 def main() -> None:
     """Run the command line."""
-    command_line.run(app, "efact-bridge")
+    command_line.run(app, COMMAND)

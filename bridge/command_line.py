@@ -14,7 +14,7 @@ from typing import Annotated, cast
 
 import typer
 
-from bridge import logs
+from bridge import __version__, logs
 from bridge.commands import AccountRound
 from bridge.errors import BridgeError, HubAwayError, LedgerError, OldMailboxAwayError, SettingsError
 
@@ -33,6 +33,35 @@ LogFormat = Annotated[
 
 USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 """What typer raises for wrong usage; it exports only this kind of it."""
+
+
+def made(command: str, about: str) -> typer.Typer:
+    """Make a command line without commands yet: it tells its version, and how to log."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help=about,
+    )
+
+    def tell(wanted: bool) -> None:
+        if wanted:
+            typer.echo(f"{command} {__version__}")
+            raise typer.Exit
+
+    @app.callback(help=about)
+    def start(
+        version: Annotated[
+            bool,
+            typer.Option("--version", callback=tell, is_eager=True, help="Print the version."),
+        ] = False,
+        log_format: LogFormat = None,
+    ) -> None:
+        pass
+
+    return app
 
 
 def exit_code(error: BridgeError) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bridge import __version__, command_line
+from bridge import command_line
 from bridge.command_line import Config, LogFormat
 from bridge.settings.values import parse_duration
 from reconcile import recording, report_command
@@ -20,20 +20,7 @@ from reconcile.moves import options as moves
 from reconcile.opening import opened
 from reconcile.report_command import Format, Output
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Compares the two feeds, and moves between them.",
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"{COMMAND} {__version__}")
-        raise typer.Exit
+app = command_line.made(COMMAND, "Compares the two feeds, and moves between them.")
 
 
 def _day(text: str) -> date:
@@ -50,16 +37,6 @@ def _grace(text: str) -> float:
         raise typer.BadParameter(str(error)) from None
     assert isinstance(seconds, float)
     return seconds
-
-
-@app.callback()
-def _main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-    log_format: LogFormat = None,
-) -> None:
-    """Compares the two feeds, and moves between them."""
 
 
 @app.command(short_help="Listen once to the feed that does not serve.")

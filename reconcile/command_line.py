@@ -1,5 +1,7 @@
 """What the commands of `efact-reconcile` have in common: its name, options, how they answer."""
 
+import getpass
+import os
 from functools import partial
 from typing import Annotated
 
@@ -26,3 +28,11 @@ AccountName = Annotated[
 Language = Annotated[
     str, typer.Option("--lang", metavar="en|ca|es", parser=_language, help="In which language.")
 ]
+
+
+def whoever() -> str:
+    """Return the name of the system's user, who answers for what is decided."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

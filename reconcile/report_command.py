@@ -1,6 +1,5 @@
 """`report` and `accept`: what they do, without their options."""
 
-import getpass
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from bridge.ledger.reports import Accepted
 from bridge.model import HubId
 from reconcile.as_json import as_json, history_as_json
 from reconcile.asked import Asked
+from reconcile.command_line import whoever
 from reconcile.keeping import history
 from reconcile.language import Language, language
 from reconcile.model import FINDINGS, Reason, Report, Verdict
@@ -107,19 +107,11 @@ def accept(account: Account, hub_id: str, reason: str) -> str:
             rest_digest=found.rest_digest,
             beside=found.beside,
             reason=reason.strip(),
-            by=_whoever(),
+            by=whoever(),
             at=account.clock(),
         )
         reports.accept(connection, account.name, accepted)
     return f"{hub_id}: {found.outcome}, accepted by {accepted.by}: {accepted.reason}"
-
-
-def _whoever() -> str:
-    """Return the name of the system's user."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 def _has_anything(account: Account) -> bool:

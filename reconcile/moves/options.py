@@ -1,14 +1,12 @@
 """The options of `cutover` and `rollback`."""
 
-import getpass
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bridge.command_line import Config, LogFormat
-from reconcile.command_line import AccountName, Language, answering
+from reconcile.command_line import AccountName, Language, answering, whoever
 from reconcile.moves.command import Wanted, cut_over, rehearse_both, roll_back
 from reconcile.moves.rules import OldMailboxMode
 from reconcile.moves.way import Way
@@ -184,11 +182,3 @@ def rehearse(
     with answering(), opened(config, account) as chosen:
         code = rehearse_both(chosen, wanted)
     raise typer.Exit(code)
-
-
-def whoever() -> str:
-    """Return the name of the system's user."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
