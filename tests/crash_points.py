@@ -144,9 +144,9 @@ POINTS: dict[str, str] = {
     "link in facade.on_disk.move": "the old name",
     "remove in facade.on_disk.move": "both names: the client sees that it failed",
     "rename in facade.on_disk.move": "the old name",
-    "sync folder in facade.tree.Visit.rename": "the old name or the new one",
-    "remove in facade.tree.Visit.remove": "still there",
-    "sync folder in facade.tree.Visit.remove": "there or gone",
+    "sync folder in facade.on_disk.move": "the old name or the new one",
+    "remove in facade.on_disk.remove": "still there",
+    "sync folder in facade.on_disk.remove": "there or gone",
 }
 
 UNREACHED: dict[str, str] = {

@@ -7,7 +7,7 @@ import shutil
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -141,6 +141,58 @@ def test_a_slow_disk_keeps_only_those_waiting_who_upload(rig: Rig, slow_disk: Ga
         assert not uploaded.done()
         slow_disk.may_end.set()
         assert uploaded.result(PATIENCE) == len(XML)
+
+
+@pytest.mark.parametrize(
+    ("call", "do"),
+    [
+        ("unlink", lambda sftp: sftp.remove("/statin/a")),
+        ("link", lambda sftp: sftp.rename("/statin/a", "/statin/b")),
+        ("rename", lambda sftp: sftp.posix_rename("/statin/a", "/statin/b")),
+        ("pread", lambda sftp: sftp.open("/statin/a").read()),
+    ],
+)
+def test_a_disk_that_hangs_keeps_nobody_waiting_but_who_wants_it(
+    rig: Rig,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    do: Callable[[paramiko.SFTPClient], object],
+) -> None:
+    gate, real = Gate(), getattr(os, call)
+
+    def slowly(*args: object, **kwargs: object) -> object:
+        gate.pass_through()
+        return real(*args, **kwargs)
+
+    def is_not_at_hand(*_: object) -> int:
+        raise BlockingIOError
+
+    rig.place("statin", "a")
+    rig.place("out", "b")
+    with visitor(rig) as one, visitor(rig) as other, ThreadPoolExecutor() as beside:
+        monkeypatch.setattr(os, call, slowly)
+        monkeypatch.setattr(os, "preadv", is_not_at_hand)
+        done = beside.submit(do, one)
+        try:
+            assert gate.begun.wait(30)
+            assert beside.submit(other.listdir, "/out").result(10) == ["b"]
+            assert not done.done()
+        finally:
+            gate.may_end.set()
+        done.result(30)
+
+
+def test_what_is_at_hand_of_a_file_is_sent_without_waiting_for_the_disk(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def at_hand(_: int, buffers: list[bytearray], __: int, ___: int) -> int:
+        buffers[0][:] = b"y" * len(buffers[0])
+        return len(buffers[0])
+
+    rig.place("out", "b")
+    monkeypatch.setattr(os, "preadv", at_hand)
+    with visitor(rig) as one:
+        assert one.open("/out/b").read() == b"y" * len(XML)
 
 
 def test_a_slow_disk_does_not_lose_what_it_is_at_when_the_door_closes(
@@ -294,9 +346,10 @@ def test_what_was_done_is_told_though_it_waits_for_the_disk_when_the_door_closes
     ):
         visitors = [visits.enter_context(visitor(rig)) for _ in many]
         for number in reversed(many):  # who came first is at the end of the queue
-            file = rig.place("out", f"{number}")
+            rig.place("out", f"{number}")
             beside.submit(visitors[number].remove, f"/out/{number}")
-            wait_until(lambda file=file: not file.exists(), "it is deleted")
+            task = rig.sftp._connections[number]._task
+            wait_until(lambda task=task: task._aside is not None, "it waits for the disk")
         beside.submit(opens_when_closed, slow_disk, rig.port("sftp"))
         visits.pop_all()
     assert rig.told.kinds().count("deleted") == len(many)

@@ -91,6 +91,18 @@ def open_file(folder: int, name: str) -> tuple[int, int]:
     return fd, size
 
 
+def at_hand(fd: int, count: int, offset: int) -> bytearray | None:
+    """Read so many bytes of a file, or none where the disk would have to be waited for.
+
+    Nor does it where the file system cannot tell.
+    """
+    data = bytearray(count)
+    with contextlib.suppress(OSError):
+        if os.preadv(fd, [data], offset, os.RWF_NOWAIT) == count:
+            return data
+    return None
+
+
 def _size_of_file(fd: int, name: str) -> int:
     found = os.fstat(fd)
     if not modes.S_ISREG(found.st_mode):
@@ -169,10 +181,17 @@ def find(folder: int, name: str, *, hidden: bool, exactly: bool = False) -> Entr
 
 
 def move(folder: int, name: str, to: str, *, replace: bool) -> None:
-    """Give a file another name; without `replace` FileExistsError where that is taken."""
+    """Give a file another name for good; without `replace` FileExistsError where that is taken."""
     if replace:
         os.rename(name, to, src_dir_fd=folder, dst_dir_fd=folder)
-        return
-    # SFTP's RENAME must not overwrite; a link fails when the name is taken meanwhile.
-    os.link(name, to, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    else:
+        # SFTP's RENAME must not overwrite; a link fails when the name is taken meanwhile.
+        os.link(name, to, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        os.unlink(name, dir_fd=folder)
+    os.fsync(folder)
+
+
+def remove(folder: int, name: str) -> None:
+    """Delete a file for good: after a power cut it is still gone."""
     os.unlink(name, dir_fd=folder)
+    os.fsync(folder)

@@ -181,8 +181,12 @@ class SftpServer:
         offset, length = fields.uint64(), fields.uint32()
         if offset > sys.maxsize:  # what the system cannot be asked
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        fd = handle.fd if isinstance(handle, Upload) else handle.download.fd
-        data = os.pread(fd, min(length, wire.LONGEST_TRANSFER), offset)
+        length = min(length, wire.LONGEST_TRANSFER)
+        data: bytes | bytearray
+        if isinstance(handle, Upload):
+            data = os.pread(handle.fd, length, offset)
+        else:
+            data = self._visit.part(handle.download, length, offset)
         if not data and length:
             return wire.status(number, Status.EOF)
         if isinstance(handle, _Fetch):

@@ -149,7 +149,7 @@ def packet(kind: Reply, body: bytes) -> bytes:
     return struct.pack(">IB", len(body) + 1, kind) + body
 
 
-def string(data: bytes | str) -> bytes:
+def string(data: bytes | bytearray | str) -> bytes:
     """Return bytes, or a name, with the length in front."""
     if isinstance(data, str):
         data = data.encode("utf-8", "surrogateescape")

@@ -138,6 +138,14 @@ class Visit:
             fd, size = on_disk.open_file(folder, name)
             return Download(place.role, name, fd, size, handle)
 
+    def part(self, it: Download, count: int, offset: int) -> bytes | bytearray:
+        """Return bytes of a file that is fetched; fewer than asked for only at its end."""
+        known = min(count, it.size - offset)
+        if known <= 0:
+            return os.pread(it.fd, count, offset)
+        at_hand = on_disk.at_hand(it.fd, known, offset)
+        return at_hand or self._aside(lambda: os.pread(it.fd, count, offset))
+
     def fetched(self, it: Download) -> None:
         """Tell that a file was sent to its last byte."""
         self._tell(self._events.fetched, self.session, it.role, it.name, size=it.size)
@@ -153,8 +161,7 @@ class Visit:
             return
         with self._folder(place.role) as folder:
             name = self._find(folder, place).name
-            os.unlink(name, dir_fd=folder)
-            self._aside(lambda: os.fsync(folder))
+            self._aside(partial(on_disk.remove, folder, name))
         self._mailbox.room.deleted(place.role)
         self._tell(self._events.deleted, self.session, place.role, name)
 
@@ -274,8 +281,7 @@ class Visit:
                 upload.rename(target.name)
                 return
             name = self._find(folder, source).name
-            on_disk.move(folder, name, target.name, replace=replace)
-            self._aside(lambda: os.fsync(folder))
+            self._aside(partial(on_disk.move, folder, name, target.name, replace=replace))
         self.habits.renamed(name, target.name)
         self._tell(self._events.renamed, self.session, source.role, name, to=target.name)
 
