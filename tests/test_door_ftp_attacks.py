@@ -181,6 +181,28 @@ def others_have_turns(asking: socket.socket, other: socket.socket) -> bool:
     return False
 
 
+@pytest.mark.parametrize("goes", [False, True])
+def test_who_used_active_mode_silences_nobody_who_came_later(tmp_path: Path, goes: bool) -> None:
+    with open_doors(tmp_path) as rig, ExitStack() as visitors:
+        with FtplibClient("ftp", rig.port("ftp")).session() as ftp:
+            ftp.set_pasv(False)
+            assert ftp.nlst("/out") == []
+            others = [visitors.enter_context(visitor(rig)) for _ in range(20)]
+            if not goes:
+                ftp.makepasv()
+        for other in others:
+            other.sendall(b"NOOP\r\n")
+            assert answer(other).startswith(b"530")
+
+
+def test_a_data_connection_that_was_used_is_not_there_for_the_next_transfer(tmp_path: Path) -> None:
+    with open_doors(tmp_path) as rig, FtplibClient("ftp", rig.port("ftp")).session() as ftp:
+        ftp.set_pasv(False)
+        assert ftp.nlst("/out") == []
+        with pytest.raises(ftplib.error_temp, match="425"):
+            ftp.sendcmd("NLST /out")
+
+
 @pytest.mark.parametrize("tls", [False, True])
 def test_commands_that_wait_for_another_turn_are_obeyed_in_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool

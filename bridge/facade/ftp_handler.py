@@ -214,6 +214,15 @@ class Commands(FTPHandler):  # type: ignore[misc]
         """Tell whether there is a data connection, or one is on its way."""
         return any((self.data_channel, self._dtp_acceptor, self._dtp_connector))
 
+    def _on_dtp_connection(self) -> None:
+        """Begin a transfer; what connected to the client has handed its socket over.
+
+        pyftpdlib would close it all the same, at the next PORT or PASV or with the connection:
+        by then the number of that socket may be another client's, who was never heard again.
+        """
+        self._dtp_connector = None
+        super()._on_dtp_connection()
+
     def _forget_queued_transfer(self) -> None:
         """Let go of a file whose data connection never came: the next transfer has another."""
         incoming, outgoing = self._in_dtp_queue, self._out_dtp_queue
