@@ -136,7 +136,7 @@ data_dir = "data"
 
 [hub]
 base_url = "{sandbox.base_url}"
-timeout = 5
+timeout = 20
 
 [pull]
 interval = 0.3

@@ -76,7 +76,7 @@ def test_a_wrong_value_is_named_with_its_key_and_line(gateway: Gateway) -> None:
 
 
 def test_an_unknown_key_is_named_with_its_line(gateway: Gateway) -> None:
-    change(gateway, "timeout = 5", "timeout = 5\ntimeuot = 6")
+    change(gateway, "timeout = 20", "timeout = 20\ntimeuot = 6")
     result = gateway.run("pull")
     assert result.code == 2
     assert "line 6: hub.timeuot: there is no such setting" in only_line(result.err)

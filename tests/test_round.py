@@ -15,7 +15,7 @@ from bridge.model import HubId, State
 from bridge.sandbox.server import Sandbox
 from tests.door_clients import ROUNDS, Client, ParamikoClient, make_client
 from tests.door_rig import wait_until
-from tests.gateway import Gateway, install
+from tests.gateway import PATIENCE, Gateway, install
 
 CLIENTS = ("paramiko", "OpenSSH", "lftp over SFTP", "ftplib", "lftp over FTP", "curl over FTP")
 """Some of those that do the round at the doors alone, in `test_door_clients.py`."""
@@ -189,8 +189,10 @@ def test_a_look_at_the_status_makes_no_files(gateway: Gateway) -> None:
 def test_serve_ends_within_seconds_of_sigterm_even_when_the_hub_hangs(
     gateway: Gateway, sandbox: Sandbox
 ) -> None:
-    sandbox.book.faults.fail("hang", operation="pending_invoices", seconds=60)
+    settings = gateway.config.read_text()
+    gateway.config.write_text(settings.replace("timeout = 20", "timeout = 120"))
+    sandbox.book.faults.fail("hang", operation="pending_invoices", seconds=120)
     process = gateway.start()
     wait_until(lambda: not sandbox.book.faults.waiting, "the hub is asked")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(15) == 0
+    assert process.wait(PATIENCE) == 0
