@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from bridge.outbound.round import Round as OutboundRound
 from bridge.outbound.round import outbound_round
 from bridge.sandbox.server import Sandbox
 from bridge.settings import AccountSettings, Settings
+from tests.door_rig import PATIENCE, wait_until
 from tests.ledgers import open_ledger
 
 
@@ -57,6 +59,22 @@ class Office:
     def push(self, *, only_due: bool = False) -> OutboundRound:
         self.account.circuit.close()
         return outbound_round(self.account, only_due=only_due)
+
+    def push_in_vain(self) -> None:
+        """Push while the hub hangs at an update, and give up on it as when its time is over.
+
+        A short timeout would do the same, and now and then to a hub that is merely slow.
+        """
+        book, lines = self.sandbox.book, self.account.hub._wire._lines
+        before = len(self.patches())
+        with ThreadPoolExecutor(1) as pool:
+            pushing = pool.submit(failing, self.push)
+            wait_until(lambda: "hang" not in [it.kind for it in book.faults.waiting], "it hangs")
+            for line in lines._all:
+                if line not in lines._free:
+                    line.interrupt("the answer comes too slowly")
+            pushing.result(PATIENCE)
+        wait_until(lambda: len(self.patches()) > before, "the hub has written it down")
 
     # -- the software's side -----------------------------------------------------------------
 

@@ -27,7 +27,8 @@ class Demo:
         temporary.mkdir(exist_ok=True)
         self.temporary = temporary
         self.process = subprocess.Popen(
-            [str(COMMAND), "demo", *options],
+            # Whoever runs the tests in the background may have it ignored.
+            ["env", "--default-signal=INT", str(COMMAND), "demo", *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -15,7 +15,7 @@ from bridge.errors import RcfFileError
 from bridge.facturae import FacturaeError, read_facts
 from tests.fuzz.properties import CORPUS, TARGETS
 
-unhurried = settings(deadline=None, max_examples=400)
+thorough = settings(max_examples=400)
 
 SEEDS = {target: sorted((CORPUS / target).iterdir()) for target in TARGETS}
 FILES = [(target, path) for target, paths in SEEDS.items() for path in paths]
@@ -96,14 +96,14 @@ def test_what_holds_for_any_bytes_holds_for_the_corpus(target: str, path: Path) 
 @pytest.mark.parametrize("target", TARGETS)
 @given(data=st.binary(max_size=2_000))
 @example(data=b"")
-@unhurried
+@thorough
 def test_any_bytes_are_read_or_refused(target: str, data: bytes) -> None:
     TARGETS[target](data)
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @given(choice=st.integers(min_value=0), changes=st.lists(mutations, min_size=1, max_size=6))
-@unhurried
+@thorough
 def test_a_damaged_document_is_read_or_refused(
     target: str, choice: int, changes: list[Mutation]
 ) -> None:
@@ -117,7 +117,7 @@ def test_a_damaged_document_is_read_or_refused(
 @given(text=st.text(max_size=400))
 @example(text="a@b@c@1@" + "9" * 5_000 + ".pdf")
 @example(text="@" * 2_000)
-@unhurried
+@thorough
 def test_any_name_tells_something_or_nothing(text: str) -> None:
     TARGETS["naming"](text.encode("utf-8", "surrogatepass"))
 

@@ -13,14 +13,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from bridge.sandbox.legacy_client import Endpoint, over_sftp
 from bridge.sandbox.server import Sandbox
 from tests.door_libraries import PASSWORD, USER
-from tests.gateway import PATIENCE, Gateway, Result, install
+from tests.gateway import Gateway, Result, install
 from tests.moving import OldHub
 from tests.old_mailboxes import Servers
 
 RECONCILE = Path(sys.executable).with_name("efact-reconcile")
+
+PATIENCE = 180
+"""Seconds that a move, or what the traffic brings, is waited for; far more than needed."""
 
 FORCED = ("--force",)
 """The report is not asked to be ready in the middle of traffic."""
@@ -36,7 +41,9 @@ AGAIN = 10
 def move(gateway: Gateway, kind: str, *options: str) -> Result:
     """Run a move to its end."""
     command = [str(RECONCILE), kind, "-c", str(gateway.config), "--apply", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=3 * PATIENCE, check=False
+    )
     assert "Traceback" not in done.stderr, done.stderr
     return Result(done.returncode, done.stdout, done.stderr)
 
@@ -101,6 +108,7 @@ def until(done: Callable[[], bool]) -> None:
     raise AssertionError("it did not come about")
 
 
+@pytest.mark.timeout(400)
 def test_in_the_middle_of_traffic_each_invoice_is_imported_exactly_once(
     sandbox: Sandbox, servers: Servers, tmp_path: Path
 ) -> None:

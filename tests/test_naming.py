@@ -15,7 +15,8 @@ TEXT = read_profile("efact")
 PROFILE = parse_profile(TEXT)
 
 anything = st.text(max_size=300)
-ids = st.text(min_size=1, max_size=12)
+ids = st.text(min_size=1, max_size=12).filter(lambda text: len(text.encode()) <= 16)
+"""As long as the longest codes leave room for in a name, were each byte to be escaped."""
 attachments = st.integers(min_value=1, max_value=12_345)
 plain = st.text(st.sampled_from("ABCabc0123-_ çñ.%"), min_size=1, max_size=20).filter(
     lambda text: text.strip() == text and text[0] != "." and text[-1] != "."

@@ -11,6 +11,7 @@ import pytest
 from bridge.model import State
 from bridge.sandbox.faults import Faults
 from bridge.sandbox.server import Sandbox
+from tests.door_rig import wait_until
 from tests.sandbox_client import Caller, code_of
 
 
@@ -95,16 +96,18 @@ def test_a_hub_that_hangs_answers_late(hub: Caller, sandbox: Sandbox) -> None:
 def test_a_caller_that_gives_up_on_a_hanging_hub_changed_nothing(
     hub: Caller, sandbox: Sandbox, one: str
 ) -> None:
-    sandbox.book.faults.fail("hang", seconds=60)
+    sandbox.book.faults.fail("hang", operation="update", seconds=60)
     with pytest.raises(httpx.ReadTimeout):
         hub.call("PATCH", f"/factura/{one}", json={"estat": "DELIVERED"}, timeout=0.1)
+    wait_until(lambda: sandbox.book.journal, "the hub knows that the caller has gone")
     assert hub.get(f"/factura/{one}").json()["estat"] == "REGISTERED"
 
 
 def test_a_hub_that_hangs_may_have_done_its_work(hub: Caller, sandbox: Sandbox, one: str) -> None:
-    sandbox.book.faults.fail("hang", seconds=60, applied=True)
+    sandbox.book.faults.fail("hang", operation="update", seconds=60, applied=True)
     with pytest.raises(httpx.ReadTimeout):
         hub.call("PATCH", f"/factura/{one}", json={"estat": "DELIVERED"}, timeout=0.1)
+    wait_until(lambda: sandbox.book.journal, "the hub knows that the caller has gone")
     assert hub.get(f"/factura/{one}").json()["estat"] == "DELIVERED"
 
 
@@ -113,6 +116,7 @@ def test_the_hub_stops_though_it_hangs(sandbox: Sandbox) -> None:
     with Caller(sandbox) as hub:
         with pytest.raises(httpx.ReadTimeout):
             hub.get("/ens", timeout=0.05)
+        wait_until(lambda: not sandbox.book.faults.waiting, "the hub has been asked")
         sandbox.stop()
         with pytest.raises(httpx.ConnectError):
             hub.get("/ens")

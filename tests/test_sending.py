@@ -454,11 +454,12 @@ def test_an_unclear_answer_has_exactly_one_effect(
 
 @pytest.mark.parametrize("applied", [True, False], ids=["applied", "lost"])
 def test_a_hub_that_hangs_has_exactly_one_effect(open_account: Offices, *, applied: bool) -> None:
-    office = open_account(hub={"timeout": 0.5})
+    office = open_account()
     (hub_id,) = office.served()
     office.sandbox.book.faults.fail("hang", operation="update", seconds=60, applied=applied)
     office.drop("a.XML", state_file(annotated(hub_id)))
-    for _ in range(3):
+    office.push_in_vain()
+    for _ in range(2):
         failing(office.push)
     assert told(office, hub_id) == ["ANNOTATED"]
     assert not office.open_updates()
@@ -466,12 +467,12 @@ def test_a_hub_that_hangs_has_exactly_one_effect(open_account: Offices, *, appli
 
 def test_an_update_that_timed_out_waits_as_long_again(open_account: Offices) -> None:
     """What the hub applies late is found then, and not sent a second time."""
-    office = open_account(hub={"timeout": 0.5})
+    office = open_account()
     office = replace(office, account=replace(office.account, settings=patient(office)))
     (hub_id,) = office.served()
     office.sandbox.book.faults.fail("hang", operation="update", seconds=60)
     office.drop("a.XML", state_file(annotated(hub_id)))
-    failing(office.push)
+    office.push_in_vain()
     office.clock.pass_by(seconds=30)  # past any other wait
     office.push(only_due=True)
     assert office.patches() == ["ANNOTATED"]
@@ -485,12 +486,12 @@ def test_an_update_that_timed_out_waits_as_long_again(open_account: Offices) -> 
 def test_what_the_hub_applied_late_is_not_sent_again_after_somebody_else_spoke(
     open_account: Offices,
 ) -> None:
-    office = open_account(hub={"timeout": 0.5})
+    office = open_account()
     (hub_id,) = office.served()
     book = office.sandbox.book
     book.faults.fail("hang", operation="update", seconds=60)
     office.drop("a.XML", state_file(annotated(hub_id)))
-    failing(office.push)
+    office.push_in_vain()
     book.set_state(hub_id, StateUpdate(state=State.ANNOTATED, register_number="R-1"))
     book.set_state(hub_id, State.RECOGNISED)
     office.push()
@@ -501,14 +502,14 @@ def test_what_the_hub_applied_late_is_not_sent_again_after_somebody_else_spoke(
 def test_an_update_that_timed_out_waits_as_long_though_the_hub_cannot_be_asked(
     open_account: Offices,
 ) -> None:
-    office = open_account(hub={"timeout": 0.5})
+    office = open_account()
     office = replace(office, account=replace(office.account, settings=patient(office)))
     (hub_id,) = office.served()
     faults = office.sandbox.book.faults
     faults.fail("hang", operation="update", seconds=60)
     faults.fail(operation="invoice", code=9001, skip=1)
     office.drop("a.XML", state_file(annotated(hub_id)))
-    failing(office.push)
+    office.push_in_vain()
     office.clock.pass_by(seconds=30)  # past any other wait
     office.push(only_due=True)
     assert office.patches() == ["ANNOTATED"]
@@ -531,6 +532,7 @@ def test_an_update_that_a_stop_broke_off_waits_as_one_that_timed_out(
         wait_until(lambda: not office.sandbox.book.faults.waiting, "the hub is at the update")
         office.account.hub.close()
         pushing.result()
+    wait_until(office.patches, "the hub has written it down")
     again = open_account()
     again.clock.pass_by(seconds=again.account.settings.push.retry_initial + 1)
     again.push(only_due=True)

@@ -87,9 +87,15 @@ def test_a_component_that_fails_leaves_the_others_running(
 
 
 def test_components_that_do_not_end_are_named(ledger: Ledger, stop: threading.Event) -> None:
-    release = threading.Event()
+    running, release = threading.Event(), threading.Event()
+
+    def run(_: threading.Event) -> None:
+        running.set()
+        release.wait()
+
     components = Supervisor(ledger, stop)
-    components.start(Component("stubborn", lambda _: release.wait()))  # type: ignore[arg-type,return-value]
+    components.start(Component("stubborn", run))
+    assert running.wait(30)  # one that has not begun is not begun any more
     stop.set()
     assert not components.join(patience=0.05)
     assert components.running() == ["stubborn"]

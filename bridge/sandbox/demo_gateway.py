@@ -21,10 +21,10 @@ ACCOUNT, USER, PASSWORD = "ajuntament", "rcf", "demo-password"
 
 SETTINGS = "efact-bridge.toml"
 
-PATIENCE = 30
+PATIENCE = 60
 """Seconds that the demo waits for anything; each takes a second or two."""
 
-_STOP_PATIENCE = 10
+_STOP_PATIENCE = 30
 """Seconds; `serve` promises to end within a few."""
 _LOOK_AGAIN = 0.05
 _TAIL = 12
