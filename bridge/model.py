@@ -9,9 +9,26 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import NewType
+from urllib.parse import quote
 
 HubId = NewType("HubId", str)
 """The id of an invoice, the same on the REST API and in the old mailbox."""
+
+LONGEST_ID = 1000
+"""Characters of an id as it stands in a path; servers refuse paths of some thousands."""
+
+
+def in_a_path(text: str) -> str | None:
+    """Return an id of the hub as one segment of a path, or None for what cannot be an id.
+
+    "", "." and ".." would name another path.
+    """
+    try:
+        encoded = quote(text, safe="")
+    except UnicodeEncodeError:  # half a surrogate pair
+        return None
+    return encoded if encoded.strip(".") and len(encoded) <= LONGEST_ID else None
+
 
 Digest = NewType("Digest", str)
 """SHA-256 of a file's bytes, in lower-case hexadecimal."""

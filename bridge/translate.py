@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from bridge.feedback import MADRID, DeliveryFeedback, Feedback, StatusFeedback
-from bridge.model import HubId, Invoice, LegacyStatus, Refusal, State, StateUpdate
+from bridge.model import HubId, Invoice, LegacyStatus, Refusal, State, StateUpdate, in_a_path
 
 DEFAULT_REASON = "Factura rebutjada sense indicar-ne el motiu"
 """The reason of a rejection for which the RCF gave neither a text nor a code."""
@@ -224,6 +224,9 @@ def _asked_state(status: str) -> str | None:
 def _read_update(entry: StatusFeedback, asked: _Asked, *, position: int, total: int) -> ReadUpdate:
     asked_state, outcome = asked
     hub_id = _one_line(entry.hub.hub_id) if entry.hub else None
+    if hub_id and in_a_path(hub_id) is None:
+        outcome = Refusal("BR02", f'"{hub_id[:40]}" cannot be the id of an invoice')
+        hub_id = None
     invoice = entry.invoice
     return ReadUpdate(
         position=position,

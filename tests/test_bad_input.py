@@ -210,6 +210,14 @@ def test_a_state_file_on_an_unknown_invoice_is_answered(gateway: Gateway) -> Non
     assert codes == ["2001", "BR02"]
 
 
+def test_a_state_file_with_a_hub_id_that_cannot_be_one_is_answered(gateway: Gateway) -> None:
+    assert gateway.run("pull").code == 0
+    (gateway.mailbox / "statin" / "dots.XML").write_bytes(state_file(hub_id=".."))
+    assert gateway.run("push").code == 1
+    (code,) = answers(gateway)
+    assert code == 'BR02 ".." cannot be the id of an invoice (update 1 of 1)'
+
+
 def test_a_state_that_is_not_allowed_is_answered(gateway: Gateway, sandbox: Sandbox) -> None:
     assert gateway.run("pull").code == 0
     hub_id = sandbox.book.hub_ids[0]

@@ -402,6 +402,12 @@ class TestUpdatesOfAFile:
             outcome=StateUpdate(state=State.RECEIVED),
         )
 
+    @pytest.mark.parametrize("hub_id", [".", "..", "9" * 1001])
+    def test_what_cannot_be_an_id_is_refused_and_no_id(self, hub_id: str) -> None:
+        (update,) = updates_of(DeliveryFeedback(entries=(entry(full("PAID"), hub_id=hub_id),)))
+        said = f'"{hub_id[:40]}" cannot be the id of an invoice'
+        assert (update.hub_id, update.outcome) == (None, Refusal("BR02", said))
+
     @pytest.mark.parametrize("hub_id", ["", " "])
     def test_an_empty_hub_id_is_none(self, hub_id: str) -> None:
         (update,) = updates_of(DeliveryFeedback(entries=(entry(full("PAID"), hub_id=hub_id),)))

@@ -8,14 +8,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from urllib.parse import quote
 
 from bridge.errors import InvoiceError
-from bridge.model import HubId, StateUpdate
+from bridge.model import HubId, StateUpdate, in_a_path
 from bridge.translate import patch_body
-
-LONGEST_ID = 1000
-"""Characters of an id as it stands in a path; servers refuse paths of some thousands."""
 
 
 class Operation(StrEnum):
@@ -137,11 +133,7 @@ def _path(*segments: str) -> str:
 
 
 def _segment(text: str) -> str:
-    try:
-        encoded = quote(text, safe="")
-    except UnicodeEncodeError:  # half a surrogate pair
-        encoded = ""
-    # "", "." and ".." would name another path.
-    if not encoded.strip(".") or len(encoded) > LONGEST_ID:
+    encoded = in_a_path(text)
+    if encoded is None:
         raise InvoiceError(f"{text[:80]!r} cannot be an id of the hub: check where it comes from")
     return encoded
