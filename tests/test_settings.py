@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from bridge.errors import SettingsError
 from bridge.settings import AccountSettings, Settings, line_of, load_settings
+from bridge.translate import DEFAULT_REASON
 from tests.door_rig import PASSWORD_HASH, user_key
 
 ACCOUNT = """
@@ -58,6 +59,10 @@ def test_an_account_is_all_that_is_needed(file: Path) -> None:
     settings = load(file, ACCOUNT)
     assert settings.account[0].acknowledge == "collected"
     assert settings.hub.timeout == 30
+
+
+def test_the_reason_of_a_rejection_without_one_is_the_rules_own(file: Path) -> None:
+    assert load(file, ACCOUNT).push.default_reason == DEFAULT_REASON
 
 
 def test_a_file_from_notepad_is_taken(file: Path) -> None:

@@ -41,7 +41,12 @@ def files(office: Office) -> list[tuple[str, str, bool]]:
 
 def settled_after(office: Office, seconds: float) -> Office:
     """The same account with another `settle`."""
-    push = office.account.settings.push.model_copy(update={"settle": seconds})
+    return set_for_push(office, settle=seconds)
+
+
+def set_for_push(office: Office, **changes: object) -> Office:
+    """The same account with other settings under `push`."""
+    push = office.account.settings.push.model_copy(update=changes)
     settings = office.account.settings.model_copy(update={"push": push})
     account = replace(office.account, settings=settings)
     return replace(office, account=account)
@@ -459,6 +464,14 @@ def test_more_than_one_invoice_that_fits_is_br03(office: Office) -> None:
     (text,) = office.refusals()
     assert text.startswith("BR03 ")
     assert office.patches() == []
+
+
+def test_a_rejection_without_a_word_bears_the_reason_of_the_settings(office: Office) -> None:
+    (hub_id,) = office.served()
+    office = set_for_push(office, default_reason="Sense motiu")
+    office.drop("a.XML", state_file(said(hub_id, State.REJECTED)))
+    office.push()
+    assert office.sandbox.book.invoice(hub_id).reason == "Sense motiu"
 
 
 # -- order ---------------------------------------------------------------------------------------

@@ -105,7 +105,8 @@ def read_updates(account: Account, digest: Digest) -> Sequence[ReadUpdate]:
     """Return what an archived state file asks for; a file that is broken asks for a refusal."""
     content = account.mailbox.archive.read(digest, most=feedback.MAX_BYTES + 1)
     try:
-        found = updates_of(feedback.read(content))
+        reason = account.settings.push.default_reason
+        found = updates_of(feedback.read(content), default_reason=reason)
     except RcfFileError as error:
         return [_whole_file(Refusal(error.code, error.reason))]
     if len(found) > MOST_UPDATES:

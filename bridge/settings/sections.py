@@ -58,6 +58,7 @@ class PushSettings(Section):
     retry_max: Seconds = 3600
     settle: SecondsOrZero = 2
     temporary: tuple[Text, ...] = ("*.filepart", "*.part", "*.tmp", "*.temp", ".*", "~*")
+    default_reason: Text = "Factura rebutjada sense indicar-ne el motiu"
 
 
 class SftpSettings(Section):
