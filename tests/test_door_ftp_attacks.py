@@ -3,6 +3,7 @@
 import ftplib
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from bridge.facade import ftp_handler
 from bridge.facade.access import MOST_STRANGERS
+from bridge.facade.ftp_transfer import Passive
 from bridge.settings import LoginSettings
 from tests.door_clients import FtplibClient
 from tests.door_rig import PASSWORD, USER, Rig, open_doors, tls_settings, wait_until
@@ -220,6 +222,74 @@ def test_commands_that_wait_for_another_turn_are_obeyed_in_their_order(
         answers = [answer(asking).strip() for _ in range(len(sizes) + 3)]
         assert answers[2:-1] == [b"213 %d" % size for size in sizes]
         assert answers[-1].startswith(b"221")
+
+
+def passive_port(ftp: ftplib.FTP) -> int:
+    return ftp.makepasv()[1]
+
+
+def is_open(port: int) -> bool:
+    """Try as a stranger: the client's own connection would be taken."""
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.2", 0))
+        return stranger.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_stranger_at_a_data_port_puts_no_answer_into_the_client_s_mouth(tmp_path: Path) -> None:
+    with open_doors(tmp_path) as rig, FtplibClient("ftp", rig.port("ftp")).session() as ftp:
+        where = ("127.0.0.1", passive_port(ftp))
+        with socket.create_connection(where, source_address=("127.0.0.2", 0)) as stranger:
+            wait_for_the_end(stranger)
+        assert ftp.sendcmd("PWD").startswith("257")
+        with socket.create_connection(where) as data:
+            assert ftp.sendcmd("NLST /out").startswith("150")
+            wait_for_the_end(data)
+            assert ftp.getresp().startswith("226")
+
+
+def test_a_data_port_that_nobody_uses_is_closed_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Passive, "timeout", 0.1)
+    with open_doors(tmp_path) as rig, FtplibClient("ftp", rig.port("ftp")).session() as ftp:
+        port = passive_port(ftp)
+        wait_until(lambda: not is_open(port), "it is closed")
+        assert ftp.sendcmd("PWD").startswith("257")
+        with pytest.raises(ftplib.error_temp, match="425"):
+            ftp.sendcmd("NLST /out")
+
+
+def test_a_transfer_whose_data_connection_does_not_come_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Passive, "timeout", 0.1)
+    with open_doors(tmp_path) as rig, FtplibClient("ftp", rig.port("ftp")).session() as ftp:
+        passive_port(ftp)
+        assert ftp.sendcmd("STOR /statin/a").startswith("150")
+        with pytest.raises(ftplib.error_temp, match="425"):
+            ftp.getresp()
+        assert ftp.sendcmd("PWD").startswith("257")
+
+
+def test_a_transfer_whose_data_connection_breaks_at_once_is_answered(tmp_path: Path) -> None:
+    with open_doors(tmp_path) as rig, FtplibClient("ftp", rig.port("ftp")).session() as ftp:
+        for _ in range(50):
+            port = passive_port(ftp)
+            assert ftp.sendcmd("STOR /statin/a").startswith("150")
+            with socket.create_connection(("127.0.0.1", port)) as data:
+                data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with pytest.raises(ftplib.error_temp, match=r"42[56]"):
+                ftp.getresp()
+        assert rig.names("statin") == []
+
+
+def test_a_transfer_that_is_aborted_before_it_begins_is_answered(tmp_path: Path) -> None:
+    with open_doors(tmp_path) as rig, FtplibClient("ftp", rig.port("ftp")).session() as ftp:
+        passive_port(ftp)
+        assert ftp.sendcmd("STOR /statin/a").startswith("150")
+        with pytest.raises(ftplib.error_temp, match="426"):
+            ftp.sendcmd("ABOR")
+        assert ftp.getresp().startswith("225")
 
 
 def test_uploads_that_never_get_a_data_connection_hold_nothing(tmp_path: Path) -> None:

@@ -214,6 +214,12 @@ class Commands(FTPHandler):  # type: ignore[misc]
         """Tell whether there is a data connection, or one is on its way."""
         return any((self.data_channel, self._dtp_acceptor, self._dtp_connector))
 
+    def no_data_connection(self) -> None:
+        """Answer a transfer that waits for a data connection which will not come any more."""
+        self._dtp_acceptor = None
+        if self._forget_queued_transfer() and not self._closed:
+            self.respond("425 There is no data connection.")
+
     def _on_dtp_connection(self) -> None:
         """Begin a transfer; what connected to the client has handed its socket over.
 
@@ -223,13 +229,20 @@ class Commands(FTPHandler):  # type: ignore[misc]
         self._dtp_connector = None
         super()._on_dtp_connection()
 
-    def _forget_queued_transfer(self) -> None:
-        """Let go of a file whose data connection never came: the next transfer has another."""
+    def _forget_queued_transfer(self) -> bool:
+        """Let go of a transfer whose data connection never came; tell whether there was one."""
         incoming, outgoing = self._in_dtp_queue, self._out_dtp_queue
         self._in_dtp_queue = self._out_dtp_queue = None
         for file in (incoming and incoming[0], outgoing and outgoing[2]):
             if file is not None:
                 file.close()
+        return bool(incoming or outgoing)
+
+    def ftp_ABOR(self, line: str) -> None:
+        """End a transfer; one that still waits for its data connection is answered, too."""
+        if self._forget_queued_transfer():
+            self.respond("426 Transfer aborted before it began.")
+        super().ftp_ABOR(line)
 
     # REST beyond the end of a file, or before APPE: answered as vsftpd does
 

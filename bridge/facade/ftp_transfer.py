@@ -14,6 +14,7 @@ import select
 import socket
 from typing import Any
 
+import structlog
 from lxml import etree
 from pyftpdlib.exceptions import _RetryError
 from pyftpdlib.handlers import DTPHandler
@@ -25,6 +26,8 @@ from bridge.facade.on_disk import Download
 from bridge.facade.refusals import DoorError
 from bridge.facade.tree import Visit
 from bridge.facade.uploads import Upload
+
+log = structlog.get_logger()
 
 # pyftpdlib puts these into words, though nobody reads them: a twentieth of the door's time.
 control.debug = data.debug = dispatchers.debug = lambda s, inst=None: None
@@ -220,6 +223,25 @@ class Passive(PassiveDTP):  # type: ignore[misc]
     """A passive data connection that never leaves the range of ports that was set."""
 
     _range_tried = False
+
+    def handle_accepted(self, sock: socket.socket, addr: tuple[Any, ...]) -> None:
+        """Take the client's connection, and close a stranger's without a word to the client.
+
+        pyftpdlib tells it; but an answer that nobody asked for is taken for that to the next
+        command, and each further one for that to the command before.
+        """
+        if addr[0] != self.cmd_channel.remote_ip:
+            log.warning("an FTP data connection of another address", address=addr[0])
+            sock.close()
+            return
+        super().handle_accepted(sock, addr)
+        if self.cmd_channel.data_channel is None:  # it was broken already
+            self.cmd_channel.no_data_connection()
+
+    def handle_timeout(self) -> None:
+        """Wait no longer; who has asked for a transfer is told so."""
+        self.close()
+        self.cmd_channel.no_data_connection()
 
     def bind(self, addr: tuple[Any, ...]) -> None:
         """Bind, but not to a port outside the range when all of it was tried."""
