@@ -87,7 +87,7 @@ def report(
         ),
     ] = None,
     form: Annotated[
-        Format, typer.Option("--format", help="How to write it; xlsx needs -o.")
+        Format, typer.Option("--format", help="How to write it; at a terminal xlsx needs -o.")
     ] = Format.TEXT,
     output: Annotated[
         Path | None,

@@ -157,6 +157,12 @@ def test_the_history_alone_can_be_shown() -> None:
     assert history_as_text((), ENGLISH) == "No report was kept so far.\n"
 
 
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_the_headings_of_the_history_fit_into_a_terminal(code: str) -> None:
+    heading = history_as_text(reports.report().history, language(code)).splitlines()[0]
+    assert "…" not in heading
+
+
 def test_a_report_that_nothing_blocked_and_that_was_not_ready_says_so_in_the_history() -> None:
     empty = replace(reports.report().history[-1], blockers=0)
     assert " 0   not-ready " in history_as_text((empty,), ENGLISH)

@@ -112,12 +112,12 @@ def test_every_hostile_text_is_shown_for_what_it_is(show: Opener) -> None:
 
 
 def test_a_hub_id_finds_its_invoice(page: Page) -> None:
-    assert search(page, "1000119") == "1 of 59 listed invoices are shown"
+    assert search(page, "1000119") == "Listed invoices shown: 1 of 59"
     assert sections(page) == ["different"]
 
 
 def test_a_value_finds_the_invoices_that_differ_in_it(page: Page) -> None:
-    assert search(page, "contracte.PDF attachment") == "3 of 59 listed invoices are shown"
+    assert search(page, "contracte.PDF attachment") == "Listed invoices shown: 3 of 59"
 
 
 def test_a_search_does_not_ask_for_accents(show: Opener) -> None:

@@ -28,8 +28,8 @@ from reconcile.rendering.terminal_lists import (
 _HISTORY = 14
 """Reports of the past that it shows."""
 
-_BAR = 20
-"""Columns of the longest bar."""
+_BAR = 18
+"""Columns of the longest bar: with the headings of each language a line has 80 at most."""
 
 
 def as_text(report: Report, language: Language, *, width: int = 80) -> str:
