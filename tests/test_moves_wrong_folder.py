@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model import FeedName
+from bridge.model import FeedName, HubId
 from bridge.recording import FeedRecorder
 from bridge.rounds import pull_round
 from bridge.sandbox.server import Sandbox
@@ -110,15 +110,21 @@ def test_nor_does_it_count_as_taken_where_both_folders_have_files_of_the_same_na
     assert faults(town) == []
 
 
-def test_a_cutover_holds_back_what_went_with_all_of_the_old_mailbox_while_no_feed_served(
-    town: Office, old: OldHub, tmp_path: Path
-) -> None:
+def recorded_while_no_feed_serves(town: Office, old: OldHub, tmp_path: Path) -> list[HubId]:
+    """Let three invoices come to the old mailbox after a rollback into a folder."""
     waiting(town, old, 1)
     hidden, way = old.root.rename(tmp_path / "hidden"), Way(target=tmp_path / "target", patience=0)
-    assert roll_back(town.account, way, APPLY) == 0  # no feed serves
+    assert roll_back(town.account, way, APPLY) == 0
     hidden.rename(old.root)
     came = [old.both(town) for _ in range(3)]
     assert roll_back(town.account, way, APPLY) == 0  # its balance has seen them there
+    return came
+
+
+def test_a_cutover_holds_back_what_went_with_all_of_the_old_mailbox_while_no_feed_served(
+    town: Office, old: OldHub, tmp_path: Path
+) -> None:
+    came = recorded_while_no_feed_serves(town, old, tmp_path)
     away = unmount(old)
     assert cut_over(town.account, APPLY) == 1
     mount(old, away)
@@ -126,6 +132,16 @@ def test_a_cutover_holds_back_what_went_with_all_of_the_old_mailbox_while_no_fee
     assert cut_over(town.account, replace(APPLY, lacks=came)) == 0
     pull(town)
     assert len(collect(town)) == 3
+    assert faults(town) == []
+
+
+def test_what_a_person_says_with_the_cutover_that_finds_the_old_mailbox_empty_counts(
+    town: Office, old: OldHub, tmp_path: Path
+) -> None:
+    had, *lacked = recorded_while_no_feed_serves(town, old, tmp_path)
+    unmount(old)
+    assert cut_over(town.account, replace(APPLY, has=[had], lacks=lacked)) == 0
+    assert len(collect(town)) == len(lacked)
     assert faults(town) == []
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, upd
 from bridge.ledger import deliveries, events, placed_files
 from bridge.ledger.events import BRIDGE, Said
 from bridge.ledger.placed_files import Kind, PlacedFile
-from bridge.ledger.schema import attachment, delivery, placed_file
+from bridge.ledger.schema import attachment, delivery, event, placed_file
 from bridge.ledger.walk import state_of
 from bridge.model import Digest, HubId
 
@@ -82,6 +82,15 @@ def hold(connection: Connection, account: str, hub_ids: Sequence[HubId], at: dat
 def let_go(connection: Connection, account: str, hub_ids: Sequence[HubId], _: datetime) -> None:
     """A person says that the software does not have these."""
     _set(connection, account, hub_ids, held_at=None)
+
+
+def lacking_at(connection: Connection, account: str, hub_id: HubId) -> datetime | None:
+    """Return when a person last said that the software does not have an invoice."""
+    said = select(event.c.number, event.c.at).where(
+        event.c.account == account, event.c.hub_id == hub_id, event.c.kind == LACKING
+    )
+    last = max(connection.execute(said), key=lambda row: row.number, default=None)
+    return last.at if last is not None else None
 
 
 def collected(

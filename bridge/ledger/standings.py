@@ -51,6 +51,8 @@ class Standing:
     gone_from_old: bool = False
     """The old mailbox showed its file once, and two listings in a row do not; while REST served,
     nobody was to take it there, and it does not count."""
+    gone_at: datetime | None = None
+    """When that was found."""
     vanished: bool = False
     """It has gone from there with all that lay there: perhaps another folder stands there."""
     differs: bool = False
@@ -64,6 +66,8 @@ class Standing:
     the account's policy only."""
     held: bool = False
     """A person must say whether the software has it."""
+    lacking: bool = False
+    """A person has said that it does not."""
     listed: bool = False
     """The hub's pending list shows it now."""
     shown: State | None = None
@@ -135,6 +139,7 @@ def _standing(
         in_old=theirs,
         passing=any(row.passing == "ready" for row in ours),
         gone_from_old=gone_at is not None and is_sure,
+        gone_at=gone_at,
         vanished=gone_at is not None and not is_sure,
         differs=len(digests) > 1,
         seen_at=min(row.seen_at for row in rows),

@@ -74,7 +74,7 @@ def cut_over(account: Account, wanted: Wanted) -> int:
             return _was_done(account, MoveKind.CUTOVER, wanted)
         left = leave_lost(account, forced=wanted.force)
         ready = _asked_before(account) or readiness(account, wanted.language)
-        seen, plan = cutover.plan(account, forced=wanted.force)
+        seen, plan = cutover.plan(account, forced=wanted.force, lacking=wanted.lacks)
         plan = replace(plan, remarks=(*plan.remarks, *left))
         if not wanted.apply:
             return _show_plan(plan, wanted, ready)
@@ -218,9 +218,13 @@ def _read_plan(path: Path) -> Mapping[str, Any]:
 def _refuse(plan: Plan, wanted: Wanted, ready: Readiness) -> None:
     if not ready.ready and not wanted.force:
         raise LocalError(
-            f"account {plan.account}: the report is {ready.verdict}, nothing was moved: "
-            f"{' '.join(ready.reasons)} See `efact-reconcile report`; --force moves all the same, "
-            "and is recorded"
+            wanted.language.say(
+                "account {account}: the report is {verdict}, nothing was moved: {reasons} See "
+                "efact-reconcile report; --force moves all the same, and is recorded",
+                account=plan.account,
+                verdict=ready.verdict,
+                reasons=" ".join(ready.reasons),
+            )
         )
     if wanted.plan_file is None:
         return

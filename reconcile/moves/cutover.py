@@ -63,13 +63,17 @@ def is_done(account: Account) -> bool:
     return account.feeds().serve is FeedName.REST and not is_open
 
 
-def plan(account: Account, *, forced: bool = False) -> tuple[Look, Plan]:
+def plan(
+    account: Account, *, forced: bool = False, lacking: Sequence[str] = ()
+) -> tuple[Look, Plan]:
     """Look at everything, and return what a cutover would do.
 
+    `lacking`: what a person has just said that the software does not have.
     Raises OldMailboxAwayError, HubAwayError for what is out of reach, AccountError for what does
     not let us in, SuddenlyEmptyError.
     """
     seen = look(account)
+    seen.lacking = frozenset(map(HubId, lacking))
     refuse_suddenly_empty(seen, forced=forced)
     if seen.hub_error is not None:
         refuses = isinstance(seen.hub_error, AccountError)

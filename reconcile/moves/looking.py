@@ -19,7 +19,8 @@ from bridge.feeds import RestFeed
 from bridge.hub.errors import UnknownInvoiceError
 from bridge.inbound.collecting import look_for_collected
 from bridge.inbound.placing import note_collected
-from bridge.ledger import emptyings, handing, invoices, standings, updates
+from bridge.ledger import emptyings, handing, invoices, moves, standings, updates
+from bridge.ledger.moves import MoveKind
 from bridge.ledger.serving import Feeds
 from bridge.ledger.standings import Standing
 from bridge.legacy.listening import SUDDENLY, listen
@@ -29,7 +30,15 @@ from bridge.recorded import in_order
 from reconcile.moves import switching
 from reconcile.moves.plan import Item, Plan, WaitingUpdates
 from reconcile.moves.reach import OUT_OF_REACH, as_it_ends
-from reconcile.moves.rules import Action, Place, Terms, decide, must_be_asked, rules_of
+from reconcile.moves.rules import (
+    Action,
+    Place,
+    Terms,
+    decide,
+    may_be_lacking,
+    must_be_asked,
+    rules_of,
+)
 
 log = structlog.get_logger()
 
@@ -50,6 +59,8 @@ class Look:
     old_error: BridgeError | None = None
     """Why the old mailbox could not be looked into."""
     vanished: int = 0
+    lacking: frozenset[HubId] = frozenset()
+    """Of which a person has just said that the software does not have them."""
     remarks: list[str] = field(default_factory=list)
 
     @property
@@ -190,12 +201,28 @@ def make_plan(seen: Look, terms: Terms, then: Feeds) -> Plan:
 
 
 def _asked(seen: Look, connection: Connection, terms: Terms) -> Iterator[Standing]:
-    """Yield every standing; where only the hub can tell, with what it shows."""
+    """Yield every standing with what a person says; where only the hub can tell, what it shows."""
+    back = moves.last(connection, seen.account.name, MoveKind.ROLLBACK)
+    since = back.switched_at if back is not None else None
     for standing in seen.standings(connection):
-        if seen.hub_said is None and must_be_asked(standing, terms):
-            yield _with_state(seen.account, standing)
-        else:
-            yield standing
+        it = standing
+        if may_be_lacking(it, terms):
+            it = replace(it, lacking=_is_lacking(seen, connection, it, since))
+        if seen.hub_said is None and must_be_asked(it, terms):
+            it = _with_state(seen.account, it)
+        yield it
+
+
+def _is_lacking(seen: Look, connection: Connection, it: Standing, since: datetime | None) -> bool:
+    """Tell whether a person says that the software lacks it, and nothing has happened since.
+
+    What was said before the last rollback, or before it went from the old mailbox, may be over.
+    """
+    if it.hub_id in seen.lacking:
+        return True
+    said_at = handing.lacking_at(connection, seen.account.name, it.hub_id)
+    happened = [at for at in (since, it.gone_at) if at is not None]
+    return said_at is not None and all(at <= said_at for at in happened)
 
 
 def _with_state(account: Account, standing: Standing) -> Standing:

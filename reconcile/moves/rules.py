@@ -130,22 +130,28 @@ CUTOVER: Sequence[Rule] = (
         reason=Message("It stands in the mailbox and stays there, under the name that it has."),
     ),
     Rule(
-        fits=lambda it: it.gone_from_old,
+        fits=lambda it: it.gone_from_old and not it.lacking,
         action=Action.COUNT,
         place=Place.SOFTWARE,
         reason=Message("It was in the old mailbox and somebody has taken it there."),
     ),
     Rule(
-        fits=lambda it: it.listed and not it.vanished,
+        fits=lambda it: it.listed and (it.lacking or not it.vanished),
         action=Action.BRING,
         place=Place.HUB,
         reason=Message("The hub lists it: REST brings it."),
     ),
     Rule(
-        fits=lambda it: it.shown in _ONLY_THE_RCF_SAYS,
+        fits=lambda it: it.shown in _ONLY_THE_RCF_SAYS and not it.lacking,
         action=Action.COUNT,
         place=Place.SOFTWARE,
         reason=Message("The hub shows a state that only comes from software that has it."),
+    ),
+    Rule(
+        fits=lambda it: it.lacking and it.shown is not None,
+        action=Action.FETCH,
+        place=Place.HUB,
+        reason=Message("A person says that the software lacks it: asked for by id."),
     ),
     Rule(
         fits=lambda it: bool(it.in_old) and it.shown is not None,
@@ -276,6 +282,13 @@ def rules_of(terms: Terms) -> Sequence[Rule]:
 def decide(standing: Standing, rules: Sequence[Rule]) -> Rule:
     """Return the row that decides."""
     return next(rule for rule in rules if rule.fits(standing))
+
+
+def may_be_lacking(standing: Standing, terms: Terms) -> bool:
+    """Tell whether what a person says may decide otherwise."""
+    if terms.kind is not MoveKind.CUTOVER:
+        return False
+    return decide(standing, CUTOVER).action in {Action.COUNT, Action.HOLD}
 
 
 def must_be_asked(standing: Standing, terms: Terms) -> bool:
