@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select, update
@@ -22,6 +23,7 @@ from bridge.ledger import (
     invoices,
     placed_files,
     schema,
+    spans,
     summary,
 )
 from bridge.ledger.contents import Contents
@@ -246,6 +248,28 @@ def test_an_invoice_that_is_no_whole_xml_is_held_back(office: Office, content: b
     assert office.out_of(good)
     assert not office.out_of(bad)
     assert bad in (trouble(office, bad) or "")
+
+
+@pytest.mark.parametrize("fault", [{"code": 9999}, {"code": 9001}, {"html": True}])
+def test_a_hub_that_fails_on_its_list_of_attachments_gives_its_invoices_all_the_same(
+    office: Office, fault: dict[str, Any]
+) -> None:
+    (hub_id,) = office.add(attachments=False)
+    office.sandbox.book.add_attachment(hub_id, "annex.pdf", b"%PDF-")
+    office.sandbox.book.faults.fail(operation="pending_attachments", times=None, **fault)
+    error = failing(office.pull)
+    assert isinstance(error, HubAwayError)
+    assert "pending attachments" in str(error)
+    assert office.out_of(hub_id)
+    assert len(office.names("adjout")) == 1
+
+
+def test_without_the_list_of_attachments_the_hub_counts_as_not_listed(office: Office) -> None:
+    office.add()
+    office.sandbox.book.faults.fail(operation="pending_attachments", code=9999)
+    failing(office.pull)
+    with office.account.ledger.read() as connection:
+        assert list(spans.spans(connection, office.account.name, FeedName.REST)) == []
 
 
 def test_an_invoice_that_heals_is_placed_in_a_later_round(office: Office) -> None:

@@ -1,7 +1,8 @@
 """Inbound: from the feed through the ledger into the mailbox.
 
 A round lists what waits, writes it into the ledger before anything else, and then brings what is
-not in the mailbox yet (`bringing`).
+not in the mailbox yet (`bringing`). A hub that fails on its list of attachments alone ends the
+round, but not before its invoices are brought: each names the attachments that came with it.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bridge.account import Account
+from bridge.errors import HubAwayError
 from bridge.feeds import Listing, RestFeed
+from bridge.feeds.slices import Sliced
+from bridge.hub import HubUnreachableError
 from bridge.inbound.bringing import bring_invoices, bring_late, leave_out_attachment
 from bridge.inbound.collecting import look_for_collected
 from bridge.inbound.emptied import count_unlisted
@@ -67,18 +71,20 @@ class Inbound:
             resume(account, DELIVERED_KINDS)
             collected = look_for_collected(account)
             listing = self.feed.pending()
-            enclosed = self.feed.pending_attachments()
+            enclosed, failed = self._enclosed()
             capped = (
                 *listing.capped_slices,
                 *(f"attachments of {part}" for part in enclosed.capped_slices),
             )
             # What came with a learned invoice is told by the listing before this one.
             self._note_attachments(enclosed.rows)
-            new = self._note_listing(listing, capped)
+            new = self._note_listing(listing, capped, whole=failed is None)
             recall(account, {row.hub_id for row in listing.invoices})
             due = account.clock() if only_due else None
             placed, troubles = bring_invoices(account, due=due)
             late_troubles = bring_late(account, due=due)
+        if failed is not None:
+            raise failed
         return Round(
             new=len(new),
             placed=placed,
@@ -96,7 +102,18 @@ class Inbound:
             with self.account.mailbox.turn("inbound"):
                 recall(self.account, {row.hub_id for row in self.feed.pending().invoices})
 
-    def _note_listing(self, listing: Listing, capped: Sequence[str]) -> Sequence[HubId]:
+    def _enclosed(self) -> tuple[Sliced[PendingAttachment], HubAwayError | None]:
+        """List the attachments; without them where the hub, which is there, fails on just that."""
+        try:
+            return self.feed.pending_attachments(), None
+        except HubAwayError as error:
+            if isinstance(error, HubUnreachableError) or error.retry_after is not None:
+                raise
+            return Sliced(rows=(), capped_slices=()), error
+
+    def _note_listing(
+        self, listing: Listing, capped: Sequence[str], *, whole: bool
+    ) -> Sequence[HubId]:
         account, now = self.account, self.account.clock()
         unlisted = count_unlisted(account, listing)
         with account.ledger.write() as connection:
@@ -111,15 +128,16 @@ class Inbound:
             accounts.note_poll(
                 connection, account.name, at=now, capped_slices=capped, unlisted=unlisted
             )
-            spans.note_listing(
-                connection,
-                account.name,
-                FEED,
-                at=now,
-                max_gap=account.longest_gap,
-                capped_slices=capped,
-                vanished=unlisted,
-            )
+            if whole:  # what was not listed makes a gap, if it stays so
+                spans.note_listing(
+                    connection,
+                    account.name,
+                    FEED,
+                    at=now,
+                    max_gap=account.longest_gap,
+                    capped_slices=capped,
+                    vanished=unlisted,
+                )
         return new
 
     def _note_attachments(self, rows: Sequence[PendingAttachment]) -> None:
