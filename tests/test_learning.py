@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.errors import SettingsError, StorageError
+from bridge.errors import HubAwayError, SettingsError, StorageError
 from bridge.facturae import MAX_BYTES
 from bridge.inbound.round import Inbound
 from bridge.learning import Lesson, learn
@@ -24,7 +24,7 @@ from bridge.sandbox.old_files import OldForm, addressing_code
 from bridge.sandbox.server import Sandbox
 from bridge.settings import read_profile
 from bridge.upkeep.verifying import verify
-from tests.accounts import Office, Offices, Said, state_file
+from tests.accounts import Office, Offices, Said, failing, state_file
 from tests.facturae_samples import facturae
 from tests.gateway import Gateway, install
 
@@ -189,6 +189,20 @@ def test_attachments_count_as_had_until_a_listing_shows_all_of_them(
     office.sandbox.book.add_attachment(hub_id, "b.pdf", b"%PDF-2")
     office.pull()
     assert len(office.names("adjout")) == 1
+
+
+def test_attachments_count_as_had_while_the_hub_fails_on_their_list(
+    office: Office, old: OldMailbox
+) -> None:
+    book = office.sandbox.book
+    (hub_id,) = office.add()
+    old.keeps(hub_id)
+    learn_from(office, old)
+    book.add_attachment(hub_id, "a.pdf", b"%PDF-1")
+    book.faults.fail(operation="pending_attachments", code=9999)
+    assert isinstance(failing(office.pull), HubAwayError)
+    office.pull()
+    assert office.names("adjout") == []
 
 
 def test_not_collected_says_that_the_software_is_still_to_get_it(

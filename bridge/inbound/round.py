@@ -125,10 +125,10 @@ class Inbound:
                 events.record(
                     connection, account.name, "invoice listed again", at=now, hub_id=hub_id
                 )
-            accounts.note_poll(
-                connection, account.name, at=now, capped_slices=capped, unlisted=unlisted
-            )
-            if whole:  # what was not listed makes a gap, if it stays so
+            if whole:  # else it counts for no listing, as one that failed at once
+                accounts.note_poll(
+                    connection, account.name, at=now, capped_slices=capped, unlisted=unlisted
+                )
                 spans.note_listing(
                     connection,
                     account.name,
