@@ -16,6 +16,7 @@ from bridge import command_line, commands
 from bridge import status as status_views
 from bridge.command_line import Config, LogFormat
 from bridge.doctor import Verdict
+from bridge.every_account import AccountRound
 from bridge.running.unbanning import still_banned
 from bridge.status.lesson import lesson_lines
 from bridge.status.words import safe
@@ -85,7 +86,7 @@ def push(config: Config, log_format: LogFormat = None) -> None:
     _rounds(commands.push, config)
 
 
-def _rounds(do: Callable[[Path], Iterator[commands.AccountRound]], config: Path) -> None:
+def _rounds(do: Callable[[Path], Iterator[AccountRound]], config: Path) -> None:
     with answering():
         worst = command_line.tell_rounds(COMMAND, do(config))
     raise typer.Exit(worst)

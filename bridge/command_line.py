@@ -15,8 +15,8 @@ from typing import Annotated, cast
 import typer
 
 from bridge import __version__, logs
-from bridge.commands import AccountRound
 from bridge.errors import BridgeError, HubAwayError, LedgerError, OldMailboxAwayError, SettingsError
+from bridge.every_account import AccountRound
 
 Config = Annotated[
     Path, typer.Option("-c", "--config", metavar="FILE", help="The settings: efact-bridge.toml.")

@@ -4,10 +4,8 @@ import getpass
 import os
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import starmap
 from pathlib import Path
@@ -21,14 +19,15 @@ from bridge.durable import storage
 from bridge.errors import (
     BridgeError,
     HubAwayError,
-    LedgerError,
     LocalError,
     SettingsError,
     StorageError,
 )
+from bridge.every_account import AccountRound, each, put_right_all
 from bridge.inbound.round import Inbound
 from bridge.learning import Lesson
 from bridge.ledger import Ledger, updates
+from bridge.ledger.opening import opened, opened_to_read
 from bridge.ledger.updates import Update
 from bridge.model import FeedName, UpdateStatus
 from bridge.outbound.entering import retry as queue_again
@@ -38,20 +37,9 @@ from bridge.running.unbanning import Lifted
 from bridge.settings import Settings, config_folder, load_settings
 from bridge.status import Life, Status
 from bridge.upkeep import verifying
-from bridge.upkeep.repair import put_right
 from bridge.upkeep.verifying import Checked
 
 SECRET_FILE = "ajuntament.secret"  # noqa: S105  (the name that the example settings give)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountRound:
-    """What one round of one account came to."""
-
-    account: str
-    said: str = ""
-    troubles: tuple[str, ...] = ()
-    error: BridgeError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,52 +130,13 @@ def _push(account: Account) -> AccountRound:
     )
 
 
-def each(
-    config: Path, do: Callable[[Account], AccountRound], *, only: str | None = None
-) -> Iterator[AccountRound]:
-    """Do something with every account, or only one; one that cannot leaves the others their turn.
-
-    Raises SettingsError where no account has that name.
-    """
-    settings = load_settings(config)
-    if only is not None:
-        settings.chosen(only)
-    with _ledger(settings) as ledger:
-        for name, account in _put_right(settings, ledger).items():
-            if only not in (None, name):
-                continue
-            if isinstance(account, BridgeError):
-                yield AccountRound(account=name, error=account)
-                continue
-            try:
-                yield do(account)
-            except BridgeError as error:
-                yield AccountRound(account=name, error=error)
-
-
-def _put_right(settings: Settings, ledger: Ledger) -> dict[str, Account | BridgeError]:
-    """Open all accounts and put them right before the first does anything.
-
-    A restored ledger must have remembered everything before new rows take the old ones' numbers.
-    """
-    accounts: dict[str, Account | BridgeError] = {}
-    for own in settings.account:
-        try:
-            account = open_account(settings, own, ledger)
-            put_right(account)
-            accounts[own.name] = account
-        except BridgeError as error:
-            accounts[own.name] = error
-    return accounts
-
-
 def look(config: Path, some_id: str | None) -> Status | Life:
     """Return how everything is, or the life of one invoice or update.
 
     Raises LocalError for an id that the ledger does not know.
     """
     settings = load_settings(config)
-    with _ledger_to_read(settings) as ledger:
+    with opened_to_read(settings.data_dir) as ledger:
         if some_id is None:
             return status.look(settings, ledger, now=utc_now())
         callers = {own.name: status.caller_of(settings, own) for own in settings.account}
@@ -207,7 +156,7 @@ def verify(config: Path, target: Path | None) -> Iterator[Checked]:
     for own in settings.account:
         if not path.exists() and (settings.data_dir / "archive" / own.name).exists():
             yield Checked(own.name, "ledger", False, f"{path} is gone; its archive is there")
-    with _ledger_to_read(settings) as ledger:
+    with opened_to_read(settings.data_dir) as ledger:
         for own in settings.account:
             yield from verifying.verify(ledger, settings.data_dir, own.name)
             if target is not None:
@@ -219,7 +168,7 @@ def verify(config: Path, target: Path | None) -> Iterator[Checked]:
 def retry(config: Path, update_ids: Sequence[int] | None) -> Retried:
     """Queue refused updates again: those of these ids, or all."""
     settings = load_settings(config)
-    with _ledger(settings) as ledger:
+    with opened(settings.data_dir) as ledger:
         accounts, problems = _usable(settings, ledger)
         refused = {
             update.id: (account, update) for account in accounts for update in _refused(account)
@@ -248,7 +197,7 @@ def retry(config: Path, update_ids: Sequence[int] | None) -> Retried:
 def _usable(settings: Settings, ledger: Ledger) -> tuple[list[Account], list[str]]:
     """Return the accounts that can be opened, and why the others cannot; raises SettingsError."""
     accounts, problems = [], []
-    for account in _put_right(settings, ledger).values():
+    for account in put_right_all(settings, ledger).values():
         if isinstance(account, SettingsError):
             raise account
         if isinstance(account, BridgeError):
@@ -276,7 +225,7 @@ def learn(config: Path, folder: Path, name: str | None, *, collected: bool) -> L
     """Learn from a folder of old mailbox files of the account of this name, or of the only one."""
     settings = load_settings(config)
     own = settings.chosen(name)
-    with _ledger(settings) as ledger:
+    with opened(settings.data_dir) as ledger:
         account = open_account(settings, own, ledger)
         return learning.learn(account, folder, collected=collected)
 
@@ -286,7 +235,7 @@ def unban(config: Path, who: Sequence[str] | None) -> Lifted:
     settings = load_settings(config)
     users = {user.name: own.name for own in settings.account for user in own.user}
     wanted = None if who is None else [unbanning.subject_of(each) for each in who]
-    with _ledger(settings) as ledger:
+    with opened(settings.data_dir) as ledger:
         return unbanning.lift(ledger, users, wanted, now=utc_now())
 
 
@@ -308,38 +257,3 @@ def hash_password() -> str:
     except UnicodeDecodeError as error:
         raise SettingsError("the password is not UTF-8 text: nothing was hashed") from error
     return argon2.PasswordHasher().hash(password)
-
-
-@contextmanager
-def _ledger_to_read(settings: Settings) -> Iterator[Ledger]:
-    """Open the ledger, or an empty one where there is none yet: looking makes no files.
-
-    On a disk that is full or read-only SQLite cannot open even to read unless somebody else has
-    it open already. Then nobody writes to it, and a copy elsewhere shows what it says.
-    """
-    path = settings.data_dir / "ledger.db"
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            ledger = Ledger(path if path.exists() else Path(folder) / "ledger.db")
-        except LedgerError as error:
-            try:
-                ledger = Ledger(_copied(path, Path(folder)))
-            except LocalError:
-                raise error from None
-        with closing(ledger):
-            yield ledger
-
-
-def _copied(path: Path, folder: Path) -> Path:
-    """Copy a ledger that nobody writes to; raises StorageError."""
-    with storage(f"copy {path} to {folder}"):
-        for part in (path, path.with_name(f"{path.name}-wal")):
-            if part.exists():
-                shutil.copy(part, folder)
-    return folder / path.name
-
-
-@contextmanager
-def _ledger(settings: Settings) -> Iterator[Ledger]:
-    with closing(Ledger(settings.data_dir / "ledger.db")) as ledger:
-        yield ledger

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bridge.account import Account, open_account
 from bridge.inbound.placing import prepare
-from bridge.ledger import Ledger
+from bridge.ledger.opening import opened as opened_ledger
 from bridge.settings import load_settings
 
 
@@ -18,7 +18,7 @@ def opened(config: Path, name: str | None) -> Iterator[Account]:
     """
     settings = load_settings(config)
     own = settings.chosen(name)
-    with closing(Ledger(settings.data_dir / "ledger.db")) as ledger:
+    with opened_ledger(settings.data_dir) as ledger:
         account = open_account(settings, own, ledger)
         with closing(account.client):
             prepare(account)

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from bridge import commands
 from bridge.account import Account
-from bridge.commands import AccountRound
+from bridge.every_account import AccountRound, each
 from bridge.model import FeedName
 from bridge.recording import FeedRecorder, Round
 
@@ -14,7 +13,7 @@ _NOUNS = {FeedName.LEGACY: "files", FeedName.REST: "pending invoices"}
 
 def record(config: Path, name: str | None) -> Iterator[AccountRound]:
     """Do one round for every account, or for the one of this name."""
-    return commands.each(config, _record, only=name)
+    return each(config, _record, only=name)
 
 
 def _record(account: Account) -> AccountRound:
