@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from bridge.archive import Archive, Identity, identity_of
+from bridge.aside import Aside
 from bridge.durable import WHOLE, lock, removed_unless_whole, storage, sync_folder, write_file
 from bridge.errors import InvoiceError, StorageError
 from bridge.filename import raw_of, storable
@@ -58,6 +59,11 @@ class Mailbox:
         self._placing = self._staging / "placing"
         self._locks = data_dir / "locks"
         self._folders = {role: self.root / profile.folder(role) for role in Folder}
+        self.aside = Aside(
+            self.standing,
+            folders=[self.folder(role) for role in INBOUND_FOLDERS],
+            staging=self._staging / "aside",
+        )
         self.statin = Statin(
             self.folder(Folder.STATIN), archive=self.archive, staged=lambda: self.staged("take")
         )
@@ -249,47 +255,6 @@ class Mailbox:
                 self.keep_bytes(standing.read_bytes(), purpose="fetch")
             standing.unlink(missing_ok=True)
             sync_folder(self.folder(role))
-
-    def set_aside(self, role: Folder, name: str) -> bool:
-        """Take a file out of the software's sight, in one step; False where it is gone.
-
-        It stays in staging until `forget_aside`, so that after a crash it is known who took it;
-        `sync_aside` makes it durable.
-        """
-        standing, aside = self.standing(role, name), self._aside(role, name)
-        with storage(f"{self.profile.folder(role)}/{name}"):
-            if aside.exists():
-                return True
-            aside.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                standing.rename(aside)
-            except FileNotFoundError:
-                return False
-            return True
-
-    def sync_aside(self) -> None:
-        """Make durable what was set aside."""
-        with storage(f"staging {self._staging}"):
-            for folder in (*map(self.folder, INBOUND_FOLDERS), self._staging / "aside"):
-                if folder.exists():
-                    sync_folder(folder)
-
-    def bring_back(self, role: Folder, name: str) -> None:
-        """Let the software see again what was set aside."""
-        standing, aside = self.standing(role, name), self._aside(role, name)
-        with storage(f"{self.profile.folder(role)}/{name}"):
-            if aside.exists():
-                aside.rename(standing)
-                sync_folder(standing.parent)
-
-    def forget_aside(self, role: Folder, name: str) -> None:
-        """Let go of what was set aside: it is where it should be, and in the archive."""
-        with storage(f"staging {self._aside(role, name)}"):
-            self._aside(role, name).unlink(missing_ok=True)
-
-    def _aside(self, role: Folder, name: str) -> Path:
-        key = hashlib.sha256(f"{role}/{name}".encode()).hexdigest()
-        return self._staging / "aside" / key
 
     def present(self, role: Folder) -> frozenset[str]:
         """Return the names in a folder."""

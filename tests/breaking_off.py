@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bridge.archive import Archive
+from bridge.aside import Aside
 from bridge.feeds.legacy.folder import WritableFolderLine
 from bridge.hub import HubClient
 from bridge.ledger import Ledger
@@ -27,9 +28,9 @@ STEPS: tuple[tuple[type, str], ...] = (
     (Statin, "keep"),
     (Statin, "remove"),
     (Mailbox, "take_back"),
-    (Mailbox, "set_aside"),
-    (Mailbox, "bring_back"),
-    (Mailbox, "forget_aside"),
+    (Aside, "take"),
+    (Aside, "bring_back"),
+    (Aside, "let_go"),
     (WritableFolderLine, "write"),
     (WritableFolderLine, "rename"),
     (WritableFolderLine, "remove"),

@@ -47,23 +47,23 @@ class HandingOver:
         with self.account.ledger.read() as connection:
             files = handing.standing_files(connection, self.account.name, hub_ids)
         aside = [hub_id for hub_id in files if self._set_aside(files[hub_id])]
-        self.account.mailbox.sync_aside()
+        self.account.mailbox.aside.sync()
         kept = self._not_fetched(files, aside)
         self._leave_to_the_software(files, files.keys() - kept)
         self.target.write(self._whole(files, kept))
         self._note(handing.HANDED, kept)
         for hub_id in kept:
             for file in files[hub_id]:
-                self.account.mailbox.forget_aside(file.folder, file.name)
+                self.account.mailbox.aside.let_go(file.folder, file.name)
 
     def _set_aside(self, files: Sequence[PlacedFile]) -> bool:
         """Take an invoice out of the software's sight; False where the software has taken it."""
         mailbox = self.account.mailbox
         invoice = next(file for file in files if file.kind is Kind.INVOICE)
-        if not mailbox.set_aside(invoice.folder, invoice.name):
+        if not mailbox.aside.take(invoice.folder, invoice.name):
             return False
         for file in files:
-            mailbox.set_aside(file.folder, file.name)
+            mailbox.aside.take(file.folder, file.name)
         return True
 
     def _not_fetched(self, files: Files, hub_ids: Sequence[HubId]) -> list[HubId]:
@@ -85,7 +85,7 @@ class HandingOver:
         hub_ids = [hub_id for hub_id in files if hub_id in which]
         for hub_id in hub_ids:
             for file in files[hub_id]:
-                mailbox.bring_back(file.folder, file.name)
+                mailbox.aside.bring_back(file.folder, file.name)
         self._note(handing.CALLED_OFF, hub_ids)
         gone = [
             file
