@@ -299,7 +299,7 @@ def test_uploads_one_after_the_other_share_a_folder_and_those_at_once_do_not(vis
     visit.finish(first)
     second, third = begin("a"), begin("a")
     assert first.path == second.path != third.path
-    visit.cut_off(second)
+    visit.uploads.cut_off(second)
     visit.finish(third)
     visit.end()
     assert not third.path.parent.exists()

@@ -93,7 +93,7 @@ class Incoming:
 
     def close(self) -> None:
         """Cut it off, unless it has ended."""
-        self._visit.cut_off(self._upload)
+        self._visit.uploads.cut_off(self._upload)
 
     def is_whole(self) -> bool:
         """Tell whether its bytes are well-formed XML, as far as that is quickly told."""

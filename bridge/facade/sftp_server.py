@@ -282,7 +282,7 @@ class SftpServer:
     def _fsync(self, number: int, fields: Reader) -> bytes:
         handle = self._file(fields)
         if isinstance(handle, Upload):
-            self._visit.sync(handle)
+            self._visit.uploads.sync(handle)
         return wire.status(number, Status.OK)
 
     def _limits(self, number: int, fields: Reader) -> bytes:
@@ -308,7 +308,7 @@ class SftpServer:
 
     def _drop(self, handle: _Handle) -> None:
         if isinstance(handle, Upload):
-            self._visit.cut_off(handle)
+            self._visit.uploads.cut_off(handle)
         elif isinstance(handle, _Fetch):
             self._end_fetch(handle)
         else:

@@ -21,8 +21,8 @@ from bridge.facade.handles import Handle, must_leave_enough
 from bridge.facade.listings import ROWS_AT_ONCE, Entry, Row
 from bridge.facade.on_disk import Aside, Download, Listing, at_once
 from bridge.facade.refusals import DoorError, No
-from bridge.facade.room import Claim
-from bridge.facade.uploads import Staging, Start, Upload
+from bridge.facade.under_way import UnderWay
+from bridge.facade.uploads import Start, Upload
 
 ROOT = Place()
 
@@ -51,9 +51,8 @@ class Visit:
         self._mailbox = mailbox
         self.session = session
         self.habits = Habits()
+        self.uploads = UnderWay(mailbox, session, events, aside=aside)
         self._events = events
-        self._uploads: list[Upload] = []
-        self._staging = Staging(mailbox.uploads)
 
     def canonical(self, path: str) -> str:
         """Return the path in its one form; it need not exist."""
@@ -110,7 +109,7 @@ class Visit:
         place = self._mailbox.place(path)
         if place.role is None:
             return self._mailbox.root.stat()
-        if upload := self._under_way(place):
+        if upload := self.uploads.find(place):
             return os.fstat(upload.fd)
         with self._folder(place.role) as folder:
             if place.name is None:
@@ -155,9 +154,8 @@ class Visit:
     def remove(self, path: str) -> None:
         """Delete a file for good: after a power cut it is still gone."""
         place = self._mailbox.file(path)
-        if upload := self._under_way(place):
-            self._uploads.remove(upload)
-            upload.discard()
+        if upload := self.uploads.find(place):
+            self.uploads.discard(upload)
             return
         with self._folder(place.role) as folder:
             name = self._find(folder, place).name
@@ -174,7 +172,7 @@ class Visit:
         exclusive: bool = False,
         begin_at: int | None = None,
     ) -> Upload:
-        """Open a file to be written; `finish` or `cut_off` must follow.
+        """Open a file to be written; `finish` or `uploads.cut_off` must follow.
 
         Without `create` the file must exist. A name that exists is taken over only when the
         upload is finished. With `begin_at` the file has that size: what lies behind is cut off,
@@ -189,75 +187,19 @@ class Visit:
                 raise DoorError(No.FAILED, f"{printable(path)}: exists already")
             if there or not create:
                 self._find(folder, place, exactly=True)
-            begin = partial(
-                Upload.begin,
-                self._staging,
-                folder,
-                name=place.name,
-                start=start,
-                exclusive=exclusive,
-                claim=self._claim(place.role),
-                handle=handle,
+            return self.uploads.begin(
+                folder, place, start=start, exclusive=exclusive, begin_at=begin_at, handle=handle
             )
-            upload = begin() if start is Start.EMPTY else self._aside(begin, long=True)
-        try:
-            must_leave_enough(upload.fd)
-            if begin_at is not None:
-                upload.truncate(begin_at)
-        except (DoorError, OSError):
-            upload.discard()
-            raise
-        self._uploads.append(upload)
-        return upload
-
-    def _handle(self) -> Handle:
-        return self._mailbox.handles.take(self.session.user)
-
-    def _claim(self, role: str) -> Claim:
-        try:
-            return self._mailbox.room.begin(role)
-        except OSError as error:
-            raise DoorError(No.FAILED, error.strerror or "there is no room") from error
 
     def finish(self, upload: Upload) -> None:
         """End an upload that the client closed: once this returns, the file is there and safe.
 
         One that cannot be finished is cut off.
         """
-        if upload.over:
-            return
-        if upload.broken:
-            self.cut_off(upload)
-            raise DoorError(No.FAILED, "not all of the file could be written: it was not kept")
-        try:
-            size = self._aside(upload.finish, long=upload.is_large)
-        except OSError:
-            self.cut_off(upload)
-            raise
-        self._uploads.remove(upload)
-        self.habits.uploaded(upload.name)
-        self._tell(self._events.uploaded, self.session, upload.role, upload.name, size=size)
-
-    def cut_off(self, upload: Upload) -> None:
-        """End an upload that the client did not close: nothing of it shows in the mailbox."""
-        if upload.over:
-            return
-        self._uploads.remove(upload)
-        partial = upload.cut_off()
-        tell(
-            self._events.upload_cut_off,
-            account=self.session.account,
-            folder=upload.role,
-            name=upload.name,
-            partial=partial,
-            session=self.session,
-        )
-        with contextlib.suppress(OSError):  # left there by the receiver: for the next start
-            partial.parent.rmdir()
-
-    def sync(self, upload: Upload) -> None:
-        """Make what was written so far safe from a power cut."""
-        self._aside(lambda: os.fsync(upload.fd), long=upload.is_large)
+        size = self.uploads.finish(upload)
+        if size is not None:
+            self.habits.uploaded(upload.name)
+            self._tell(self._events.uploaded, self.session, upload.role, upload.name, size=size)
 
     def make_folder(self, path: str) -> None:
         """Make a folder, in a mailbox that has more than those of its profile."""
@@ -276,7 +218,7 @@ class Visit:
         with self._folder(source.role) as folder:
             if not replace and on_disk.is_there(folder, target.name):
                 raise DoorError(No.FAILED, f"{printable(to)}: exists already")
-            if upload := self._under_way(source):
+            if upload := self.uploads.find(source):
                 self.habits.renamed(upload.name, target.name)
                 upload.rename(target.name)
                 return
@@ -302,7 +244,7 @@ class Visit:
         go. A size cuts only an upload under way.
         """
         place = self._mailbox.place(path)
-        if upload := self._under_way(place):
+        if upload := self.uploads.find(place):
             change(upload, size=size, times=times)
             return
         present = self.stat(path)
@@ -318,9 +260,7 @@ class Visit:
 
     def end(self) -> None:
         """End the visit; uploads still under way are cut off. Safe to repeat."""
-        for upload in list(self._uploads):
-            self.cut_off(upload)
-        self._staging.end()
+        self.uploads.end()
         habits, self.habits = self.habits, Habits()
         if habits.as_detail():
             tell(self._events.behaved, self.session, habits)
@@ -342,11 +282,8 @@ class Visit:
         hidden = self._is_written(place.role)
         return on_disk.find(folder, place.name, hidden=hidden, exactly=exactly)
 
-    def _under_way(self, place: Place | FilePlace) -> Upload | None:
-        for upload in reversed(self._uploads):
-            if (upload.role, upload.name) == (place.role, place.name):
-                return upload
-        return None
+    def _handle(self) -> Handle:
+        return self._mailbox.handles.take(self.session.user)
 
 
 def change(
