@@ -14,13 +14,21 @@ calls one thread looks now and then for those beyond theirs, and ends them.
 
 import math
 import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Condition, Event, Thread
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
+
+from bridge.settings import HubSettings, is_loopback
+
+PATIENCE = 2
+"""How many timeouts a call may take before its body counts."""
 
 
 class NoLineError(Exception):
@@ -141,3 +149,40 @@ class Lines:
                 line.http.close()
             self._free.append(line)
             self._changed.notify()
+
+
+def lines_to(settings: HubSettings) -> Lines:
+    """Return the lines to the hub of these settings; none is open yet."""
+    url = urlsplit(settings.base_url)
+    authorities, proxy = _authorities(url.scheme), _proxy(url)
+
+    def make() -> httpx.BaseTransport:
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+        try:
+            return httpx.HTTPTransport(verify=authorities, limits=limits, proxy=proxy)
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            raise NoLineError(f"the environment's proxy cannot be used: {error}") from error
+
+    return Lines(
+        make,
+        most=settings.max_connections,
+        patience=(PATIENCE + 1) * settings.timeout,  # whoever has a line gives it back in time
+        look_every=PATIENCE * settings.timeout / 8,
+    )
+
+
+def _proxy(url: SplitResult) -> str | None:
+    """Return the proxy that the environment names for a URL; none leads to this machine."""
+    host = url.hostname or ""
+    if is_loopback(host) or proxy_bypass(f"{host}:{url.port or 443}"):
+        return None
+    proxies = getproxies()
+    found = proxies.get(url.scheme) or proxies.get("all")
+    return found if found is None or "://" in found else f"http://{found}"
+
+
+def _authorities(scheme: str) -> ssl.SSLContext:
+    """Return whom to trust: this system's authorities, not the list that httpx brings."""
+    if scheme == "https":
+        return ssl.create_default_context()
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # nobody: not needed, and slow to load

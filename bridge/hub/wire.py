@@ -8,41 +8,30 @@ slowest line, so that an answer that drips cannot hold a thread for ever. The Au
 is set on the request and nowhere else, and no request is logged.
 """
 
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
-from threading import Lock
 from typing import TypeVar
-from urllib.parse import SplitResult, urlencode, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import urlencode
 
 import httpx
-import structlog
 from pydantic import SecretStr
 
 import bridge
 from bridge.hub.calls import Call
+from bridge.hub.clock import HubClock
 from bridge.hub.errors import ClockError, HubUnreachableError
-from bridge.hub.lines import Line, Lines, NoLineError
+from bridge.hub.lines import PATIENCE, Line, NoLineError, lines_to
 from bridge.hub.tokens import Tokens
-from bridge.hub.verdict import Answer, failure, http_date, retry_after, unsure
-from bridge.settings import HubSettings, is_loopback
-
-log = structlog.get_logger()
+from bridge.hub.verdict import Answer, failure, retry_after, unsure
+from bridge.settings import HubSettings
 
 LONGEST_ANSWER = 16 * 2**20
 """Bytes of a JSON answer; 500 rows need less than a hundredth of it."""
 
-PATIENCE = 2
-"""How many timeouts a call may take before its body counts."""
-
 SLOWEST = 10_000
 """Bytes a second; so much longer may a call take for each byte of its body that has come."""
-
-SAME_CLOCK = timedelta(seconds=5)
-"""Offsets that differ by less are the same news: `Date` has a resolution of a second."""
 
 _HEADERS = (
     ("Accept", "*/*"),
@@ -78,15 +67,10 @@ class Wire:
         clock: Callable[[], datetime],
     ) -> None:
         self._settings = settings
-        self._issuer = issuer
-        self._clock = clock
+        self._clock = HubClock(clock, issuer=issuer)
         self._tokens = Tokens(issuer=issuer, secret=secret, lifetime=settings.token_lifetime)
-        self._lines = _lines(settings)
+        self._lines = lines_to(settings)
         self._timeouts = httpx.Timeout(settings.timeout).as_dict()
-        self._seen_offset: timedelta | None = None
-        self._used_offset = timedelta(0)
-        self._warned_offset: timedelta | None = None
-        self._clock_lock = Lock()
 
     def use_secret(self, secret: SecretStr) -> None:
         """Sign with another key from now on."""
@@ -95,11 +79,11 @@ class Wire:
     @property
     def clock_offset(self) -> timedelta | None:
         """The hub's clock minus ours, by the last `Date` header; None before any answer."""
-        return self._seen_offset
+        return self._clock.seen
 
     def hub_now(self) -> datetime:
         """Return the time by the hub's clock, as far as known; up to a second early."""
-        return self._clock() + (self._seen_offset or timedelta(0))
+        return self._clock.now()
 
     def close(self) -> None:
         """Close all connections; calls under way fail at once."""
@@ -142,13 +126,13 @@ class Wire:
         A token that the hub finds too old or too young is made again by the hub's clock, once.
         """
         try:
-            return self._once(line, call, take, limit, self._used_offset)
+            return self._once(line, call, take, limit, self._clock.trusted)
         except ClockError:
-            offset = self._seen_offset
+            offset = self._clock.seen
             if offset is None:
                 raise
         result = self._once(line, call, take, limit, offset)
-        self._trust(offset)
+        self._clock.trust(offset)
         return result
 
     def answer(self, response: httpx.Response, body: bytes) -> Answer:
@@ -176,7 +160,7 @@ class Wire:
             self._in_time(line, call),
             closing(self._open(line, call, offset)) as response,
         ):
-            self._note_clock(response)
+            self._clock.note(response.headers.get("date", ""))
             return take(response, _chunks(line, call, response, limit=limit))
 
     @contextmanager
@@ -203,7 +187,7 @@ class Wire:
     def _request(self, call: Call, offset: timedelta) -> httpx.Request:
         headers = [
             *_HEADERS,
-            ("Authorization", f"Bearer {self._tokens.fresh(self._clock() + offset)}"),
+            ("Authorization", f"Bearer {self._tokens.fresh(self._clock.ahead(offset))}"),
         ]
         if call.body is not None:
             headers.append(("Content-Type", "application/json"))
@@ -239,62 +223,6 @@ class Wire:
         if isinstance(error, httpx.TimeoutException):
             return f"nothing came for {self._settings.timeout:g} s"
         return str(error).rstrip(".") or type(error).__name__
-
-    def _note_clock(self, response: httpx.Response) -> None:
-        date = http_date(response.headers.get("date", ""))
-        if date is not None:
-            self._seen_offset = date - self._clock()
-
-    def _trust(self, offset: timedelta) -> None:
-        """Use the hub's clock for tokens from now on, and say so when that is news."""
-        with self._clock_lock:
-            warned = self._warned_offset
-            is_news = warned is None or abs(offset - warned) > SAME_CLOCK
-            self._used_offset = offset
-            if is_news:
-                self._warned_offset = offset
-        if is_news:
-            log.warning(
-                "this machine's clock is off: tokens follow the hub's clock until it is set",
-                issuer=self._issuer,
-                seconds=round(offset.total_seconds()),
-            )
-
-
-def _lines(settings: HubSettings) -> Lines:
-    url = urlsplit(settings.base_url)
-    authorities, proxy = _authorities(url.scheme), _proxy(url)
-
-    def make() -> httpx.BaseTransport:
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-        try:
-            return httpx.HTTPTransport(verify=authorities, limits=limits, proxy=proxy)
-        except (ValueError, ImportError, httpx.InvalidURL) as error:
-            raise NoLineError(f"the environment's proxy cannot be used: {error}") from error
-
-    return Lines(
-        make,
-        most=settings.max_connections,
-        patience=(PATIENCE + 1) * settings.timeout,  # whoever has a line gives it back in time
-        look_every=PATIENCE * settings.timeout / 8,
-    )
-
-
-def _proxy(url: SplitResult) -> str | None:
-    """Return the proxy that the environment names for a URL; none leads to this machine."""
-    host = url.hostname or ""
-    if is_loopback(host) or proxy_bypass(f"{host}:{url.port or 443}"):
-        return None
-    proxies = getproxies()
-    found = proxies.get(url.scheme) or proxies.get("all")
-    return found if found is None or "://" in found else f"http://{found}"
-
-
-def _authorities(scheme: str) -> ssl.SSLContext:
-    """Return whom to trust: this system's authorities, not the list that httpx brings."""
-    if scheme == "https":
-        return ssl.create_default_context()
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # nobody: not needed, and slow to load
 
 
 def _chunks(line: Line, call: Call, response: httpx.Response, *, limit: int) -> Iterator[bytes]:
