@@ -5,36 +5,30 @@ of what was recorded.
 """
 
 import tempfile
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
-from bridge import __version__
 from bridge.account import Account
 from bridge.ledger import comparisons
 from bridge.model import Digest, FeedName, HubId
 from bridge.recorded import in_order
 from bridge.xml_facts import Compared
-from reconcile.asked import LEDGER, Asked
+from reconcile.asked import Asked
 from reconcile.by_id import HubById
 from reconcile.compare import Terms, compare
 from reconcile.details import ATTACHMENTS, Detail
-from reconcile.evidence import evidence_of
+from reconcile.judging import Judging
 from reconcile.keeping import Memory, keep, remember
 from reconcile.looking import Look, look
-from reconcile.model import FINDINGS, Gap, Outcome, ReasonKind, Report, Row
-from reconcile.moments import bounds, day_of, days, since
+from reconcile.model import Outcome, Report, Row
 from reconcile.pairs import Pair, twins
 from reconcile.reach import Reach
 from reconcile.rendering import Step
 from reconcile.second_look import ask_for_rejections, look_again_at_rest
 from reconcile.shelf import Shelf
-from reconcile.verdict import MISMATCHES, Found, Wanted, blocks, judge
-from reconcile.watermark import gaps, verified_through
 
 _PERHAPS_IN_LEGACY = frozenset({Outcome.ONLY_REST, Outcome.IN_FLIGHT})
 
@@ -68,17 +62,6 @@ def make_report(account: Account, asked: Asked, progress: Progress) -> Made:
     with tempfile.TemporaryDirectory(prefix="efact-report-") as folder:
         shelf = Shelf(Path(folder), account.mailbox.archive)
         return _Making(account, asked, shelf, progress).make()
-
-
-def wanted_of(account: Account) -> Wanted:
-    """Return what the settings ask for before they hear `ready`."""
-    own = account.settings.reconcile
-    kinds = {kind.value: kind for kind in ReasonKind}
-    return Wanted(
-        min_invoices=own.min_invoices,
-        min_days=own.min_days,
-        blockers=frozenset(kinds[word] for word in own.blockers if word in kinds),
-    )
 
 
 def counting_of(account: Account) -> frozenset[Detail]:
@@ -115,13 +98,12 @@ class _Making:
         )
         rows = [memory.marked(row) for row in self._compared(terms, seen)]
         rows = sorted([*rows, *self._vanished(seen, memory)], key=lambda row: in_order(row.hub_id))
-        report, blockers = self._judged(seen, rows, now=now)
+        judging = Judging(account, self.asked, seen, self.pairs, self.reach, now)
+        report, blockers = judging.report(rows)
         with account.ledger.write() as connection:
             left = () if self._sees_all else memory.beside(rows)
             history = keep(connection, account.name, report, rows, blockers=blockers, left=left)
         return Made(replace(report, history=history), self.reach.away)
-
-    # -- comparing -----------------------------------------------------------------------------
 
     def _compared(self, terms: Terms, seen: Look) -> list[Row]:
         """Compare, look again at what was found, and compare that once more."""
@@ -197,117 +179,3 @@ class _Making:
         """Whether what does not come up is gone: neither a feed nor a day was left out."""
         asked = self.asked
         return not (asked.period.is_limited or asked.only_recorded or self.reach.said)
-
-    # -- judging -------------------------------------------------------------------------------
-
-    def _judged(self, seen: Look, rows: Sequence[Row], *, now: datetime) -> tuple[Report, int]:
-        asked, wanted = self.asked, wanted_of(self.account)
-        tally = seen.sides.tally(list(self.pairs.values()))
-        states, older_states = seen.states()
-        evidence = evidence_of(
-            self.pairs.values(),
-            tally,
-            states,
-            unseen=seen.sides.unseen,
-            older_states=older_states,
-            entities=seen.entities,
-            reported=seen.reported,
-        )
-        found = Found(
-            rows=rows,
-            evidence=evidence,
-            on_side=self._on_side(seen),
-            out_of_reach=self.reach.said,
-            capped_slices=seen.capped_slices,
-            gaps=self._gaps(seen, now=now),
-            states=states,
-        )
-        verdict, reasons, remarks = judge(found, wanted)
-        blocking = [row for row in rows if blocks(row, wanted)]
-        report = Report(
-            account=self.account.name,
-            generated_at=now,
-            since=asked.period.since,
-            until=asked.period.until,
-            verified_through=self._verified_through(seen, found, blocking, now=now),
-            verdict=verdict,
-            reasons=reasons,
-            remarks=remarks,
-            counts=_counts(rows, unseen=seen.sides.unseen),
-            rows=tuple(
-                it for it in rows if asked.everything or it.outcome is not Outcome.IDENTICAL
-            ),
-            grace_seconds=asked.grace.total_seconds(),
-            legacy_source=seen.source,
-            rest_source=self.account.settings.hub.base_url,
-            version=__version__,
-            evidence=evidence,
-            states=tuple(row for row in states if row.parity in MISMATCHES),
-            name_differences=tally.names.differ,
-            gaps=tuple(found.gaps),
-            capped_slices=seen.capped_slices,
-            lag=tally.lag,
-            days=days(tally.legacy_days, tally.rest_days, self._finding_days(rows, now=now)),
-        )
-        return report, len(blocking)
-
-    def _verified_through(
-        self, seen: Look, found: Found, blocking: Iterable[Row], *, now: datetime
-    ) -> datetime | None:
-        """Return up to when all agrees; what a list cut off hides may be of any time."""
-        blockers = wanted_of(self.account).blockers
-        if found.capped_slices and ReasonKind.CAPPED_SLICE in blockers:
-            return None
-        wrong = {row.hub_id for row in found.states if row.parity in MISMATCHES and row.hub_id}
-        stated = seen.sides.these(wrong) if ReasonKind.STATE_MISMATCH in blockers else ()
-        return verified_through(
-            seen.sides.spans(FeedName.LEGACY),
-            seen.sides.spans(FeedName.REST),
-            [
-                *(self._since(row, now=now) for row in blocking),
-                *(_first_known(pair, now=now) for pair in stated),
-            ],
-            now=now,
-            grace=self.asked.grace,
-            period=bounds(self.asked.period),
-        )
-
-    def _on_side(self, seen: Look) -> dict[FeedName, int]:
-        pairs, unseen = self.pairs.values(), seen.sides.unseen
-        counts = {
-            FeedName.LEGACY: unseen + sum(pair.legacy is not None for pair in pairs),
-            FeedName.REST: unseen + sum(pair.rest is not None for pair in pairs),
-        }
-        return {feed: count for feed, count in counts.items() if count or feed in seen.recorded}
-
-    def _gaps(self, seen: Look, *, now: datetime) -> tuple[Gap, ...]:
-        """Return the gaps since both feeds are recorded; of old files nobody knows any."""
-        legacy, rest = (seen.sides.spans(feed) for feed in (FeedName.LEGACY, FeedName.REST))
-        if seen.source != LEDGER or not legacy or not rest:
-            return ()
-        begins, ends = bounds(self.asked.period)
-        begins, ends = max(begins, legacy[0].since, rest[0].since), min(ends, now)
-        patience = self.account.longest_gap
-        return tuple(
-            gap
-            for feed, spans in ((FeedName.LEGACY, legacy), (FeedName.REST, rest))
-            for gap in gaps(feed, spans, since=begins, until=ends, patience=patience)
-        )
-
-    def _since(self, row: Row, *, now: datetime) -> datetime:
-        """Return from when on an invoice counts; one that is gone counts from now on."""
-        pair = self.pairs.get(row.hub_id)
-        return now if pair is None else _first_known(pair, now=now)
-
-    def _finding_days(self, rows: Iterable[Row], *, now: datetime) -> list[date]:
-        return [day_of(self._since(row, now=now)) for row in rows if row.outcome in FINDINGS]
-
-
-def _first_known(pair: Pair, *, now: datetime) -> datetime:
-    return min(since(side, now=now) for side in (pair.legacy, pair.rest) if side)
-
-
-def _counts(rows: Iterable[Row], *, unseen: int) -> dict[Outcome, int]:
-    counts = Counter(row.outcome for row in rows)
-    counts[Outcome.IDENTICAL] += unseen
-    return {outcome: counts[outcome] for outcome in Outcome}
