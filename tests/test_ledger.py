@@ -22,6 +22,7 @@ from bridge.ledger import (
     histories,
     invoices,
     placed_files,
+    queueing,
     schema,
     state_files,
     updates,
@@ -358,7 +359,7 @@ def queue(ledger: Ledger, outcome: StateUpdate | Refusal, *, hub_id: HubId = ONE
             kind=Kind.TAKEN,
             at=NOW,
         )
-        return updates.queue(
+        return queueing.queue(
             connection,
             "town",
             file_id,

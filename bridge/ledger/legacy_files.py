@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from bridge.ledger import deliveries, placed_files, recorded_files
+from bridge.ledger import deliveries, file_events, placed_files, recorded_files
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.recorded_files import RecordedFile
 from bridge.ledger.schema import attachment, delivery, placed_file, recorded_file
@@ -182,7 +182,7 @@ def recognise(
     at: datetime,
 ) -> None:
     """Note what a file turned out to be, or that nobody can tell; also of what was placed as it."""
-    recorded_files.recognise(connection, account, file, kind=kind, hub_id=hub_id, at=at)
+    file_events.recognise(connection, account, file, kind=kind, hub_id=hub_id, at=at)
     assert file.digest is not None
     attribute(connection, account, path=file.path, digest=file.digest, kind=kind, hub_id=hub_id)
 

@@ -9,7 +9,15 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from bridge.ledger import attachments, deliveries, events, placed_files, recorded_files, recordings
+from bridge.ledger import (
+    attachments,
+    deliveries,
+    events,
+    file_events,
+    placed_files,
+    recorded_files,
+    recordings,
+)
 from bridge.ledger.legacy_files import FEED, SHOWN
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.schema import placed_file, recorded_file
@@ -118,7 +126,7 @@ def remove(connection: Connection, account: str, file: PlacedFile, *, at: dateti
     if known is None or known.digest != file.digest_there:
         return
     recorded_files.gone(connection, known.id, at=at)
-    recorded_files.record_gone(connection, account, known, at=at)
+    file_events.record_gone(connection, account, known, at=at)
     hub_id = file.hub_id if file.kind is Kind.INVOICE else None
     if hub_id and not recorded_files.shows(connection, account, hub_id):
         recordings.lose(connection, account, FEED, hub_id, at=at)

@@ -5,35 +5,27 @@ read: then the event `file recorded` tells of it. Other bytes under the same pat
 row. A file that could not be read has a row without a digest until it can.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
     Select,
-    bindparam,
     delete,
     insert,
     select,
     update,
 )
 
-from bridge.chain import Value
-from bridge.ledger import events
 from bridge.ledger.among import among
 from bridge.ledger.schema import recorded_file
 from bridge.model import Digest, HubId
 from bridge.naming import Folder
 from bridge.old_files.file import FileKind
-
-RECORDED = "file recorded"
-GONE = "file gone"
-"""The kinds of the events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,39 +55,8 @@ class RecordedFile(Shown):
     trouble: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """A recorded file as its event tells it."""
-
-    path: str
-    name: str
-    folder: Folder | None
-    size: int | None
-    digest: Digest
-    kind: FileKind
-    first_seen_at: datetime
-
-
-_TOLD = TypeAdapter(Told)
-
 # Built once: a statement made anew for each file costs more than running it.
 _ADD = insert(recorded_file)
-_RECOGNISED = (
-    update(recorded_file)
-    .where(recorded_file.c.id == bindparam("row"))
-    .values(kind=bindparam("kind"), hub_id=bindparam("hub_id"))
-)
-
-
-def as_detail(told: Told) -> dict[str, Value]:
-    """Return a recorded file as its event tells it."""
-    detail: dict[str, Value] = _TOLD.dump_python(told, mode="json")
-    return detail
-
-
-def from_detail(detail: Mapping[str, Value]) -> Told:
-    """Return the recorded file of which an event tells."""
-    return _TOLD.validate_python(detail)
 
 
 def there(
@@ -190,45 +151,6 @@ def touched(connection: Connection, file: RecordedFile, shown: Shown) -> None:
     _set(connection, [file.id], modified_at=shown.modified_at, size=shown.size)
 
 
-def recognise(
-    connection: Connection,
-    account: str,
-    file: RecordedFile,
-    *,
-    kind: FileKind,
-    hub_id: HubId | None,
-    at: datetime,
-) -> None:
-    """It is known now what a file is, or that nobody can tell; its event says so."""
-    assert file.digest is not None
-    connection.execute(_RECOGNISED, {"row": file.id, "kind": kind, "hub_id": hub_id})
-    told = Told(
-        path=file.path,
-        name=file.name,
-        folder=file.folder,
-        size=file.size,
-        digest=file.digest,
-        kind=kind,
-        first_seen_at=file.first_seen_at,
-    )
-    events.record(connection, account, RECORDED, at=at, hub_id=hub_id, also=as_detail(told))
-
-
-def record_gone(connection: Connection, account: str, file: RecordedFile, *, at: datetime) -> None:
-    """Have an event tell that a file is gone."""
-    gone_at = file.gone_at or at
-    events.record(
-        connection,
-        account,
-        GONE,
-        at=at,
-        hub_id=file.hub_id,
-        path=file.path,
-        first_seen_at=file.first_seen_at.isoformat(),
-        gone_at=gone_at.isoformat(),
-    )
-
-
 def shows(connection: Connection, account: str, hub_id: HubId) -> bool:
     """Tell whether the old mailbox still shows a file of this invoice."""
     rows = select(recorded_file.c.id).where(
@@ -238,30 +160,6 @@ def shows(connection: Connection, account: str, hub_id: HubId) -> bool:
         recorded_file.c.gone_at.is_(None),
     )
     return connection.execute(rows.limit(1)).first() is not None
-
-
-def tell(connection: Connection, account: str, told: Told, hub_id: HubId | None) -> None:
-    """Write down a file of which an event tells, or what it was recognised as since."""
-    known = connection.scalar(
-        select(recorded_file.c.id).where(
-            _mine(account),
-            recorded_file.c.path == told.path,
-            recorded_file.c.first_seen_at == told.first_seen_at,
-        )
-    )
-    if known is not None:
-        _set(connection, [known], kind=told.kind, hub_id=hub_id)
-        return
-    values = {
-        "path": told.path,
-        "name": told.name,
-        "folder": told.folder,
-        "size": told.size,
-        "digest": told.digest,
-        "kind": told.kind,
-        "first_seen_at": told.first_seen_at,
-    }
-    connection.execute(insert(recorded_file).values(account=account, hub_id=hub_id, **values))
 
 
 def failed(
@@ -299,21 +197,6 @@ def shown_again(connection: Connection, files: Iterable[RecordedFile]) -> None:
 def gone(connection: Connection, file_id: int, *, at: datetime) -> None:
     """The file is no longer there, or has other bytes."""
     _set(connection, [file_id], gone_at=at)
-
-
-def tell_gone(
-    connection: Connection, account: str, path: str, first_seen_at: datetime, *, at: datetime
-) -> None:
-    """Write down what an event tells: that a file is gone."""
-    connection.execute(
-        update(recorded_file)
-        .where(
-            _mine(account),
-            recorded_file.c.path == path,
-            recorded_file.c.first_seen_at == first_seen_at,
-        )
-        .values(gone_at=at)
-    )
 
 
 def forget(connection: Connection, file: RecordedFile) -> None:

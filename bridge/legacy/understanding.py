@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from bridge.account import Account
 from bridge.errors import StorageError
-from bridge.ledger import legacy_files, new_attachments, recorded_files, recordings
+from bridge.ledger import file_events, legacy_files, new_attachments, recorded_files, recordings
 from bridge.ledger.contents import Contents
 from bridge.ledger.recorded_files import RecordedFile, Shown
 from bridge.ledger.recordings import Recording
@@ -79,7 +79,7 @@ def tell_gone(
 ) -> None:
     """Have events tell that an understood file is gone, and with it, maybe, its invoice."""
     name, hub_id = account.name, file.hub_id
-    recorded_files.record_gone(connection, name, file, at=at)
+    file_events.record_gone(connection, name, file, at=at)
     if file.kind is not FileKind.INVOICE or hub_id is None:
         return
     if not recorded_files.shows(connection, name, hub_id):

@@ -15,7 +15,7 @@ from bridge import feedback
 from bridge.account import Account
 from bridge.chain import Value
 from bridge.errors import RcfFileError
-from bridge.ledger import accounts, events, invoices, state_files, updates
+from bridge.ledger import accounts, events, invoices, queueing, state_files, updates
 from bridge.ledger.updates import Update
 from bridge.model import Digest, HubId, Refusal, StateUpdate, UpdateStatus
 from bridge.statin import Dropped
@@ -145,7 +145,7 @@ def _queue(
         _queue_again(connection, account, update, outcome, actor="rcf", pass_on=pass_on)
         return
     now = account.clock()
-    update_id = updates.queue(
+    update_id = queueing.queue(
         connection,
         account.name,
         file_id,
@@ -171,7 +171,7 @@ def _queue(
         position=found.position,
         total=found.total,
         asked_state=found.asked_state,
-        outcome=updates.as_detail(outcome),
+        outcome=queueing.as_detail(outcome),
     )
 
 
@@ -186,7 +186,7 @@ def _queue_again(
 ) -> None:
     now = account.clock()
     file_id, hub_id = update.state_file, update.hub_id
-    updates.requeue(
+    queueing.requeue(
         connection,
         update.id,
         state_file=file_id,
@@ -205,7 +205,7 @@ def _queue_again(
         also=_passing(pass_on=pass_on),
         update=update.id,
         file=file_id,
-        outcome=updates.as_detail(outcome),
+        outcome=queueing.as_detail(outcome),
     )
 
 

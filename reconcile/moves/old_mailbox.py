@@ -16,7 +16,7 @@ import structlog
 from bridge.account import Account
 from bridge.errors import OldMailboxFileError, OldMailboxUnwritableError
 from bridge.feeds.legacy import Contents, OldMailboxWriter
-from bridge.ledger import handing, legacy_removals, recorded_files, recordings
+from bridge.ledger import file_events, handing, legacy_removals, recorded_files, recordings
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.recorded_files import ASIDE, RecordedFile
 from bridge.model import FeedName, HubId
@@ -93,7 +93,7 @@ class Changes:
                     legacy_removals.remove(connection, account.name, tied[file.path], at=now)
                     continue
                 recorded_files.gone(connection, file.id, at=now)
-                recorded_files.record_gone(connection, account.name, file, at=now)
+                file_events.record_gone(connection, account.name, file, at=now)
                 hub_id = file.hub_id if file.kind is FileKind.INVOICE else None
                 if hub_id and not recorded_files.shows(connection, account.name, hub_id):
                     recordings.lose(connection, account.name, FeedName.LEGACY, hub_id, at=now)

@@ -15,7 +15,7 @@ from bridge import feedback
 from bridge.account import Account
 from bridge.errors import RcfFileError
 from bridge.feedback import DeliveryFeedback, HubFeedback, StatusFeedback
-from bridge.ledger import events, state_files, updates
+from bridge.ledger import events, queueing, state_files, updates
 from bridge.ledger.state_files import Kind, StateFile
 from bridge.ledger.updates import Update
 from bridge.model import Digest, HubId, UpdateStatus
@@ -139,7 +139,7 @@ def enter_new(connection: Connection, account: Account, files: Sequence[OpenFile
 def _requeue(connection: Connection, account: Account, update: Update, file_id: int) -> None:
     assert update.change is not None
     now = account.clock()
-    updates.requeue(
+    queueing.requeue(
         connection,
         update.id,
         state_file=file_id,
@@ -156,6 +156,6 @@ def _requeue(connection: Connection, account: Account, update: Update, file_id: 
         hub_id=update.hub_id,
         update=update.id,
         file=file_id,
-        outcome=updates.as_detail(update.change),
+        outcome=queueing.as_detail(update.change),
         pass_on=True,
     )

@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 from bridge.chain import Link
 from bridge.ledger import (
     attachments,
+    file_events,
     legacy_files,
     legacy_removals,
     placed_files,
-    recorded_files,
     recordings,
 )
 from bridge.ledger.contents import Contents
@@ -69,8 +69,8 @@ def _attachment_recorded(connection: Connection, link: Link) -> None:
 
 
 def _file_recorded(connection: Connection, link: Link) -> None:
-    told = recorded_files.from_detail(detail_of(link))
-    recorded_files.tell(connection, link.account, told, hub_id_of(link))
+    told = file_events.from_detail(detail_of(link))
+    file_events.write_file(connection, link.account, told, hub_id_of(link))
     legacy_files.attribute(
         connection,
         link.account,
@@ -84,7 +84,7 @@ def _file_recorded(connection: Connection, link: Link) -> None:
 def _file_gone(connection: Connection, link: Link) -> None:
     detail = detail_of(link)
     first, gone = map(datetime.fromisoformat, (detail["first_seen_at"], detail["gone_at"]))
-    recorded_files.tell_gone(connection, link.account, detail["path"], first, at=gone)
+    file_events.write_gone(connection, link.account, detail["path"], first, at=gone)
 
 
 STEPS: Mapping[str, Step] = {
@@ -94,6 +94,6 @@ STEPS: Mapping[str, Step] = {
     recordings.GONE: _delivery_gone,
     recordings.BACK: _delivery_back,
     recordings.ATTACHMENT_RECORDED: _attachment_recorded,
-    recorded_files.RECORDED: _file_recorded,
-    recorded_files.GONE: _file_gone,
+    file_events.RECORDED: _file_recorded,
+    file_events.GONE: _file_gone,
 }

@@ -11,6 +11,7 @@ from bridge.ledger import (
     cut_offs,
     deliveries,
     placed_files,
+    queueing,
     state_files,
     updates,
 )
@@ -59,7 +60,7 @@ def _cut_off(connection: Connection, link: Link) -> None:
 
 def _queued(connection: Connection, link: Link) -> None:
     detail = detail_of(link)
-    updates.queue(
+    queueing.queue(
         connection,
         link.account,
         detail["file"],
@@ -67,7 +68,7 @@ def _queued(connection: Connection, link: Link) -> None:
         total=detail["total"],
         asked_state=detail["asked_state"],
         hub_id=hub_id_of(link),
-        outcome=updates.from_detail(detail["outcome"]),
+        outcome=queueing.from_detail(detail["outcome"]),
         at=link.at,
         pass_on=detail.get("pass_on", False),
         update_id=detail["update"],
@@ -76,12 +77,12 @@ def _queued(connection: Connection, link: Link) -> None:
 
 def _queued_again(connection: Connection, link: Link) -> None:
     detail = detail_of(link)
-    updates.requeue(
+    queueing.requeue(
         connection,
         detail["update"],
         state_file=detail["file"],
         hub_id=hub_id_of(link),
-        outcome=updates.from_detail(detail["outcome"]),
+        outcome=queueing.from_detail(detail["outcome"]),
         at=link.at,
         pass_on=detail.get("pass_on", False),
     )
