@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from bridge.account import Account
 from bridge.durable import storage, write_file
 from bridge.errors import SettingsError
-from bridge.inbound.placing import prepare
+from bridge.inbound.preparing import prepare
 from bridge.ledger import events, learned, placed_files
 from bridge.ledger.contents import Contents, contents_of
 from bridge.ledger.learned import Known, Learned, LearnedAttachment, LearnedInvoice

@@ -20,7 +20,7 @@ from bridge.errors import (
     OldMailboxAwayError,
 )
 from bridge.inbound import round as inbound
-from bridge.inbound.placing import prepare
+from bridge.inbound.preparing import prepare
 from bridge.inbound.round import Inbound
 from bridge.ledger import accounts, drift, spans
 from bridge.legacy.inbound import legacy_round

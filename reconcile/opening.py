@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from bridge.account import Account, open_account
-from bridge.inbound.placing import prepare
+from bridge.inbound.preparing import prepare
 from bridge.ledger.opening import opened as opened_ledger
 from bridge.settings import load_settings
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import LocalError, SettingsError
-from bridge.inbound.placing import prepare
+from bridge.inbound.preparing import prepare
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName, State
 from bridge.recording import FeedRecorder

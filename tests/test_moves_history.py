@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import OldMailboxAwayError
-from bridge.inbound.placing import prepare
+from bridge.inbound.preparing import prepare
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName
 from bridge.recording import FeedRecorder

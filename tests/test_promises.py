@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 )
 
 from bridge.errors import HubAwayError
-from bridge.inbound.placing import prepare
+from bridge.inbound.preparing import prepare
 from bridge.model import FINAL_STATES, HubId, State, StateUpdate
 from bridge.outbound.entering import retry
 from bridge.sandbox.server import Sandbox

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from bridge import status
 from bridge.errors import LedgerError, StorageError
-from bridge.inbound.placing import prepare
+from bridge.inbound.preparing import prepare
 from bridge.ledger import events, schema, updates
 from bridge.model import State
 from bridge.outbound.entering import retry

@@ -17,7 +17,8 @@ from bridge.hub import HubUnreachableError
 from bridge.inbound.bringing import bring_invoices, bring_late, leave_out_attachment
 from bridge.inbound.collecting import look_for_collected
 from bridge.inbound.emptied import count_unlisted
-from bridge.inbound.placing import DELIVERED_KINDS, prepare, resume
+from bridge.inbound.placing import DELIVERED_KINDS, resume
+from bridge.inbound.preparing import prepare
 from bridge.ledger import accounts, deliveries, events, learned, listings, spans
 from bridge.model import FeedName, HubId, PendingAttachment
 from bridge.upkeep.recall import is_owed, recall

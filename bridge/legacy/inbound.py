@@ -27,9 +27,9 @@ from bridge.inbound.placing import (
     Parcel,
     number_on,
     place,
-    prepare,
     resume,
 )
+from bridge.inbound.preparing import prepare
 from bridge.inbound.round import Round
 from bridge.ledger import accounts, attachments, deliveries, events, handing, invoices, legacy_files
 from bridge.ledger.attachments import AttachmentRow

@@ -17,7 +17,8 @@ from bridge.durable import BusyError
 from bridge.errors import HubAwayError
 from bridge.hub import HubUnreachableError
 from bridge.inbound.collecting import look_for_collected
-from bridge.inbound.placing import prepare, resume
+from bridge.inbound.placing import resume
+from bridge.inbound.preparing import prepare
 from bridge.ledger.placed_files import Kind
 from bridge.ledger.updates import Update
 from bridge.legacy import outbound as legacy_outbound

@@ -11,7 +11,8 @@ import structlog
 from bridge.account import Account
 from bridge.durable import BusyError
 from bridge.errors import StorageError
-from bridge.inbound.placing import prepare, resume
+from bridge.inbound.placing import resume
+from bridge.inbound.preparing import prepare
 from bridge.ledger import events, placed_files, updates
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.mailbox import INBOUND_FOLDERS, MARK

@@ -21,7 +21,7 @@ from bridge.account import Account, open_account
 from bridge.durable import storage
 from bridge.errors import OldMailboxFileError
 from bridge.feeds.legacy import open_writer
-from bridge.inbound.placing import prepare
+from bridge.inbound.preparing import prepare
 from bridge.ledger import Ledger, accounts
 from bridge.ledger.journal import NAME as JOURNAL
 from bridge.ledger.moves import MoveKind
