@@ -14,12 +14,15 @@ from bridge.ledger import Ledger
 from bridge.ledger.serving import Feeds, serving
 from bridge.mailbox import Mailbox
 from bridge.model import FeedName
-from bridge.naming import parse_profile
+from bridge.naming import Profile, parse_profile
 from bridge.pausing import PauseMemory
 from bridge.settings import AccountSettings, LegacySettings, Settings, read_profile
 
 LONGEST_AWAY = 5
 """Intervals between polls after which a hub that is away is tried again at the latest."""
+
+SHIPPED = "efact"
+"""The profile that old names are tried by besides the account's own."""
 
 
 def utc_now() -> datetime:
@@ -59,6 +62,13 @@ class Account:
     def longest_gap(self) -> timedelta:
         """How far apart two listings of a feed may be and still leave no gap between them."""
         return longest_gap(self.settings)
+
+    def profiles(self) -> dict[str, Profile]:
+        """Return the naming profiles that old names are tried by, the account's own first."""
+        found = {self.own.profile: self.mailbox.profile}
+        if SHIPPED not in found:
+            found[SHIPPED] = parse_profile(read_profile(SHIPPED))
+        return found
 
     def next_try(self, attempts: int, error: BridgeError | None = None) -> datetime:
         """Return when a step is tried again that has failed now, and so often before."""

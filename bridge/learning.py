@@ -25,7 +25,7 @@ from bridge.ledger.contents import Contents, contents_of
 from bridge.ledger.learned import Known, Learned, LearnedAttachment, LearnedInvoice
 from bridge.ledger.placed_files import Kind
 from bridge.model import HubId, Invoice
-from bridge.naming import Profile, parse_profile
+from bridge.naming import parse_profile
 from bridge.old_files.file import OldFile
 from bridge.old_files.folder import Unread, read_again, read_folder
 from bridge.old_files.habits import profile_text
@@ -43,9 +43,6 @@ WORKERS = 8
 
 PROFILES = "profiles"
 """The folder in `data_dir` for the naming profiles that were learned, one an account."""
-
-SHIPPED = "efact"
-"""The profile that names are tried by besides the account's own."""
 
 _Found = tuple[OldFile, HubId, Learned]
 """What goes into the ledger, and the file that tells it."""
@@ -92,7 +89,7 @@ def learn(account: Account, folder: Path, *, collected: bool) -> Lesson:
     _refuse_wrong(folder, own=account.settings.data_dir)
     found = list(read_folder(folder))
     unread = [it for it in found if isinstance(it, Unread)]
-    past = weigh([it for it in found if isinstance(it, OldFile)], _profiles(account))
+    past = weigh([it for it in found if isinstance(it, OldFile)], account.profiles())
     prepare(account)
     with account.mailbox.turn("learn"):
         account.mailbox.clear_staged("learn")
@@ -161,13 +158,6 @@ def _refuse_wrong(folder: Path, *, own: Path) -> None:
             f"{folder}: the bridge keeps its own files there (data_dir is {own}); learning is from "
             "files of the old mailbox: give a folder that holds only these"
         )
-
-
-def _profiles(account: Account) -> dict[str, Profile]:
-    profiles = {account.own.profile: account.mailbox.profile}
-    if SHIPPED not in profiles:
-        profiles[SHIPPED] = parse_profile(read_profile(SHIPPED))
-    return profiles
 
 
 def _is_new(known: Known | None, *, collected: bool) -> bool:

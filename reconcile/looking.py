@@ -13,7 +13,6 @@ from bridge.account import Account
 from bridge.feeds.legacy import open_reader
 from bridge.feeds.rest import RestFeed
 from bridge.ledger import invoices, reports, spans
-from bridge.legacy.listening import profiles
 from bridge.model import Digest, FeedName, HubId, InvoiceFacts
 from bridge.recorded import Recorded, in_order
 from bridge.recording import FeedRecorder
@@ -163,7 +162,7 @@ def _old_side(
     """Read the old files that were asked for; those of a server that is away are none."""
     if asked.legacy is None:
         return None
-    names = profiles(account)
+    names = account.profiles()
 
     def find(facts: InvoiceFacts) -> HubId | None:
         return matching(account, facts.number, facts.seller_nif, facts.issue_date)

@@ -24,6 +24,7 @@ from bridge.inbound.bringing import leave_out_attachment
 from bridge.inbound.collecting import look_for_collected
 from bridge.inbound.placing import (
     DELIVERED_KINDS,
+    ORDER,
     Parcel,
     number_on,
     place,
@@ -31,7 +32,15 @@ from bridge.inbound.placing import (
 )
 from bridge.inbound.preparing import prepare
 from bridge.inbound.round import Round
-from bridge.ledger import accounts, attachments, deliveries, events, handing, invoices, legacy_files
+from bridge.ledger import (
+    accounts,
+    attachments,
+    deliveries,
+    events,
+    invoices,
+    legacy_files,
+    ties,
+)
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.recorded_files import RecordedFile
@@ -54,9 +63,6 @@ _KINDS: Mapping[FileKind, Kind] = {
     FileKind.ANSWER: Kind.FILE,
     FileKind.UNKNOWN: Kind.FILE,
 }
-
-_ORDER = (Kind.ATTACHMENT, Kind.FILE, Kind.STATE, Kind.INVOICE)
-"""In which files of one invoice become visible: the invoice last."""
 
 
 def legacy_round(account: Account, *, only_due: bool) -> Round:
@@ -179,7 +185,7 @@ def _each_once(
     Other bytes, or another name, for a hub id of which the software has a readable invoice: the
     report calls it a duplicate, `status` lists it, a person looks.
     """
-    in_order = sorted(files, key=lambda file: _ORDER.index(file.kind))
+    in_order = sorted(files, key=lambda file: ORDER.index(file.kind))
     invoices = [file for file in in_order if file.kind is Kind.INVOICE and file.hub_id]
     if not invoices or invoices[0].hub_id is None:
         return in_order
@@ -202,7 +208,7 @@ def _is_readable(account: Account, file: PlacedFile) -> bool:
 def _tie_standing(account: Account, hub_id: HubId) -> None:
     """See that what stands in ours through REST leaves the old mailbox when it is collected."""
     with account.ledger.read() as connection:
-        standing = handing.standing_files(connection, account.name, [hub_id])
+        standing = ties.standing_files(connection, account.name, [hub_id])
     if any(file.source is None for file in standing.get(hub_id, ())):
         with account.ledger.write() as connection:
             tie(connection, account, [hub_id])

@@ -30,17 +30,13 @@ from bridge.ledger.recorded_files import RecordedFile, Shown
 from bridge.ledger.recordings import Recording
 from bridge.legacy.understanding import AT_ONCE, WORKERS, old_file, tell_gone, understand
 from bridge.model import Digest, FeedName
-from bridge.naming import Folder, Profile, parse_profile
+from bridge.naming import Folder
 from bridge.old_files.file import OldFile
 from bridge.old_files.invoices import hub_id_in_name
-from bridge.settings import read_profile
 
 log = structlog.get_logger()
 
 FEED = FeedName.LEGACY
-
-SHIPPED = "efact"
-"""The profile that names are tried by besides the account's own."""
 
 SUDDENLY = 10
 """So many files at least that are all gone at once look like a fault, not like a collection."""
@@ -94,7 +90,7 @@ class _Round:
         due = self.began if only_due else None
         wanted = [it for it in entries.values() if _is_new(it, before.get(it.path), due=due)]
         new = self._read_all(wanted, before)
-        deliveries = understand(account, self.fresh, profiles(account))
+        deliveries = understand(account, self.fresh, account.profiles())
         if account.stopping.is_set():
             return Heard(files=len(entries), new=new, deliveries=deliveries)
         missing = _missing(entries, before, folders)
@@ -238,14 +234,6 @@ class _Round:
         recorded_files.gone(connection, file.id, at=now)
         if file.kind is not None:  # else its events come when it is understood
             tell_gone(connection, self.account, file, at=now)
-
-
-def profiles(account: Account) -> dict[str, Profile]:
-    """Return the naming profiles that old names are tried by, the account's own first."""
-    found = {account.own.profile: account.mailbox.profile}
-    if SHIPPED not in found:
-        found[SHIPPED] = parse_profile(read_profile(SHIPPED))
-    return found
 
 
 def _is_new(entry: Entry, known: RecordedFile | None, *, due: datetime | None) -> bool:

@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bridge.account import Account
-from bridge.ledger import handing, legacy_removals, recorded_files
+from bridge.ledger import legacy_removals, recorded_files, ties
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.recorded_files import RecordedFile
 from bridge.model import HubId
@@ -33,7 +33,7 @@ def tie(connection: Connection, account: Account, hub_ids: Sequence[HubId]) -> i
     Safe to repeat.
     """
     now, tied = account.clock(), 0
-    standing = handing.standing_files(connection, account.name, hub_ids)
+    standing = ties.standing_files(connection, account.name, hub_ids)
     there = recorded_files.of_invoices(connection, account.name, list(standing))
     for hub_id, files in standing.items():
         tied += _tie(connection, account, files, there.get(hub_id, []), at=now)
@@ -48,13 +48,13 @@ def untie_missing(connection: Connection, account: Account, *, put: bool) -> Non
     """
     for file in legacy_removals.missing_there(connection, account.name, put=put):
         assert file.source is not None
-        handing.tie(
+        ties.tie(
             connection,
             account.name,
             file,
             source=file.source,
             digest=file.digest_there,
-            kind=handing.TAKEN_BACK,
+            kind=ties.TAKEN_BACK,
             at=account.clock(),
         )
 
@@ -76,13 +76,13 @@ def _tie(
         if other is None or other.digest is None:
             continue
         free.remove(other)
-        handing.tie(
+        ties.tie(
             connection,
             account.name,
             file,
             source=other.path,
             digest=other.digest,
-            kind=handing.TIED,
+            kind=ties.TIED,
             at=at,
         )
         is_tied |= file.kind is Kind.INVOICE

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence, Set
 
 from bridge.account import Account
 from bridge.inbound.placing import note_collected
-from bridge.ledger import handing, standings
+from bridge.ledger import handing, standings, ties
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.model import HubId
 from reconcile.moves.folder import Target
@@ -45,7 +45,7 @@ class HandingOver:
     def _hand_over(self, hub_ids: Sequence[HubId]) -> None:
         self._note(handing.HANDING, hub_ids)
         with self.account.ledger.read() as connection:
-            files = handing.standing_files(connection, self.account.name, hub_ids)
+            files = ties.standing_files(connection, self.account.name, hub_ids)
         aside = [hub_id for hub_id in files if self._set_aside(files[hub_id])]
         self.account.mailbox.aside.sync()
         kept = self._not_fetched(files, aside)
@@ -100,7 +100,7 @@ class HandingOver:
     def _whole(self, files: Files, hub_ids: Sequence[HubId]) -> list[PlacedFile]:
         """Return what stood there, and what the software had taken of it alone: the whole."""
         with self.account.ledger.read() as connection:
-            taken = handing.collected_parts(connection, self.account.name, hub_ids)
+            taken = ties.collected_parts(connection, self.account.name, hub_ids)
         return [*taken, *(file for hub_id in hub_ids for file in files[hub_id])]
 
     def _note(self, kind: str, hub_ids: Sequence[HubId]) -> None:

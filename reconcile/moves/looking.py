@@ -19,7 +19,7 @@ from bridge.feeds import RestFeed
 from bridge.hub.errors import UnknownInvoiceError
 from bridge.inbound.collecting import look_for_collected
 from bridge.inbound.placing import note_collected
-from bridge.ledger import emptyings, handing, invoices, moves, standings, updates
+from bridge.ledger import emptyings, handing, invoices, moves, standings, ties, updates
 from bridge.ledger.moves import MoveKind
 from bridge.ledger.serving import Feeds
 from bridge.ledger.standings import Standing
@@ -243,7 +243,7 @@ def _in_hands(connection: Connection, account: Account) -> frozenset[HubId]:
 
 def standing_names(connection: Connection, account: Account) -> dict[HubId, str]:
     """Return the names in `out` of the invoices that stand there."""
-    found = handing.standing_invoices(connection, account.name)
+    found = ties.standing_invoices(connection, account.name)
     return {file.hub_id: file.name for file in found if file.hub_id is not None}
 
 
@@ -276,7 +276,7 @@ def decided(
                     raise InvoiceError(f"{hub_id}: neither feed ever gave an invoice of this id")
             handing.record(connection, account.name, kind, chosen, at=at, actor=by)
         chosen = [HubId(hub_id) for hub_id in has]
-        standing = handing.standing_files(connection, account.name, chosen)
+        standing = ties.standing_files(connection, account.name, chosen)
         files = [file for some in standing.values() for file in some]
         note_collected(connection, account, files)
     for file in reversed(files):  # the invoice first

@@ -16,7 +16,7 @@ import structlog
 from bridge.account import Account
 from bridge.errors import OldMailboxFileError, OldMailboxUnwritableError
 from bridge.feeds.legacy import Contents, OldMailboxWriter
-from bridge.ledger import file_events, handing, legacy_removals, recorded_files, recordings
+from bridge.ledger import file_events, legacy_removals, recorded_files, recordings, ties
 from bridge.ledger.placed_files import Kind, PlacedFile
 from bridge.ledger.recorded_files import ASIDE, RecordedFile
 from bridge.model import FeedName, HubId
@@ -87,7 +87,7 @@ class Changes:
     def _note_gone(self, files: Sequence[RecordedFile]) -> None:
         account, now = self.account, self.account.clock()
         with account.ledger.write() as connection:
-            tied = handing.tied_to(connection, account.name, [file.path for file in files])
+            tied = ties.tied_to(connection, account.name, [file.path for file in files])
             for file in files:
                 if file.path in tied:
                     legacy_removals.remove(connection, account.name, tied[file.path], at=now)
@@ -104,10 +104,10 @@ class Changes:
         """Put what stands in ours of these there, too; raises OldMailboxUnwritableError."""
         for some in _parts(hub_ids):
             with self.account.ledger.read() as connection:
-                standing = handing.standing_files(connection, self.account.name, some)
+                standing = ties.standing_files(connection, self.account.name, some)
             files = [file for hub_id in some for file in standing.get(hub_id, ())]
             ready = [file for file in files if file.source is None and self._lay_ready(file)]
-            self._note(ready, handing.LAID_READY)
+            self._note(ready, ties.LAID_READY)
             self.finish(ready)
 
     def call_off(self, *, standing: bool) -> None:
@@ -116,21 +116,21 @@ class Changes:
         `standing`: what stands in ours, and goes elsewhere; else what the software has taken.
         """
         with self.account.ledger.read() as connection:
-            files = handing.laid_ready(connection, self.account.name, standing=standing)
+            files = ties.laid_ready(connection, self.account.name, standing=standing)
         for file in files:
             if not self.mailbox.is_ready(file.folder, file.name):
-                self._note([file], handing.PUT)
+                self._note([file], ties.PUT)
                 continue
-            self._note([file], handing.TAKEN_BACK)
+            self._note([file], ties.TAKEN_BACK)
             self.mailbox.take_back_ready(file.folder, file.name)
 
     def finish(self, files: Sequence[PlacedFile] | None = None) -> None:
         """Give what was laid ready its name: these files, or all that a crash has left."""
         if files is None:
             with self.account.ledger.read() as connection:
-                files = handing.laid_ready(connection, self.account.name, standing=True)
+                files = ties.laid_ready(connection, self.account.name, standing=True)
         order = sorted(files, key=lambda file: file.kind is Kind.INVOICE)
-        self._note([file for file in order if self._show(file)], handing.PUT)
+        self._note([file for file in order if self._show(file)], ties.PUT)
 
     def _lay_ready(self, file: PlacedFile) -> bool:
         content = self.account.mailbox.archive.read(file.digest)
@@ -161,7 +161,7 @@ class Changes:
         paths = [self.mailbox.path_of(file.folder, file.name) for file in files]
         with account.ledger.write() as connection:
             for file, path in zip(files, paths, strict=True):
-                handing.tie(
+                ties.tie(
                     connection,
                     account.name,
                     file,

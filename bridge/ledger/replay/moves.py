@@ -10,6 +10,7 @@ from bridge.ledger import (
     moves,
     reports,
     serving,
+    ties,
 )
 from bridge.ledger.replay.told import (
     Step,
@@ -47,7 +48,7 @@ def _moved(connection: Connection, link: Link) -> None:
 
 def _tied(connection: Connection, link: Link) -> None:
     detail = detail_of(link)
-    handing.note_tie(
+    ties.note_tie(
         connection,
         link.account,
         (detail["folder"], detail["name"]),
@@ -74,7 +75,7 @@ STEPS: Mapping[str, Step] = {
     moves.SWITCHED: _move_switched,
     moves.ENDED: _move_ended,
     **dict.fromkeys(handing.APPLY, _moved),
-    **dict.fromkeys(handing.TIES, _tied),
+    **dict.fromkeys(ties.TIES, _tied),
     reports.MADE: _report_made,
     reports.ACCEPTED: _finding_accepted,
 }
