@@ -9,21 +9,16 @@ elsewhere cannot lock anyone out.
 
 import base64
 import ipaddress
-import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import blake2b
-
-from argon2 import PasswordHasher, extract_parameters
-from argon2.exceptions import InvalidHashError, VerificationError
-from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from bridge.facade.bans import Bans
 from bridge.facade.events import Session
+from bridge.facade.passwords import Passwords
 from bridge.settings import AccountSettings, LoginSettings, UserSettings
 
 MOST_SESSIONS = 200
@@ -31,13 +26,6 @@ MOST_SESSIONS = 200
 
 MOST_STRANGERS = 100
 """Connections of one origin to a door that have not logged in: others must get in, too."""
-
-_REMEMBERED = 300.0
-"""Seconds for which a password that was right needs no second argon2 run."""
-
-_VERIFYING_AT_ONCE = 2
-"""argon2 takes 64 MiB a run; more at once would let strangers fill the memory."""
-
 
 _IPV6_NETWORK = 64
 """Bits of an IPv6 address that tell one subscriber from another."""
@@ -92,7 +80,7 @@ class Access:
         self._sessions: Counter[str] = Counter()
         self._by_address: Counter[str] = Counter()
         hashes = [user.settings.password_hash for user in self._users.values()]
-        self._passwords = _Passwords(clock, like=next(filter(None, hashes), None))
+        self._passwords = Passwords(clock, like=next(filter(None, hashes), None))
 
     def with_password(
         self, user: str, password: bytes, *, address: str, protocol: str
@@ -197,72 +185,6 @@ class Access:
         if known is None:
             return Reason.UNKNOWN_USER
         return otherwise if self._welcome(known, address) else Reason.ADDRESS
-
-
-class _Passwords:
-    """Checks passwords; a right one is remembered for minutes, as a keyed hash in memory only."""
-
-    def __init__(self, clock: Callable[[], float], *, like: str | None) -> None:
-        self._clock = clock
-        cost = extract_parameters(like) if like else RFC_9106_LOW_MEMORY
-        self._hasher = PasswordHasher.from_parameters(cost)
-        self._nobody = self._hasher.hash(os.urandom(16))
-        self._key = os.urandom(32)
-        self._known: dict[bytes, float] = {}
-        # Each door waits for its own: guessing at one must not slow down the other.
-        self._slots = {
-            door: threading.BoundedSemaphore(_VERIFYING_AT_ONCE) for door in ("sftp", "ftp")
-        }
-
-    def remembers(self, user: str, expected: str, password: bytes) -> bool:
-        """Tell whether the password was right some minutes ago."""
-        mark = self._mark(user, expected, password)
-        return self._known.get(mark, float("-inf")) > self._clock()
-
-    def match(
-        self,
-        user: str,
-        expected: str,
-        password: bytes,
-        *,
-        protocol: str,
-        give_up: Callable[[], bool],
-    ) -> bool:
-        """Tell whether the password fits the hash; an empty hash fits none, at the same cost.
-
-        `give_up` is asked when it is this password's turn: False then, without a look at it.
-        """
-        if self.remembers(user, expected, password):
-            return True
-        with self._slots[protocol]:
-            if give_up():
-                return False
-            right = any(
-                self._verify(expected or self._nobody, text) for text in _readings(password)
-            )
-        if right and expected:
-            self._known = {key: end for key, end in self._known.items() if end > self._clock()}
-            self._known[self._mark(user, expected, password)] = self._clock() + _REMEMBERED
-        return right and bool(expected)
-
-    def _verify(self, expected: str, password: bytes) -> bool:
-        try:
-            return self._hasher.verify(expected, password)
-        except (VerificationError, InvalidHashError):
-            return False
-
-    def _mark(self, user: str, expected: str, password: bytes) -> bytes:
-        text = b"\0".join([os.fsencode(user), expected.encode(), password])
-        return blake2b(text, key=self._key).digest()
-
-
-def _readings(password: bytes) -> list[bytes]:
-    """Return the password as sent and, where that is no UTF-8, as Latin-1 read (old clients)."""
-    try:
-        password.decode("utf-8")
-    except UnicodeDecodeError:
-        return [password, password.decode("latin-1").encode("utf-8")]
-    return [password]
 
 
 def plain_address(address: str) -> str:
