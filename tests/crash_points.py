@@ -84,11 +84,11 @@ POINTS: dict[str, str] = {
     "remove folder in statin.Statin.forget_partial": "an empty folder is no upload",
     # Sending
     "commit in outbound.outbox.Outbox._begin_all": "still queued, nothing was sent",
-    "PATCH in outbound.sending._patch": "`sending`: the hub is asked, and does not show it",
+    "PATCH in outbound.sending._Sending._patch": "`sending`: the hub is asked, and shows it not",
     "commit in outbound.outbox.Outbox._accept_all": "`sending`: the hub is asked, and shows it",
     "commit in outbound.outbox.Outbox.end": "`sending`: the hub is asked",
     "commit in outbound.outbox.Outbox.refuse": "the hub is asked once more, and refuses once more",
-    "commit in outbound.sending._deliver_first": "only a count; the hub shows DELIVERED",
+    "commit in outbound.sending._Sending._deliver_first": "only a count; the hub shows DELIVERED",
     "commit in outbound.outbox.Outbox.postpone": "it is sent again sooner",
     "commit in outbound.outbox.Outbox.not_sent": "`sending`: the hub is asked",
     # Listening

@@ -58,8 +58,8 @@ def send(account: Account, hub: HubClient, *, only_due: bool, until: float | Non
     """Send every update that is due, once; return the counts.
 
     `only_due` leaves out what waits for a later try; after the time `until` (of the monotonic
-    clock) nothing new is begun. Raises what ends a round: the hub is away,
-    the account is not let in, this machine cannot.
+    clock) nothing new is begun. Raises what ends a round: the hub is away, the account is not let
+    in, this machine cannot.
     """
     due = account.clock() if only_due else None
     with account.ledger.read() as connection:
@@ -70,12 +70,12 @@ def send(account: Account, hub: HubClient, *, only_due: bool, until: float | Non
     for update in waiting:
         if update.hub_id in ready and update.hub_id is not None:
             queues.setdefault(update.hub_id, []).append(update)
-    outbox = Outbox(account)
+    sending = _Sending(account, hub, Outbox(account))
     try:
         problems = work(
             # Failed last, and long ones after short ones: none takes the whole turn.
             sorted(queues.values(), key=lambda queue: (queue[0].attempts, len(queue))),
-            lambda queue: _send_in_order(account, hub, outbox, queue, unclear, until=until),
+            lambda queue: sending.in_order(queue, unclear, until=until),
             workers=workers_for(account.settings.hub.max_connections),
             failed=_note_nothing,
             stopping=account.stopping,
@@ -104,107 +104,8 @@ def _note_nothing(_: object, __: BridgeError) -> None:
     """Each update wrote its own trouble down."""
 
 
-def _send_in_order(
-    account: Account,
-    hub: HubClient,
-    outbox: Outbox,
-    queue: Sequence[Update],
-    unclear: Mapping[int, datetime],
-    *,
-    until: float | None,
-) -> None:
-    """Send one invoice's updates; the first that cannot be settled holds the later ones.
-
-    `unclear` tells when those were begun of which nobody knows whether they were applied; `until`
-    is as for `send`.
-    """
-    seen: _Seen | None = None
-    for update in queue:
-        if not may_begin(account.stopping, until):
-            return
-        try:
-            seen = _settle(account, hub, outbox, update, since=unclear.get(update.id), seen=seen)
-        except (HubUnreachableError, AccountError) as error:
-            outbox.not_sent(update, error)
-            raise
-        except LocalError:
-            raise
-        except BridgeError as error:
-            outbox.postpone(update, error)
-            raise
-
-
-def _settle(
-    account: Account,
-    hub: HubClient,
-    outbox: Outbox,
-    update: Update,
-    *,
-    since: datetime | None,
-    seen: "_Seen | None",
-) -> "_Seen | None":
-    """Bring one update to its end, or raise why it has to wait; `since` is as for `how_known`.
-
-    `seen` is what the hub answered to the update before this one, if that was a clear yes. Returns
-    the same for the one after it.
-    """
-    hub_id, change = update.hub_id, update.change
-    assert hub_id is not None
-    assert change is not None
-    if seen is None or since is not None or not seen.tells_before(change):
-        try:
-            seen = _ask(hub, hub_id)
-        except UnknownInvoiceError as error:  # any other no to a question says nothing of it
-            outbox.refuse(update, Refusal(str(error.code), error.text))
-            return None
-    ending = _ending(account, seen.invoice, change, since)
-    if ending is not None:
-        _end(outbox, update, ending)
-        return None
-    if seen.invoice.state in PENDING_STATES and change.state not in _TAKES_OFF:
-        _deliver_first(account, hub, hub_id)
-    attempt = outbox.begin(update, patch_body(change))
-    if not seen.is_fresh:
-        ending = _overtaken(account, hub, outbox, attempt, since=since)
-        if ending is not None:
-            _end(outbox, update, ending)
-            return None
-    return _patch(account, hub, outbox, attempt, change)
-
-
-def _ending(
-    account: Account, now_shown: Invoice, change: StateUpdate, since: datetime | None
-) -> Outcome | Refusal | None:
-    """Tell how an update ends that the hub knows, or can no longer take; None: it is to be sent."""
-    known = how_known(account, now_shown, change, since)
-    if known is None and now_shown.state in FINAL_STATES:
-        return _final(now_shown, change)
-    return known
-
-
-def _end(outbox: Outbox, update: Update, ending: Outcome | Refusal) -> None:
-    if isinstance(ending, Refusal):
-        outbox.refuse(update, ending)
-    else:
-        outbox.accept(update, ending)
-
-
-def _overtaken(
-    account: Account, hub: HubClient, outbox: Outbox, attempt: Attempt, *, since: datetime | None
-) -> Outcome | Refusal | None:
-    """Ask once more right before an update leaves; return how it ends, if it need not any more."""
-    update, change = attempt.update, attempt.update.change
-    assert update.hub_id is not None
-    assert change is not None
-    try:
-        now_shown = shown(hub, update.hub_id)
-        ending = _ending(account, now_shown, change, since)
-    except BridgeError as error:
-        outbox.end(attempt, f"not sent: {error}")
-        raise
-    if ending is not None:
-        outbox.end(attempt, f"not sent: by then the hub showed {now_shown.state}")
-    return ending
+_TAKES_OFF = frozenset({State.DELIVERED, State.ANNOTATED})
+"""Only these take an invoice off the pending list (hub-rest-api, "The 500 cap")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,8 +139,137 @@ def _elapsed() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-_TAKES_OFF = frozenset({State.DELIVERED, State.ANNOTATED})
-"""Only these take an invoice off the pending list (hub-rest-api, "The 500 cap")."""
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """What takes updates of one account to the hub; safe to use from any thread."""
+
+    account: Account
+    hub: HubClient
+    outbox: Outbox
+
+    def in_order(
+        self, queue: Sequence[Update], unclear: Mapping[int, datetime], *, until: float | None
+    ) -> None:
+        """Send one invoice's updates; the first that cannot be settled holds the later ones.
+
+        `unclear` tells when those were begun of which nobody knows whether they were applied;
+        `until` is as for `send`.
+        """
+        seen: _Seen | None = None
+        for update in queue:
+            if not may_begin(self.account.stopping, until):
+                return
+            try:
+                seen = self._settle(update, since=unclear.get(update.id), seen=seen)
+            except (HubUnreachableError, AccountError) as error:
+                self.outbox.not_sent(update, error)
+                raise
+            except LocalError:
+                raise
+            except BridgeError as error:
+                self.outbox.postpone(update, error)
+                raise
+
+    def _settle(
+        self, update: Update, *, since: datetime | None, seen: _Seen | None
+    ) -> _Seen | None:
+        """Bring one update to its end, or raise why it has to wait; `since` is as for `how_known`.
+
+        `seen` is what the hub answered to the update before this one, if that was a clear yes.
+        Returns the same for the one after it.
+        """
+        hub_id, change = update.hub_id, update.change
+        assert hub_id is not None
+        assert change is not None
+        if seen is None or since is not None or not seen.tells_before(change):
+            try:
+                seen = _ask(self.hub, hub_id)
+            except UnknownInvoiceError as error:  # any other no to a question says nothing of it
+                self.outbox.refuse(update, Refusal(str(error.code), error.text))
+                return None
+        ending = self._ending(seen.invoice, change, since)
+        if ending is not None:
+            self._end(update, ending)
+            return None
+        if seen.invoice.state in PENDING_STATES and change.state not in _TAKES_OFF:
+            self._deliver_first(hub_id)
+        attempt = self.outbox.begin(update, patch_body(change))
+        if not seen.is_fresh:
+            ending = self._overtaken(attempt, since=since)
+            if ending is not None:
+                self._end(update, ending)
+                return None
+        return self._patch(attempt, change)
+
+    def _overtaken(self, attempt: Attempt, *, since: datetime | None) -> Outcome | Refusal | None:
+        """Ask once more before an update leaves; return how it ends, if it need not any more."""
+        update, change = attempt.update, attempt.update.change
+        assert update.hub_id is not None
+        assert change is not None
+        try:
+            now_shown = shown(self.hub, update.hub_id)
+            ending = self._ending(now_shown, change, since)
+        except BridgeError as error:
+            self.outbox.end(attempt, f"not sent: {error}")
+            raise
+        if ending is not None:
+            self.outbox.end(attempt, f"not sent: by then the hub showed {now_shown.state}")
+        return ending
+
+    def _patch(self, attempt: Attempt, change: StateUpdate) -> _Seen | None:
+        """Send one update; return what the hub answered, if that was a clear yes."""
+        update, hub_id = attempt.update, attempt.update.hub_id
+        assert hub_id is not None
+        left_at = _elapsed()
+        try:
+            answered = self.hub.patch(hub_id, change)
+        except HubRefusalError as error:
+            self.outbox.end(attempt, f"{error.code} {error.text}")
+            if isinstance(error, NotUpdatableError) and self._is_shown(hub_id, change):
+                self.outbox.accept(update, Outcome.ALREADY_SHOWN)
+            else:
+                self.outbox.refuse(update, Refusal(str(error.code), error.text))
+        except UnclearAnswerError as error:
+            with still_unclear(error):
+                known = how_known(self.account, shown(self.hub, hub_id), change, attempt.at)
+            self.outbox.end(attempt, str(error), shown=known or attempts.NOT_APPLIED)
+            if known is None:
+                raise
+            self.outbox.accept(update, known)
+        except BridgeError as error:
+            self.outbox.end(attempt, f"not sent: {error}")
+            raise
+        else:
+            self.outbox.accept(update, Outcome.PATCHED, taken=attempt)
+            return _Seen(invoice=answered, at=left_at)
+        return None
+
+    def _deliver_first(self, hub_id: HubId) -> None:
+        """Take the invoice off the pending list, where other states would leave it for ever."""
+        try:
+            if tell_delivered(self.hub, hub_id):
+                with self.account.ledger.write() as connection:
+                    accounts.note_found_applied(connection, self.account.name)
+        except HubRefusalError as error:
+            log.warning("DELIVERED not taken", hub_id=hub_id, reason=str(error))
+
+    def _ending(
+        self, now_shown: Invoice, change: StateUpdate, since: datetime | None
+    ) -> Outcome | Refusal | None:
+        """Tell how an update ends that the hub knows, or takes no more; None: it is to be sent."""
+        known = how_known(self.account, now_shown, change, since)
+        if known is None and now_shown.state in FINAL_STATES:
+            return _final(now_shown, change)
+        return known
+
+    def _is_shown(self, hub_id: HubId, change: StateUpdate) -> bool:
+        return same_effect(change, shown(self.hub, hub_id))
+
+    def _end(self, update: Update, ending: Outcome | Refusal) -> None:
+        if isinstance(ending, Refusal):
+            self.outbox.refuse(update, ending)
+        else:
+            self.outbox.accept(update, ending)
 
 
 def _final(invoice: Invoice, change: StateUpdate) -> Refusal:
@@ -247,48 +277,3 @@ def _final(invoice: Invoice, change: StateUpdate) -> Refusal:
     if change.state is invoice.state:
         reason = f"the invoice is already {invoice.state}, with other details"
     return Refusal("BR06", reason)
-
-
-def _deliver_first(account: Account, hub: HubClient, hub_id: HubId) -> None:
-    """Take the invoice off the pending list, where other states would leave it for ever."""
-    try:
-        if tell_delivered(hub, hub_id):
-            with account.ledger.write() as connection:
-                accounts.note_found_applied(connection, account.name)
-    except HubRefusalError as error:
-        log.warning("DELIVERED not taken", hub_id=hub_id, reason=str(error))
-
-
-def _patch(
-    account: Account, hub: HubClient, outbox: Outbox, attempt: Attempt, change: StateUpdate
-) -> _Seen | None:
-    """Send one update; return what the hub answered, if that was a clear yes."""
-    update, hub_id = attempt.update, attempt.update.hub_id
-    assert hub_id is not None
-    left_at = _elapsed()
-    try:
-        answered = hub.patch(hub_id, change)
-    except HubRefusalError as error:
-        outbox.end(attempt, f"{error.code} {error.text}")
-        if isinstance(error, NotUpdatableError) and _is_shown(account, hub_id, change):
-            outbox.accept(update, Outcome.ALREADY_SHOWN)
-        else:
-            outbox.refuse(update, Refusal(str(error.code), error.text))
-    except UnclearAnswerError as error:
-        with still_unclear(error):
-            known = how_known(account, shown(account.hub, hub_id), change, attempt.at)
-        outbox.end(attempt, str(error), shown=known or attempts.NOT_APPLIED)
-        if known is None:
-            raise
-        outbox.accept(update, known)
-    except BridgeError as error:
-        outbox.end(attempt, f"not sent: {error}")
-        raise
-    else:
-        outbox.accept(update, Outcome.PATCHED, taken=attempt)
-        return _Seen(invoice=answered, at=left_at)
-    return None
-
-
-def _is_shown(account: Account, hub_id: HubId, change: StateUpdate) -> bool:
-    return same_effect(change, shown(account.hub, hub_id))
