@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from bridge.account import Account
 from bridge.ledger import standings
 from bridge.ledger.serving import Feeds
 from bridge.ledger.standings import Standing
@@ -192,7 +191,7 @@ def balance(seen: Look, *, since: datetime | None, updates: WaitingUpdates) -> B
             hub_was_read=seen.hub_error is None,
             old_was_read=account.own.legacy is not None and seen.old_error is None,
             visible=standing_names(connection, account),
-            present=_present(account),
+            present=account.mailbox.present(Folder.OUT),
         )
         for standing in seen.standings(connection):
             counting.count(standing)
@@ -214,10 +213,6 @@ def balance(seen: Look, *, since: datetime | None, updates: WaitingUpdates) -> B
         unknown_files=tuple(unknown),
         remarks=tuple(seen.remarks),
     )
-
-
-def _present(account: Account) -> frozenset[str]:
-    return account.mailbox.present(Folder.OUT)
 
 
 def _sorted(problems: list[Problem]) -> tuple[Problem, ...]:

@@ -92,21 +92,15 @@ def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
     with switching.alone(account):
         switching.refuse_another(account, MoveKind.ROLLBACK)
         _note_said(account, wanted)
-        if way.instead_of is not None:
-            count = to_be_written_again(account, way)
-            if count is not None and not wanted.apply:
-                return _tell_written_again(account, count, way, wanted)
-            if count is not None:
-                lead_elsewhere(account, way, by=wanted.by)
+        count = to_be_written_again(account, way) if way.instead_of is not None else None
+        if count is not None and not wanted.apply:
+            return _tell_written_again(account, count, way, wanted)
+        if count is not None:
+            lead_elsewhere(account, way, by=wanted.by)
         if wanted.apply:
             refuse_lost(account, way)
         if rollback.is_done(account):
-            _refuse_other_plan(account, MoveKind.ROLLBACK, wanted.plan_file)
-            rollback.refuse_other_folder(account, way)
-            late = wanted.apply and switching.last_move(account, MoveKind.ROLLBACK) is not None
-            remarks = clear_up(account, way) if late else []
-            remarks += rollback.done_otherwise(account, way)
-            return _was_done(account, MoveKind.ROLLBACK, wanted, remarks=remarks)
+            return _was_rolled_back(account, way, wanted)
         seen, plan = rollback.plan(account, way)
         if not wanted.apply:
             return _show_plan(plan, wanted, _NOT_ASKED)
@@ -119,6 +113,16 @@ def roll_back(account: Account, way: Way, wanted: Wanted) -> int:
         if done.feeds.serve is not None or not _can_go_on(done):
             rollback.end(account)  # a folder may be imported from: it is not read back again
         return _show_balance(done, MoveKind.ROLLBACK, wanted)
+
+
+def _was_rolled_back(account: Account, way: Way, wanted: Wanted) -> int:
+    """Clear up what came late, where a rollback was done; return the exit code."""
+    _refuse_other_plan(account, MoveKind.ROLLBACK, wanted.plan_file)
+    rollback.refuse_other_folder(account, way)
+    late = wanted.apply and switching.last_move(account, MoveKind.ROLLBACK) is not None
+    remarks = clear_up(account, way) if late else []
+    remarks += rollback.done_otherwise(account, way)
+    return _was_done(account, MoveKind.ROLLBACK, wanted, remarks=remarks)
 
 
 def _refuse_page(output: Path | None) -> None:

@@ -6,7 +6,6 @@ software has taken from ours is noted, as each round of `serve` does.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -92,32 +91,32 @@ def look(account: Account, *, old_mailbox: bool = True, hub: bool = True) -> Loo
     with account.mailbox.turn("inbound"):
         look_for_collected(account)
     if old_mailbox and account.own.legacy is not None:
-        with (
-            _noting(seen, "old_error"),
-            account.mailbox.turn("record"),
-            account.old_mailbox() as reader,
-        ):
-            heard = listen(account, reader, only_due=False)
-            seen.vanished = heard.vanished
-            seen.remarks += heard.troubles
+        try:
+            _listen(seen)
+        except OUT_OF_REACH as error:
+            seen.old_error = error
     if hub:
-        with _noting(seen, "hub_error"):
-            own = account.own
-            feed = RestFeed(account.hub, nifs=own.nifs, offices=own.oficines_comptables)
-            listing = feed.pending()
-            seen.listed = frozenset(row.hub_id for row in listing.invoices)
-            seen.remarks += [
-                f"more waits than the hub lists: {part}" for part in listing.capped_slices
-            ]
+        try:
+            _ask_for_list(seen)
+        except OUT_OF_REACH as error:
+            seen.hub_error = error
     return seen
 
 
-@contextmanager
-def _noting(seen: Look, where: str) -> Iterator[None]:
-    try:
-        yield
-    except OUT_OF_REACH as error:
-        setattr(seen, where, error)
+def _listen(seen: Look) -> None:
+    account = seen.account
+    with account.mailbox.turn("record"), account.old_mailbox() as reader:
+        heard = listen(account, reader, only_due=False)
+    seen.vanished = heard.vanished
+    seen.remarks += heard.troubles
+
+
+def _ask_for_list(seen: Look) -> None:
+    own = seen.account.own
+    feed = RestFeed(seen.account.hub, nifs=own.nifs, offices=own.oficines_comptables)
+    listing = feed.pending()
+    seen.listed = frozenset(row.hub_id for row in listing.invoices)
+    seen.remarks += [f"more waits than the hub lists: {part}" for part in listing.capped_slices]
 
 
 def refuse_suddenly_empty(seen: Look, *, forced: bool = False) -> None:

@@ -70,24 +70,19 @@ def plan(account: Account, way: Way) -> tuple[Look, Plan]:
     us in, or its server answers without it: it is not gone; without a target, OldMailboxAwayError
     where it is out of reach; SuddenlyEmptyError.
     """
+    is_open = _is_open(account)
     if account.own.legacy is None and way.target is None:
         raise SettingsError(
             f"account {account.name} has no old mailbox ([account.legacy]): say with --target DIR "
             "where to put what is still to be imported"
         )
-    if way.target is not None and account.feeds().serve is FeedName.REST and not _is_open(account):
+    if way.target is not None and account.feeds().serve is FeedName.REST and not is_open:
         Target(account, way.target).refuse_strange()
     seen = look(account)
-    if seen.old_error is None and not _is_open(
-        account
-    ):  # else what lay there may have left it by our own doing
+    # Of one that was begun, what lay there may have left it by our own doing.
+    if seen.old_error is None and not is_open:
         refuse_emptied(account)
-    if isinstance(seen.old_error, AccountError):
-        raise saying_more(seen.old_error, OLD_REFUSES)
-    if isinstance(seen.old_error, NoOldMailboxError):
-        raise OldMailboxRefusedError(f"{as_it_ends(seen.old_error)}; {OLD_NOT_FOUND}")
-    if seen.old_error is not None and way.target is None:
-        raise saying_more(seen.old_error, OLD_LOST)
+    _refuse_what_is_not_gone(seen, way)
     if seen.hub_said:
         seen.remarks.append(f"{HUB_AWAY}: {seen.hub_said}")
     if seen.old_said:
@@ -96,6 +91,17 @@ def plan(account: Account, way: Way) -> tuple[Look, Plan]:
     if terms.read_only:
         seen.remarks.append(READ_ONLY)
     return seen, make_plan(seen, terms, then_of(account, seen))
+
+
+def _refuse_what_is_not_gone(seen: Look, way: Way) -> None:
+    """Raise why the old mailbox could not be looked into, unless the move can go without it."""
+    error = seen.old_error
+    if isinstance(error, AccountError):
+        raise saying_more(error, OLD_REFUSES)
+    if isinstance(error, NoOldMailboxError):
+        raise OldMailboxRefusedError(f"{as_it_ends(error)}; {OLD_NOT_FOUND}")
+    if error is not None and way.target is None:
+        raise saying_more(error, OLD_LOST)
 
 
 def apply(account: Account, seen: Look, way: Way, *, by: str) -> tuple[list[str], list[OpenFile]]:

@@ -19,17 +19,15 @@ TURNS = ("inbound", "outbound", "hub", "record", "record-rest")
 @contextmanager
 def alone(account: Account) -> Iterator[None]:
     """Keep other moves of this account out while the block runs."""
-    try:
-        turn = account.mailbox.turn("move", wait=0)
-        with turn:
-            yield
-    except BusyError as error:
-        if "move" not in str(error):
-            raise
-        raise LocalError(
-            f"account {account.name}: another move is at work on it: wait until it has ended, and "
-            "run this again"
-        ) from error
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(account.mailbox.turn("move", wait=0))
+        except BusyError as error:
+            raise LocalError(
+                f"account {account.name}: another move is at work on it: wait until it has ended, "
+                "and run this again"
+            ) from error
+        yield
 
 
 @contextmanager
