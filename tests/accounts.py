@@ -22,6 +22,7 @@ from bridge.ledger.updates import Update
 from bridge.model import Digest, HubId, State
 from bridge.outbound.round import Round as OutboundRound
 from bridge.outbound.round import outbound_round
+from bridge.rounds import pull_round
 from bridge.sandbox.server import Sandbox
 from bridge.settings import AccountSettings, Settings
 from tests.door_rig import PATIENCE, wait_until
@@ -282,3 +283,8 @@ def _entry(update: Said) -> str:
 
 def statuses(found: Sequence[Update]) -> list[str]:
     return [str(update.status) for update in found]
+
+
+def pull(office: Office) -> None:
+    """Do one round of inbound with everything that is there, due or not."""
+    pull_round(office.inbound, only_due=False)

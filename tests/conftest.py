@@ -7,10 +7,14 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from pydantic import SecretStr
 
+from bridge.hub import HubClient
 from bridge.sandbox.server import Sandbox
 from tests.accounts import Office, Offices, no_waiting
 from tests.clients_table import TableWriter
+from tests.door_rig import Rig, open_doors
+from tests.hub_server import HubServer
 from tests.old_mailboxes import Servers, old_servers
 from tests.ports import free_port
 
@@ -66,6 +70,27 @@ def open_account(sandbox: Sandbox, tmp_path: Path) -> Iterator[Offices]:
     with no_waiting():
         yield offices
     offices.close()
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """Give a hub whose answers a test writes."""
+    with HubServer() as server:
+        yield server
+
+
+@pytest.fixture
+def client(hub: HubServer) -> Iterator[HubClient]:
+    """Give a client of that hub."""
+    with HubClient(hub.settings(), issuer="hub_0012", secret=SecretStr("k" * 32)) as client:
+        yield client
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """Give both doors, in front of a mailbox."""
+    with open_doors(tmp_path) as rig:
+        yield rig
 
 
 @pytest.fixture(scope="session")

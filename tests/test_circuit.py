@@ -44,12 +44,6 @@ class Now:
 
 
 @pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
-
-
-@pytest.fixture
 def now() -> Now:
     return Now()
 

@@ -11,7 +11,7 @@ import pytest
 from bridge.ledger import handing
 from bridge.model import FeedName, State, StateUpdate
 from bridge.recording import FeedRecorder
-from bridge.rounds import pull_round, push_round
+from bridge.rounds import push_round
 from bridge.sandbox.server import Sandbox
 from reconcile.language import language
 from reconcile.moves import cutover
@@ -19,7 +19,7 @@ from reconcile.moves.balance import Balance
 from reconcile.moves.command import Wanted, cut_over
 from reconcile.moves.readiness import readiness
 from reconcile.moves.rules import Place
-from tests.accounts import Office, Offices, annotated, failing, state_file
+from tests.accounts import Office, Offices, annotated, failing, pull, state_file
 from tests.moving import OldHub, balanced, collect, faults, moved, names, out_of
 from tests.small_disk import small_disk
 
@@ -34,10 +34,6 @@ def old(sandbox: Sandbox, tmp_path: Path) -> OldHub:
 @pytest.fixture
 def town(open_account: Offices, old: OldHub) -> Office:
     return old.open(open_account)
-
-
-def pull(town: Office) -> None:
-    pull_round(town.inbound, only_due=False)
 
 
 def cut(town: Office) -> Balance:

@@ -1,6 +1,5 @@
 """What real clients do beside the round: resume, mirror, renew keys, keep alive, come often."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,10 @@ import pytest
 from tests.door_clients import Curl, Lftp
 from tests.door_clients.sftp_programs import Openssh, Psftp
 from tests.door_libraries import PASSWORD, USER, FtplibClient, ParamikoClient
-from tests.door_rig import XML, Rig, open_doors
+from tests.door_rig import XML, Rig
 
 LARGE = b"<a>" + b"0123456789abcde\n" * 60_000 + b"</a>"
 HALF = LARGE[: len(LARGE) // 2]
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with open_doors(tmp_path) as rig:
-        yield rig
 
 
 # Resuming

@@ -26,12 +26,6 @@ READ, OPEN, INIT = 5, 3, 1
 LARGE = os.urandom(3_000_000)
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with open_doors(tmp_path) as rig:
-        yield rig
-
-
 class Reluctant:
     """A socket that reads only while it may."""
 

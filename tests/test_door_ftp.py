@@ -30,12 +30,6 @@ ENDS = b"unix\nwindows\r\nmac\rmixed\n\r\n\r" + bytes(range(256)) + b"\r"
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with open_doors(tmp_path) as rig:
-        yield rig
-
-
-@pytest.fixture
 def ftp(rig: Rig) -> Iterator[ftplib.FTP]:
     with session(rig) as ftp:
         yield ftp

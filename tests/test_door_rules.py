@@ -17,15 +17,9 @@ from bridge.facade.refusals import DoorError
 from bridge.facade.tree import Visit
 from bridge.facade.uploads import Start, Upload
 from tests.door_clients import FtplibClient, ParamikoClient
-from tests.door_rig import FOLDERS, XML, Rig, open_doors
+from tests.door_rig import FOLDERS, XML, Rig
 
 REFUSED = (OSError, ftplib.error_perm)
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with open_doors(tmp_path) as rig:
-        yield rig
 
 
 class Sftp:

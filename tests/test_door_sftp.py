@@ -27,12 +27,6 @@ from tests.sftp_wire_client import HANDLE, NAME, at_the_door, string
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with open_doors(tmp_path) as rig:
-        yield rig
-
-
-@pytest.fixture
 def sftp(rig: Rig) -> Iterator[paramiko.SFTPClient]:
     with ParamikoClient("sftp", rig.port("sftp")).session() as sftp:
         yield sftp

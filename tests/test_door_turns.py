@@ -49,12 +49,6 @@ class Gate:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with open_doors(tmp_path) as rig:
-        yield rig
-
-
-@pytest.fixture
 def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     """Give a disk that keeps everybody waiting."""
     host_keys()  # made once, and synced as well

@@ -23,12 +23,6 @@ from tests.door_rig import FOLDERS, PASSWORD, USER, XML, Rig, Told, open_doors, 
 HALF = XML[: len(XML) // 2]
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with open_doors(tmp_path) as rig:
-        yield rig
-
-
 @contextmanager
 def sftp(rig: Rig) -> Iterator[paramiko.SFTPClient]:
     with ParamikoClient("sftp", rig.port("sftp")).session() as client:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.door_rig import XML, Rig, open_doors
+from tests.door_rig import XML, Rig
 from tests.sftp_wire_client import (
     ATTRS,
     DATA,
@@ -29,12 +29,6 @@ FLAGS = {"read": 1, "write": 2, "append": 4, "create": 8, "truncate": 16, "exclu
 COMBINATIONS = [
     sum(chosen) for n in range(7) for chosen in itertools.combinations(FLAGS.values(), n)
 ]
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with open_doors(tmp_path) as rig:
-        yield rig
 
 
 @pytest.fixture

@@ -21,12 +21,6 @@ from tests.programs import miss, require_program
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with open_doors(tmp_path) as rig:
-        yield rig
-
-
-@pytest.fixture
 def ftp(rig: Rig) -> Iterator[ftplib.FTP]:
     with FtplibClient("ftp", rig.port("ftp")).session() as ftp:
         yield ftp

@@ -1,10 +1,8 @@
 """Contract drift: what the hub answers beside its contract is tolerated, counted and shown once."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from bridge import status
 from bridge.errors import BridgeError
@@ -19,18 +17,6 @@ from tests.hub_server import HubServer, error_reply, json_reply
 from tests.test_hub_answers import FULL
 
 ONE = HubId("1")
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(hub: HubServer) -> Iterator[HubClient]:
-    with HubClient(hub.settings(), issuer="hub_0012", secret=SecretStr("k" * 32)) as client:
-        yield client
 
 
 def found(operation: Operation, answer: dict[str, object]) -> set[tuple[str, str]]:

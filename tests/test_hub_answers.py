@@ -1,7 +1,6 @@
 """What the hub answers, read with tolerance but without guesses."""
 
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -10,7 +9,6 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from bridge.errors import HubAwayError, InvoiceError
 from bridge.hub import HubClient, UnclearAnswerError, answers, fields
@@ -20,18 +18,6 @@ from tests.hub_server import HubServer, Reply, json_reply
 ONE = HubId("1")
 CEST = timezone(timedelta(hours=2))
 ACCEPT = StateUpdate(state=State.ACCEPTED)
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(hub: HubServer) -> Iterator[HubClient]:
-    with HubClient(hub.settings(), issuer="hub_0012", secret=SecretStr("k" * 32)) as client:
-        yield client
 
 
 FULL = {

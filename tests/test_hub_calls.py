@@ -31,12 +31,6 @@ def hub() -> Iterator[HubServer]:
         yield server
 
 
-@pytest.fixture
-def client(hub: HubServer) -> Iterator[HubClient]:
-    with HubClient(hub.settings(), issuer="hub_0012", secret=SecretStr("k" * 32)) as client:
-        yield client
-
-
 def test_the_ten_operations_are_the_hubs(hub: HubServer, client: HubClient, tmp_path: Path) -> None:
     one = HubId("12")
     client.pending_invoices()

@@ -53,12 +53,6 @@ class HubClock:
 
 
 @pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
-
-
-@pytest.fixture
 def client(hub: HubServer) -> Iterator[HubClient]:
     settings = hub.settings(token_lifetime=60)
     secret = SecretStr(SECRET)

@@ -5,7 +5,6 @@ import hashlib
 import os
 import resource
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,18 +31,6 @@ from tests.hub_server import (
 
 ONE = HubId("1")
 XML = b"<?xml version='1.0'?><fe:Facturae/>\r\n"
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(hub: HubServer) -> Iterator[HubClient]:
-    with HubClient(hub.settings(), issuer="hub_0012", secret=SecretStr("k" * 32)) as client:
-        yield client
 
 
 @pytest.fixture

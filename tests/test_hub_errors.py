@@ -1,11 +1,9 @@
 """Every error that the hub can answer, and those that something between it and us makes up."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from bridge.errors import AccountError, BridgeError, HubAwayError, InvoiceError
 from bridge.hub import (
@@ -26,18 +24,6 @@ ONE = HubId("1")
 ACCEPT = StateUpdate(state=State.ACCEPTED)
 STATUS = {1: 401, 2: 404, 3: 400, 9: 500}
 HTML = Reply(status=502, body=b"<html>Bad gateway</html>", headers={"Content-Type": "text/html"})
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(hub: HubServer) -> Iterator[HubClient]:
-    with HubClient(hub.settings(), issuer="hub_0012", secret=SecretStr("k" * 32)) as client:
-        yield client
 
 
 def failing(call: object, *args: object) -> BridgeError:

@@ -4,7 +4,6 @@ import json
 import logging
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from traceback import format_exception
 
@@ -21,12 +20,6 @@ from tests.hub_server import HubServer, error_reply, hang_up, json_reply
 NOW = datetime(2026, 3, 1, 12, 0, 0, 999_999, tzinfo=UTC)
 SECRET = "s3cr3t-of-the-hub-that-nobody-must-see"
 EMPTY = {"mesFactures": False, "factures": []}
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
 
 
 def part(token: str, number: int) -> object:

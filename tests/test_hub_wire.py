@@ -1,6 +1,5 @@
 """The line to the hub: what was sent, what may have been, and what certainly was not."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
 
@@ -32,12 +31,6 @@ ONE = HubId("1")
 ACCEPT = StateUpdate(state=State.ACCEPTED)
 EMPTY = json_reply({"mesFactures": False, "factures": []})
 INVOICE = json_reply({"id": "1", "estat": "ACCEPTED"})
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
 
 
 def client_of(hub: HubServer, timeout: float = 20, **settings: object) -> HubClient:

@@ -13,12 +13,12 @@ from bridge.ledger import updates
 from bridge.mailbox import Mailbox
 from bridge.model import DeliveryState, FeedName, UpdateStatus
 from bridge.naming import Folder
-from bridge.rounds import pull_round, push_round
+from bridge.rounds import push_round
 from bridge.sandbox.old_mailbox import OldMailbox
 from bridge.sandbox.server import Sandbox
 from bridge.status import look
 from bridge.status.findings import findings
-from tests.accounts import Office, Offices, annotated, failing, said, state_file
+from tests.accounts import Office, Offices, annotated, failing, pull, said, state_file
 from tests.test_serving_feed import REST, faults, move, row_of
 
 FOLDERS = ("out", "adjout", "statout")
@@ -65,10 +65,6 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def beside(open_account: Offices, folder: Path) -> Office:
     return open_account(serve="legacy", legacy={"url": f"file://{folder}"})
-
-
-def pull(office: Office) -> None:
-    pull_round(office.inbound, only_due=False)
 
 
 def push(office: Office) -> None:

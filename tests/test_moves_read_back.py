@@ -17,7 +17,6 @@ from bridge.errors import AccountError, HubAwayError
 from bridge.ledger.moves import MoveKind
 from bridge.model import FeedName
 from bridge.recording import FeedRecorder
-from bridge.rounds import pull_round
 from bridge.sandbox.server import Sandbox
 from reconcile.language import LANGUAGES, language
 from reconcile.moves import switching
@@ -29,7 +28,7 @@ from reconcile.moves.serving import verdict
 from reconcile.moves.text import balance_as_text
 from reconcile.moves.verifying import look_at_balance
 from reconcile.moves.way import Way
-from tests.accounts import Office, Offices, failing
+from tests.accounts import Office, Offices, failing, pull
 from tests.moving import OldHub, collect, faults, names
 from tests.old_mailboxes import Relay, Servers, secret
 
@@ -76,10 +75,6 @@ def behind(
     collect(town)
     old.both(town)
     return town
-
-
-def pull(town: Office) -> None:
-    pull_round(town.inbound, only_due=False)
 
 
 @contextmanager

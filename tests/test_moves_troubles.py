@@ -11,13 +11,12 @@ from typer.testing import CliRunner
 from bridge.errors import BridgeError, OldMailboxUnwritableError, StorageError
 from bridge.feeds.legacy.entries import digest_of
 from bridge.model import FeedName
-from bridge.rounds import pull_round
 from bridge.sandbox.server import Sandbox
 from reconcile.cli import app
 from reconcile.moves.command import Wanted, cut_over, roll_back
 from reconcile.moves.rules import OldMailboxMode
 from reconcile.moves.way import Way
-from tests.accounts import Office, Offices, failing
+from tests.accounts import Office, Offices, failing, pull
 from tests.gateway import Gateway, Result, install
 from tests.moving import OldHub, balanced, collect, faults, names, out_of
 from tests.old_mailboxes import OldServer, old_server
@@ -25,10 +24,6 @@ from tests.ports import free_port
 from tests.small_disk import SmallDisk, small_disk
 
 APPLY = Wanted(by="test", apply=True, force=True)
-
-
-def pull(town: Office) -> None:
-    pull_round(town.inbound, only_due=False)
 
 
 def opened(open_account: Offices, sandbox: Sandbox, server: OldServer) -> tuple[Office, OldHub]:

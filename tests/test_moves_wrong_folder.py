@@ -12,11 +12,10 @@ import pytest
 
 from bridge.model import FeedName, HubId
 from bridge.recording import FeedRecorder
-from bridge.rounds import pull_round
 from bridge.sandbox.server import Sandbox
 from reconcile.moves.command import Wanted, cut_over, roll_back
 from reconcile.moves.way import Way
-from tests.accounts import Office, Offices, failing
+from tests.accounts import Office, Offices, failing, pull
 from tests.moving import OldHub, collect, faults
 
 APPLY = Wanted(by="test", apply=True, force=True)
@@ -33,10 +32,6 @@ def town(open_account: Offices, old: OldHub) -> Office:
     town = old.open(open_account)
     assert cut_over(town.account, APPLY) == 0
     return town
-
-
-def pull(town: Office) -> None:
-    pull_round(town.inbound, only_due=False)
 
 
 def listen(town: Office) -> None:

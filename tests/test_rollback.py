@@ -19,7 +19,7 @@ from bridge.flood import Happening
 from bridge.ledger import events
 from bridge.model import FeedName
 from bridge.recording import FeedRecorder
-from bridge.rounds import pull_round, push_round
+from bridge.rounds import push_round
 from bridge.sandbox.server import Sandbox
 from bridge.status.looking import look
 from bridge.status.text import as_text
@@ -33,7 +33,7 @@ from reconcile.moves.readiness import Silent
 from reconcile.moves.rules import Action, OldMailboxMode, Place
 from reconcile.moves.way import Way
 from reconcile.reporting import make_report
-from tests.accounts import Office, Offices, annotated, failing, state_file
+from tests.accounts import Office, Offices, annotated, failing, pull, state_file
 from tests.breaking_off import broken_off_after
 from tests.moving import OldHub, balanced, collect, faults, moved, names, names_in, out_of
 from tests.small_disk import small_disk
@@ -59,10 +59,6 @@ def town(open_account: Offices, old: OldHub) -> Office:
 def alone(open_account: Offices) -> Office:
     """Give an account without an old mailbox."""
     return open_account()
-
-
-def pull(town: Office) -> None:
-    pull_round(town.inbound, only_due=False)
 
 
 def push(town: Office) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from bridge.model import HubId
-from bridge.rounds import pull_round, push_round
+from bridge.rounds import push_round
 from bridge.sandbox.old_mailbox import OldMailbox
 from bridge.sandbox.server import Sandbox
 from reconcile.moves.command import Wanted, cut_over, roll_back
 from reconcile.moves.rules import OldMailboxMode, Place
 from reconcile.moves.way import Way
-from tests.accounts import Office, Offices
+from tests.accounts import Office, Offices, pull
 from tests.moving import balanced, faults, names
 from tests.old_mailboxes import secret
 
@@ -48,10 +48,6 @@ def add(sandbox: Sandbox, old: OldMailbox) -> HubId:
     hub_id = sandbox.book.add_invoice(attachments=False)
     old.work()
     return hub_id
-
-
-def pull(town: Office) -> None:
-    pull_round(town.inbound, only_due=False)
 
 
 def imported(town: Office, only: HubId | None = None) -> list[str]:
