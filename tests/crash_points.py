@@ -79,7 +79,7 @@ POINTS: dict[str, str] = {
     "sync folder in statin.Statin.remove": "should it come back: known by its bytes",
     "commit in outbound.taking._left": "it is missing in statin: noted at the next look",
     "commit in outbound.entering.retry": "nothing was queued: the operator sees it refused",
-    "commit in outbound.taking._note_cut_off": "the bytes still lie in staging",
+    "commit in upkeep.cut_offs._note_cut_off": "the bytes still lie in staging",
     "remove in statin.Statin.forget_partial": "handed over again: known by its bytes",
     "remove folder in statin.Statin.forget_partial": "an empty folder is no upload",
     # Sending

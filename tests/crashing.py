@@ -29,9 +29,9 @@ from bridge.facade.uploads import Start
 from bridge.ledger import Ledger
 from bridge.model import FeedName
 from bridge.naming import Folder
-from bridge.outbound.taking import note_cut_off
 from bridge.recording import FeedRecorder
 from bridge.settings import load_settings
+from bridge.upkeep.cut_offs import note_cut_off
 from bridge.upkeep.retention import remove_outdated
 from tests.durable_steps import Steps
 from tests.warm import warm_up

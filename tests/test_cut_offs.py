@@ -13,10 +13,9 @@ from bridge.archive import Archive
 from bridge.facade.room import LEAST, Room
 from bridge.ledger import Ledger, archive_removals, cut_offs, events
 from bridge.naming import Folder
-from bridge.outbound.taking import note_cut_off
 from bridge.sandbox.server import Sandbox
 from bridge.settings import UploadSettings
-from bridge.upkeep.cut_offs import make_room
+from bridge.upkeep.cut_offs import make_room, note_cut_off
 from bridge.upkeep.verifying import verify
 from tests.accounts import Office, Offices
 from tests.door_clients import FtplibClient, ParamikoClient

@@ -10,8 +10,8 @@ from bridge.ledger import archive_removals, histories
 from bridge.model import Digest
 from bridge.naming import Folder
 from bridge.outbound.round import outbound_round
-from bridge.outbound.taking import note_cut_off
 from bridge.sandbox.server import Sandbox
+from bridge.upkeep.cut_offs import note_cut_off
 from bridge.upkeep.retention import Retention, remove_outdated
 from bridge.upkeep.verifying import verify
 from tests.accounts import Office, Offices, annotated, said, state_file

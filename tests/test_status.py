@@ -18,12 +18,12 @@ from bridge.ledger import Ledger, accounts, components, deliveries, events, visi
 from bridge.ledger.visitors import VisitRow
 from bridge.model import FeedName, HubId, PendingInvoice
 from bridge.naming import Folder
-from bridge.outbound.taking import note_cut_off
 from bridge.rounds import pull_round
 from bridge.settings import Settings, UserSettings
 from bridge.status import looking
 from bridge.status.listings import MOST_ITEMS
 from bridge.status.words import safe, size, span
+from bridge.upkeep.cut_offs import note_cut_off
 from tests.accounts import Office, annotated, failing, paid, said, state_file
 from tests.door_rig import PASSWORD_HASH
 from tests.ledgers import open_ledger

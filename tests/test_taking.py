@@ -19,14 +19,9 @@ from bridge.ledger.state_files import Kind
 from bridge.model import Digest, State, UpdateStatus
 from bridge.naming import Folder
 from bridge.outbound.entering import MOST_UPDATES, retry
-from bridge.outbound.taking import (
-    LeftLying,
-    Uploader,
-    left_lying,
-    note_cut_off,
-    take_in,
-)
+from bridge.outbound.taking import LeftLying, left_lying, take_in
 from bridge.rounds import wait_until_settled
+from bridge.upkeep.cut_offs import Uploader, note_cut_off
 from tests.accounts import Office, Offices, annotated, failing, said, state_file
 from tests.ledgers import commits
 

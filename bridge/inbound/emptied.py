@@ -13,7 +13,7 @@ from bridge.errors import InvoiceError
 from bridge.feeds import Listing
 from bridge.ledger import deliveries
 from bridge.model import PENDING_STATES, DeliveryState, HubId
-from bridge.outbound.acknowledge import shown
+from bridge.outbound.shown import shown
 
 log = structlog.get_logger()
 

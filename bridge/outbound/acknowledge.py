@@ -2,21 +2,20 @@
 
 By the account's policy: once the files are safe (`stored`), once the software has collected the
 invoice (`collected`), or not at all (`never`: the RCF's own ANNOTATED does it, and the marks of
-the attachments that it collected go then). DELIVERED is only
-sent while the hub shows SENT or REGISTERED; a hub that is further on is left alone. So it may be
-tried again after any doubt without a second effect.
+the attachments that it collected go then). DELIVERED is only sent while the hub shows SENT or
+REGISTERED; a hub that is further on is left alone. So it may be tried again after any doubt without
+a second effect.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import structlog
 
 from bridge.account import Account
 from bridge.crew import work, workers_for
-from bridge.errors import BridgeError, HubAwayError, InvoiceError
+from bridge.errors import BridgeError
 from bridge.hub import HubClient, HubReader, HubRefusalError, UnclearAnswerError
-from bridge.hub.errors import NoHistoryError, UnknownAttachmentError, UnknownInvoiceError
+from bridge.hub.errors import UnknownAttachmentError, UnknownInvoiceError
 from bridge.ledger import accounts, attachments, deliveries, events
 from bridge.ledger.attachments import AttachmentRow
 from bridge.ledger.deliveries import Delivery
@@ -24,11 +23,10 @@ from bridge.model import (
     PENDING_STATES,
     DeliveryState,
     HubId,
-    Invoice,
     State,
-    StateRecord,
     StateUpdate,
 )
+from bridge.outbound.shown import shown, still_unclear
 
 log = structlog.get_logger()
 
@@ -83,38 +81,6 @@ def acknowledge(
         until=until,
     )
     return len(done)
-
-
-def shown(hub: HubReader, hub_id: HubId) -> Invoice:
-    """Return what the hub shows of an invoice.
-
-    Its state is from the history where the hub left it out, or gave a word that we do not know.
-    """
-    invoice = hub.invoice(hub_id)
-    if invoice.state is not None:
-        return invoice
-    try:
-        history = hub.history(hub_id)
-    except NoHistoryError:
-        history = ()
-    if history and history[-1].state is not None:
-        return as_shown(hub_id, history[-1])
-    if not invoice.state_text:
-        raise InvoiceError(f"invoice {hub_id}: the hub does not say which state it is in")
-    return invoice
-
-
-def as_shown(hub_id: HubId, record: StateRecord) -> Invoice:
-    """Return the invoice as a line of its history shows it."""
-    return Invoice(
-        hub_id=hub_id,
-        state=record.state,
-        state_at=record.at,
-        register_number=record.register_number,
-        reason_code=record.reason_code,
-        reason=record.reason,
-        paid_on=record.paid_on,
-    )
 
 
 def tell_delivered(hub: HubClient, hub_id: HubId) -> bool:
@@ -194,15 +160,6 @@ def _may_be_marked(hub: HubReader, row: AttachmentRow, error: UnclearAnswerError
         except UnknownInvoiceError:
             return False
     return marked is not False
-
-
-@contextmanager
-def still_unclear(error: UnclearAnswerError) -> Iterator[None]:
-    """Raise the unclear answer again where the hub cannot be asked: it is asked at the next try."""
-    try:
-        yield
-    except (InvoiceError, HubAwayError) as problem:
-        raise error from problem
 
 
 def _note_trouble(account: Account, row: Delivery, error: BridgeError) -> None:

@@ -11,7 +11,7 @@ from bridge.errors import InvoiceError
 from bridge.ledger import updates
 from bridge.ledger.updates import Outcome
 from bridge.model import HubId, Invoice, StateUpdate
-from bridge.outbound.acknowledge import as_shown
+from bridge.outbound.shown import as_shown
 from bridge.translate import same_effect
 
 CLOCK_TOLERANCE = timedelta(seconds=2)

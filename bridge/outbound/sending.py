@@ -31,9 +31,10 @@ from bridge.model import (
     StateUpdate,
     UpdateStatus,
 )
-from bridge.outbound.acknowledge import shown, still_unclear, tell_delivered
+from bridge.outbound.acknowledge import tell_delivered
 from bridge.outbound.known_updates import how_known
 from bridge.outbound.outbox import Attempt, Outbox
+from bridge.outbound.shown import shown, still_unclear
 from bridge.translate import patch_body, same_effect
 
 log = structlog.get_logger()

@@ -14,17 +14,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import structlog
 
 from bridge.account import Account
 from bridge.crew import workers_for
 from bridge.errors import StorageError
-from bridge.ledger import cut_offs, events, state_files
+from bridge.ledger import state_files
 from bridge.mailbox import Mailbox
 from bridge.model import FeedName
-from bridge.naming import Folder, is_temporary
+from bridge.naming import is_temporary
 from bridge.outbound.entering import Kept, enter, read_updates
 from bridge.settings import PushSettings
 from bridge.statin import Dropped
@@ -180,56 +179,3 @@ def _keep(account: Account, file: Dropped) -> Kept | None:
     if not account.mailbox.statin.is_unchanged(file):
         return None  # somebody is still writing: the next round sees it whole
     return Kept(file=file, digest=digest, asks=asks)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Uploader:
-    """Who uploaded something, from where and through which door."""
-
-    user: str
-    address: str
-    protocol: str
-
-
-def note_cut_off(
-    account: Account, folder: Folder, name: str, partial: Path, *, who: Uploader | None = None
-) -> None:
-    """Keep the bytes of an upload that was cut off; it is neither taken nor answered.
-
-    After an error, or a crash, it is still at `partial` and can be noted again.
-    """
-    with account.mailbox.turn("outbound"):
-        _note_cut_off(account, folder, name, partial, who)
-        account.mailbox.statin.forget_partial(partial)
-
-
-def _note_cut_off(
-    account: Account, folder: Folder, name: str, partial: Path, who: Uploader | None
-) -> None:
-    digest, size = account.mailbox.statin.keep_partial(partial)
-    now = account.clock()
-    with account.ledger.write() as connection:
-        file_id = None
-        if folder is Folder.STATIN:
-            file_id = state_files.add(
-                connection,
-                account.name,
-                name=name,
-                digest=digest,
-                size=size,
-                kind=state_files.Kind.CUT_OFF,
-                at=now,
-            )
-        events.record(
-            connection,
-            account.name,
-            cut_offs.CUT_OFF,
-            at=now,
-            actor=who.user if who else "rcf",
-            folder=folder,
-            file=file_id,
-            name=name,
-            digest=digest,
-            size=size,
-            also={"address": who.address, "protocol": who.protocol} if who else None,
-        )

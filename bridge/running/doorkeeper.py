@@ -18,11 +18,10 @@ from bridge.flood import Happening
 from bridge.ledger import visitors
 from bridge.ledger.visitors import Client, VisitRow
 from bridge.naming import Folder
-from bridge.outbound.taking import Uploader
 from bridge.running.recorder import Note, Recorder
 from bridge.running.worker import Worker
 from bridge.settings import AccountSettings
-from bridge.upkeep.cut_offs import CutOff
+from bridge.upkeep.cut_offs import CutOff, Uploader
 
 
 class Doorkeeper(LogEvents):

@@ -1,10 +1,12 @@
-"""The three loops of one account in `serve`: they poll the feed, mind the mailbox, tell the hub.
+"""The loops of one account in `serve`: they poll the feed, mind the mailbox, tell the hub.
 
 They share the account's circuit: while it is open the first and the last sit still, and when its
-pause is over one call of one of them tries the hub. The mailbox is minded all the while. A fourth
-loop only looks whether another feed has begun to serve, and then none of them sits still.
+pause is over one call of one of them tries the hub. The mailbox is minded all the while. Another
+loop only looks whether another feed has begun to serve, and then none of them sits still; one
+listens to the shadow feed.
 """
 
+import math
 import threading
 import time
 from datetime import timedelta
@@ -55,7 +57,7 @@ FOLLOW_INTERVAL = 0.5
 
 
 class Worker:
-    """The three loops of one account, and what the doors tell it."""
+    """The loops of one account, and what the doors tell it."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -247,21 +249,25 @@ class Worker:
 
         0 where the circuit is open: its pause is sat out before the next round.
         """
-        push, circuit = self.account.settings.push, self.account.circuit
-        wait = delay(failures, initial=push.retry_initial, most=push.retry_max).total_seconds()
-        if isinstance(error, LocalError):
-            wait = min(wait, LONGEST_LOCAL)
-        elif isinstance(error, OldMailboxRefusedError):
-            pass  # who does not let us in is not asked in a loop
-        elif isinstance(error, OldMailboxAwayError | OldMailboxUnwritableError) or (
-            circuit.is_closed  # it was the trouble of a few
-        ):
-            wait = min(wait, LONGEST_AWAY * self.account.settings.pull.interval)
-        else:
-            self._report(error, doing=doing, wait=circuit.pause_left)
+        push, most = self.account.settings.push, self._longest_pause(error)
+        if most is None:
+            self._report(error, doing=doing, wait=self.account.circuit.pause_left)
             return 0.0
+        wait = delay(failures, initial=push.retry_initial, most=push.retry_max).total_seconds()
+        wait = min(wait, most)
         self._report(error, doing=doing, wait=wait)
         return wait
+
+    def _longest_pause(self, error: BridgeError) -> float | None:
+        """Return the most seconds to wait after an error; None where the circuit says how long."""
+        if isinstance(error, LocalError):
+            return LONGEST_LOCAL
+        if isinstance(error, OldMailboxRefusedError):
+            return math.inf  # who does not let us in is not asked in a loop
+        is_old = isinstance(error, OldMailboxAwayError | OldMailboxUnwritableError)
+        if is_old or self.account.circuit.is_closed:  # closed: it was the trouble of a few
+            return LONGEST_AWAY * self.account.settings.pull.interval
+        return None
 
     def _report(self, error: BridgeError, *, doing: str, wait: float) -> None:
         log.warning(

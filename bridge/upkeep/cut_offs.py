@@ -19,10 +19,9 @@ from bridge.archive import Archive
 from bridge.durable import BusyError
 from bridge.errors import LocalError
 from bridge.facade.room import LEAST, Room
-from bridge.ledger import cut_offs, events
+from bridge.ledger import cut_offs, events, state_files
 from bridge.ledger.cut_offs import CutOffBytes
 from bridge.naming import Folder
-from bridge.outbound.taking import Uploader, note_cut_off
 from bridge.upkeep.retention import nobody_else_at_work, remove
 
 log = structlog.get_logger()
@@ -34,6 +33,15 @@ LOOK_AGAIN = 60
 """Seconds between two looks while there is too much."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploader:
+    """Who uploaded something, from where and through which door."""
+
+    user: str
+    address: str
+    protocol: str
+
+
 @dataclass(frozen=True, slots=True)
 class CutOff:
     """An upload that ended without being closed; `partial` holds what came."""
@@ -42,6 +50,50 @@ class CutOff:
     name: str
     partial: Path
     who: Uploader | None = None
+
+
+def note_cut_off(
+    account: Account, folder: Folder, name: str, partial: Path, *, who: Uploader | None = None
+) -> None:
+    """Keep the bytes of an upload that was cut off; it is neither taken nor answered.
+
+    After an error, or a crash, it is still at `partial` and can be noted again.
+    """
+    with account.mailbox.turn("outbound"):
+        _note_cut_off(account, folder, name, partial, who)
+        account.mailbox.statin.forget_partial(partial)
+
+
+def _note_cut_off(
+    account: Account, folder: Folder, name: str, partial: Path, who: Uploader | None
+) -> None:
+    digest, size = account.mailbox.statin.keep_partial(partial)
+    now = account.clock()
+    with account.ledger.write() as connection:
+        file_id = None
+        if folder is Folder.STATIN:
+            file_id = state_files.add(
+                connection,
+                account.name,
+                name=name,
+                digest=digest,
+                size=size,
+                kind=state_files.Kind.CUT_OFF,
+                at=now,
+            )
+        events.record(
+            connection,
+            account.name,
+            cut_offs.CUT_OFF,
+            at=now,
+            actor=who.user if who else "rcf",
+            folder=folder,
+            file=file_id,
+            name=name,
+            digest=digest,
+            size=size,
+            also={"address": who.address, "protocol": who.protocol} if who else None,
+        )
 
 
 def kept(connection: Connection, archive: Archive, account: str, *, most: int) -> list[CutOffBytes]:

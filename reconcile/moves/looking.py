@@ -24,7 +24,7 @@ from bridge.ledger.serving import Feeds
 from bridge.ledger.standings import Standing
 from bridge.legacy.listening import SUDDENLY, listen
 from bridge.model import Digest, HubId, UpdateStatus
-from bridge.outbound.acknowledge import shown
+from bridge.outbound.shown import shown
 from bridge.recorded import in_order
 from reconcile.moves import switching
 from reconcile.moves.plan import Item, Plan, WaitingUpdates
