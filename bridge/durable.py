@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bridge.errors import StorageError
-from bridge.model import Digest
+from bridge.model import Digest, digest_of
 
 WHOLE = 1 << 16
 """Bytes of a buffer: most files that come are written in one go. Without a size Python asks of each
@@ -65,7 +64,7 @@ def write_file(path: Path, content: bytes) -> Digest:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    return Digest(hashlib.sha256(content).hexdigest())
+    return digest_of(content)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from bridge.aside import Aside
 from bridge.durable import WHOLE, lock, removed_unless_whole, storage, sync_folder, write_file
 from bridge.errors import InvoiceError, StorageError
 from bridge.filename import raw_of, storable
-from bridge.model import Digest
+from bridge.model import Digest, digest_of
 from bridge.naming import Folder, Profile
 from bridge.statin import Statin
 
@@ -188,7 +188,7 @@ class Mailbox:
     def keep_bytes(self, content: bytes, *, purpose: str) -> Digest:
         """Put bytes into the archive, durably; return their digest."""
         staged = self.staged(purpose)
-        digest = Digest(hashlib.sha256(content).hexdigest())
+        digest = digest_of(content)
         with removed_unless_whole(staged):
             with storage(f"staging {staged}"), staged.open("wb", buffering=WHOLE) as file:
                 file.write(content)

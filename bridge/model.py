@@ -4,6 +4,7 @@ Frozen values without I/O. Names on the wire stay the hub's (`numeroRegistreRCF`
 have our words (`register_number`). Money is `Decimal`, times are aware, digests are SHA-256 hex.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -32,6 +33,11 @@ def in_a_path(text: str) -> str | None:
 
 Digest = NewType("Digest", str)
 """SHA-256 of a file's bytes, in lower-case hexadecimal."""
+
+
+def digest_of(content: bytes) -> Digest:
+    """Return the digest of a file's bytes."""
+    return Digest(hashlib.sha256(content).hexdigest())
 
 
 class State(StrEnum):

@@ -133,7 +133,7 @@ def updates_of(
 def same_effect(update: StateUpdate, invoice: Invoice) -> bool:
     """Tell whether the hub already shows what the update says: the state and all it carries."""
     return update.state == invoice.state and all(
-        _comparable(getattr(update, name)) == _comparable(getattr(invoice, name))
+        comparable(getattr(update, name)) == comparable(getattr(invoice, name))
         for name in CARRIED.get(update.state, ())
     )
 
@@ -240,7 +240,8 @@ def _read_update(entry: StatusFeedback, asked: _Asked, *, position: int, total: 
     )
 
 
-def _comparable(value: str | date | None) -> str:
+def comparable(value: str | date | None) -> str:
+    """Return a detail of a state as it is compared: without what only spaces make different."""
     return " ".join(str(value or "").split())
 
 

@@ -21,7 +21,7 @@ from bridge.feeds.slices import Slice
 from bridge.hub import HubReader
 from bridge.hub.download import Download
 from bridge.identity import plain_nif
-from bridge.model import PENDING_STATES, FeedName, HubId, Invoice, StateRecord
+from bridge.model import PENDING_STATES, FeedName, HubId, Invoice, StateRecord, digest_of
 from bridge.recorded import Recorded, RecordedAttachment
 from reconcile.shelf import Shelf
 
@@ -131,7 +131,7 @@ class HubById:
         for position, attachment in enumerate(invoice.attachments, start=1):
             fetch = partial(self.hub.attachment, invoice.hub_id, attachment.attachment_id)
             try:
-                digest = self.shelf.digest(self._fetch(fetch))
+                digest = digest_of(self._fetch(fetch))
             except InvoiceError:
                 digest = None
             yield RecordedAttachment(name=attachment.name, position=position, digest=digest)

@@ -16,7 +16,7 @@ import structlog
 from bridge import feedback
 from bridge.errors import RcfFileError, SettingsError
 from bridge.feeds.legacy import NotRead, OldMailboxReader
-from bridge.model import Digest, FeedName, HubId, InvoiceFacts
+from bridge.model import Digest, FeedName, HubId, InvoiceFacts, digest_of
 from bridge.naming import Folder, Profile
 from bridge.old_files.file import Broken, FileKind, OldFile, receipts, what_it_is
 from bridge.old_files.folder import Unread
@@ -138,7 +138,7 @@ def _receipt(told: Told, shelf: Shelf) -> Digest | None:
     if told.message is None:
         return None
     found = receipts(shelf.content(told.message.digest)).get(told.hub_id)
-    return shelf.digest(found) if found else None
+    return digest_of(found) if found else None
 
 
 def _further_files(look: Look) -> dict[HubId, tuple[Digest, ...]]:

@@ -4,7 +4,6 @@ Every file is read and hashed. What REST gave with the same bytes need not be pa
 ledger knows what that file says. So the time goes into the rest.
 """
 
-import hashlib
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bridge.filename import readable
-from bridge.model import Digest, InvoiceFacts
+from bridge.model import Digest, InvoiceFacts, digest_of
 from bridge.old_files.file import OldFile
 from bridge.old_files.folder import OnDisk, Unread, look, read_file, walk
 from bridge.recorded import Recorded
@@ -83,7 +82,7 @@ def _hash_one(path: str) -> Hashed:
         content, modified = read_file(path)
     except OSError:
         return None  # it is looked at once more, and the reason told
-    return modified, Digest(hashlib.sha256(content).hexdigest())
+    return modified, digest_of(content)
 
 
 def _parse(folder: Path, names: Sequence[str]) -> list[OldFile | Unread]:

@@ -7,11 +7,11 @@ administration's own data, before a single PATCH is sent.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from bridge.model import HubId, Refusal, StateRecord, StateUpdate
 from bridge.recorded import Difference
-from bridge.translate import CARRIED, ReadUpdate
+from bridge.translate import CARRIED, ReadUpdate, comparable
 from reconcile.model import Parity, StateRow
 
 NOT_ASKED = "the hub was not asked"
@@ -87,7 +87,7 @@ def _of_refused(given: Given, records: Sequence[StateRecord] | None) -> Parity:
 
 def _differences(update: StateUpdate, record: StateRecord) -> tuple[Difference, ...]:
     pairs = (
-        (name, _text(getattr(update, name)), _text(getattr(record, name)))
+        (name, comparable(getattr(update, name)), comparable(getattr(record, name)))
         for name in CARRIED.get(update.state, ())
     )
     return tuple(
@@ -95,10 +95,6 @@ def _differences(update: StateUpdate, record: StateRecord) -> tuple[Difference, 
         for name, ours, theirs in pairs
         if ours != theirs
     )
-
-
-def _text(value: str | date | None) -> str:
-    return " ".join(str(value or "").split())
 
 
 def _last(records: Sequence[StateRecord]) -> str | None:

@@ -1,12 +1,11 @@
 """Where the bytes of a report's files are: in the archive, in a folder, or read anew."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.archive import Archive
 from bridge.errors import StorageError
-from bridge.model import Digest
+from bridge.model import Digest, digest_of
 from bridge.old_files.file import OldFile
 from bridge.old_files.folder import read_again
 
@@ -22,16 +21,11 @@ class Shelf:
 
     def put(self, content: bytes) -> Digest:
         """Keep a file that was read anew."""
-        digest = self.digest(content)
+        digest = digest_of(content)
         path = self._folder / digest
         if not path.exists():
             path.write_bytes(content)
         return digest
-
-    @staticmethod
-    def digest(content: bytes) -> Digest:
-        """Return by what a file is known here."""
-        return Digest(hashlib.sha256(content).hexdigest())
 
     def know(self, root: Path, files: Mapping[Digest, OldFile]) -> None:
         """Remember where files of a folder are."""

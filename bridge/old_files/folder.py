@@ -6,7 +6,6 @@ invoice.
 """
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 from bridge.errors import StorageError
 from bridge.facturae import MAX_BYTES
 from bridge.filename import readable
-from bridge.model import Digest
+from bridge.model import digest_of
 from bridge.old_files.file import OldFile, what_it_is
 
 _AT_ONCE = 65536
@@ -55,7 +54,7 @@ def read_again(folder: Path, file: OldFile) -> bytes:
         content, _ = read_file(folder / file.path)
     except OSError as error:
         raise StorageError(f"{folder / file.path}: {error.strerror or error}") from error
-    if _digest(content) != file.digest:
+    if digest_of(content) != file.digest:
         raise StorageError(
             f"{folder / file.path}: the file changed while it was read: learn from a folder that "
             "nobody writes to"
@@ -107,7 +106,7 @@ def look(folder: Path, path: Path) -> OldFile | Unread:
         path=path,
         name=readable(path.name),
         modified=modified,
-        digest=_digest(content),
+        digest=digest_of(content),
         content=what_it_is(content),
     )
 
@@ -141,7 +140,3 @@ def _all_of(file: int, size: int) -> bytes:
 def too_large(size: int) -> str:
     """Say that a file of this size is not read."""
     return f"{size:,} bytes, and more than {MAX_BYTES:,} are not read"
-
-
-def _digest(content: bytes) -> Digest:
-    return Digest(hashlib.sha256(content).hexdigest())

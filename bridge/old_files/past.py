@@ -64,7 +64,7 @@ def weigh(files: Sequence[OldFile], profiles: Mapping[str, Profile]) -> Past:
     Of several profiles that fit as many names the first counts.
     """
     profile_name, profile = _followed(files, profiles)
-    received = [file for file in files if _role(profile, file) is not Folder.ADJIN]
+    received = [file for file in files if role_of(profile, file) is not Folder.ADJIN]
     attachments = [found for file in received if (found := attachment_of(profile, file))]
     enclosed = {found.file.path for found in attachments}
     rest = [file for file in received if file.path not in enclosed]
@@ -73,7 +73,7 @@ def weigh(files: Sequence[OldFile], profiles: Mapping[str, Profile]) -> Past:
         for file in rest
         if isinstance(file.content, InvoiceFacts)
     ]
-    invoices = [it for it in named if it.hub_id or _role(profile, it.file) is not Folder.IN]
+    invoices = [it for it in named if it.hub_id or role_of(profile, it.file) is not Folder.IN]
     messages = [file for file in rest if isinstance(file.content, Statements)]
     identified = identify(invoices, (said for file in messages for said in _said(file)))
     broken = [file for file in rest if _is_broken_invoice(profile, file)]
@@ -97,14 +97,14 @@ def _followed(files: Sequence[OldFile], profiles: Mapping[str, Profile]) -> tupl
     return max(profiles.items(), key=lambda item: fitting(item[1]))
 
 
-def _role(profile: Profile, file: OldFile) -> Folder | None:
+def role_of(profile: Profile, file: OldFile) -> Folder | None:
     """Return what the nearest folder is for whose name tells it."""
     return profile.role_in(file.path.parts[:-1])
 
 
 def attachment_of(profile: Profile, file: OldFile) -> OldAttachment | None:
     """Return the attachment that a file is by its name, even if it is a Facturae itself."""
-    role = _role(profile, file)
+    role = role_of(profile, file)
     if role not in {Folder.ADJOUT, None}:
         return None
     parts = profile.parse(Folder.ADJOUT, file.name)
@@ -139,7 +139,7 @@ def _parts(profile: Profile, file: OldFile) -> NameParts | None:
 
     In the folders of messages the last part is no hub id.
     """
-    if _role(profile, file) in {Folder.STATOUT, Folder.STATIN}:
+    if role_of(profile, file) in {Folder.STATOUT, Folder.STATIN}:
         return None
     return profile.parse(Folder.OUT, file.name)
 
@@ -173,7 +173,7 @@ def _names_found(
 
 def _message(profile: Profile, file: OldFile) -> NamedFile:
     """Return a DeliveryFeedback by the folder that it lay in; else the hub is taken to say it."""
-    role = Folder.STATIN if _role(profile, file) is Folder.STATIN else Folder.STATOUT
+    role = Folder.STATIN if role_of(profile, file) is Folder.STATIN else Folder.STATOUT
     return _named_file(profile, role, file, parts=profile.parse(role, file.name))
 
 

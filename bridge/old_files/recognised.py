@@ -13,7 +13,7 @@ from bridge.model import HubId, InvoiceFacts
 from bridge.naming import Folder, Profile
 from bridge.old_files.file import Broken, FileKind, OldFile, Statement, Statements
 from bridge.old_files.invoices import hub_id_in_name
-from bridge.old_files.past import OldAttachment, Past, attachment_of, weigh
+from bridge.old_files.past import OldAttachment, Past, attachment_of, role_of, weigh
 
 ISSUED_FOLDERS = frozenset({Folder.IN, Folder.ADJIN})
 """What the platform itself sends."""
@@ -97,7 +97,7 @@ def _invoices(past: Past, files: Iterable[OldFile]) -> Iterator[tuple[OldFile, R
 
 def _other(file: OldFile, profile: Profile) -> Recognised:
     """Recognise what is no invoice with a hub id; an attachment may come a second time."""
-    role = _role(file, profile)
+    role = role_of(profile, file)
     if role in ISSUED_FOLDERS:
         return Recognised(FileKind.ISSUED)
     if enclosed := attachment_of(profile, file):
@@ -129,7 +129,7 @@ def _told(
         if what.kind is FileKind.INVOICE and what.hub_id is not None:
             told = invoices.setdefault(what.hub_id, Told(hub_id=what.hub_id))
             told.file = told.file or file
-        elif what.kind is FileKind.STATE and _role(file, profile) is not Folder.STATIN:
+        elif what.kind is FileKind.STATE and role_of(profile, file) is not Folder.STATIN:
             for said in file.content.said if isinstance(file.content, Statements) else ():
                 if said.registration_number or said.registered_at:
                     told = invoices.setdefault(said.hub_id, Told(hub_id=said.hub_id))
@@ -139,7 +139,3 @@ def _told(
         told = invoices.setdefault(enclosed.hub_id, Told(hub_id=enclosed.hub_id))
         told.attachments.append(enclosed)
     return invoices
-
-
-def _role(file: OldFile, profile: Profile) -> Folder | None:
-    return profile.role_in(file.path.parts[:-1])

@@ -114,11 +114,6 @@ def is_our_temporary(name: bytes) -> bool:
     return _OURS.fullmatch(name) is not None
 
 
-def digest_of(content: bytes) -> Digest:
-    """Return the digest by which the archive knows these bytes."""
-    return Digest(hashlib.sha256(content).hexdigest())
-
-
 def joined(folder: bytes, name: bytes) -> bytes:
     """Return the path of a name in a folder; the mailbox itself is the empty path."""
     return folder.rstrip(b"/") + b"/" + name if folder else name

@@ -19,7 +19,6 @@ from bridge.feeds.legacy.entries import (
     NotRead,
     Row,
     Why,
-    digest_of,
     entry_of,
     is_our_temporary,
     shown,
@@ -28,6 +27,7 @@ from bridge.feeds.legacy.folder import FolderLine, everything
 from bridge.feeds.legacy.lines import Line
 from bridge.feeds.legacy.troubles import BrokenLineError
 from bridge.filename import raw_of, readable_bytes
+from bridge.model import digest_of
 from bridge.naming import Folder, Profile
 from bridge.old_files.folder import too_large
 

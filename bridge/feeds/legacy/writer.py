@@ -13,7 +13,6 @@ from bridge.feeds.legacy.entries import (
     FileTroubleError,
     Kind,
     Why,
-    digest_of,
     joined,
     our_temporary,
     shown,
@@ -21,7 +20,7 @@ from bridge.feeds.legacy.entries import (
 from bridge.feeds.legacy.lines import WritableLine
 from bridge.feeds.legacy.reader import OldMailboxReader
 from bridge.filename import raw_of, storable
-from bridge.model import Digest
+from bridge.model import Digest, digest_of
 from bridge.naming import Folder, Profile
 
 
