@@ -9,8 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bridge.errors import BridgeError, OldMailboxUnwritableError, StorageError
-from bridge.feeds.legacy.entries import digest_of
-from bridge.model import FeedName
+from bridge.model import FeedName, digest_of
 from bridge.sandbox.server import Sandbox
 from reconcile.cli import app
 from reconcile.moves.command import Wanted, cut_over, roll_back
