@@ -145,6 +145,7 @@ def test_a_hub_that_is_down_is_out_of_reach(gateway: Gateway, sandbox: Sandbox) 
 
 def test_a_port_that_is_taken_is_named_with_its_setting(gateway: Gateway) -> None:
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as a server does
         taken.bind(("127.0.0.1", gateway.ftp))
         taken.listen()
         result = gateway.run("serve")
