@@ -14,7 +14,7 @@ from bridge.facade import ftp_handler
 from bridge.facade.access import MOST_STRANGERS
 from bridge.facade.ftp_transfer import Passive
 from bridge.settings import LoginSettings
-from tests.door_clients import FtplibClient
+from tests.door_clients import FtplibClient, FtpTlsClient
 from tests.door_rig import PASSWORD, USER, Rig, open_doors, tls_settings, wait_until
 
 SOON = LoginSettings(grace=0.5)
@@ -281,6 +281,27 @@ def test_a_transfer_whose_data_connection_breaks_at_once_is_answered(tmp_path: P
             with pytest.raises(ftplib.error_temp, match=r"42[56]"):
                 ftp.getresp()
         assert rig.names("statin") == []
+
+
+@pytest.mark.parametrize("command", ["STOR /statin/a", "RETR /out/a", "NLST /out"])
+@pytest.mark.parametrize(
+    ("said", "code"), [(b"", "426"), (b"no TLS at all, whatever it is\r\n", "522")]
+)
+def test_a_transfer_whose_data_connection_ends_before_its_tls_begins_is_answered(
+    tmp_path: Path, command: str, said: bytes, code: str
+) -> None:
+    pytest.importorskip("OpenSSL", reason="the extra ftps")
+    with (
+        open_doors(tmp_path, ftp=tls_settings()) as rig,
+        FtpTlsClient("ftps", rig.port("ftp")).session() as ftp,
+    ):
+        rig.place("out", "a")
+        with socket.create_connection(("127.0.0.1", passive_port(ftp))) as data:
+            assert ftp.sendcmd(command).startswith("150")
+            data.sendall(said)
+        with pytest.raises(ftplib.Error, match=code):
+            ftp.getresp()
+        assert ftp.sendcmd("PWD").startswith("257")
 
 
 def test_a_transfer_that_is_aborted_before_it_begins_is_answered(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import os
 import resource
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +17,8 @@ from bridge.facade.access import MOST_STRANGERS
 from bridge.facade.handles import SPARE_DESCRIPTORS
 from bridge.facade.room import LOOK_AGAIN, Room
 from bridge.settings import UploadSettings
-from tests.door_clients import FtplibClient, ParamikoClient
-from tests.door_rig import PASSWORD, USER, XML, Rig, open_doors
+from tests.door_clients import FtplibClient, FtpTlsClient, ParamikoClient
+from tests.door_rig import PASSWORD, USER, XML, Rig, open_doors, tls_settings
 from tests.test_door_access import Clock
 
 MB = 1_000_000
@@ -131,6 +131,19 @@ def test_ftp_a_file_that_is_too_large_is_told_and_not_kept(small: Rig) -> None:
     with pytest.raises(ftplib.error_perm, match="552 too large: 2 MB at most"):
         put(small, "ftp", "/in/large", 3 * MB)
     assert small.names("in") == []
+
+
+def test_ftps_a_file_that_is_too_large_is_told_and_not_kept(tmp_path: Path) -> None:
+    pytest.importorskip("OpenSSL", reason="the extra ftps")
+    limits = UploadSettings(max_size=2 * MB)
+    with open_doors(tmp_path, ftp=tls_settings(), uploads=limits) as rig:
+        client = FtpTlsClient("ftps", rig.port("ftp"))
+        with client.session() as ftp, ftp.transfercmd("STOR /in/large") as data:
+            with suppress(OSError):  # where it is ended
+                data.sendall(bytes(3 * MB))
+            with pytest.raises(ftplib.error_perm, match="552 too large: 2 MB at most"):
+                ftp.getresp()
+        assert rig.names("in") == []
 
 
 def test_sftp_a_file_that_is_too_large_is_told_and_not_kept(small: Rig) -> None:

@@ -7,6 +7,7 @@ there are clients that never say it; one whose data connection is reset was cut 
 import contextlib
 import ssl
 import stat
+import sys
 from pathlib import Path
 
 import structlog
@@ -17,7 +18,7 @@ from bridge.errors import SettingsError
 from bridge.facade import tls_socket
 from bridge.facade.clients import Program
 from bridge.facade.ftp_handler import Commands
-from bridge.facade.ftp_transfer import DataChannel
+from bridge.facade.ftp_transfer import DataChannel, quiet
 from bridge.facade.tls_socket import TlsSocket
 
 log = structlog.get_logger()
@@ -33,11 +34,35 @@ class TlsDataChannel(TLS_DTPHandler, DataChannel):  # type: ignore[misc]
         _begin(self, ssl_context, tickets=False)
 
     def close(self) -> None:
-        """End the connection; an upload that waits has none any more."""
+        """End the connection; an upload that waits has none any more.
+
+        A transfer that was asked for is answered though TLS had not begun yet.
+        """
+        if self._ssl_accepting and not self._resp:
+            self._answer("426 Connection broken before TLS had begun.")
         if self.waiting:
             DataChannel.close(self)
         else:
             super().close()
+
+    def handle_failed_ssl_handshake(self) -> None:
+        """End a connection on which client and door agree on no TLS."""
+        log.warning("no TLS on an FTP data connection", address=self.cmd_channel.remote_ip)
+        self._answer("522 TLS could not be agreed on.")
+        self.close()
+
+    def _answer(self, text: str) -> None:
+        """Have a transfer answered when the connection has ended, if one was asked for."""
+        if self.cmd is not None and not self.cmd_channel._closed:
+            self._resp = (text, quiet)
+
+    def handle_error(self) -> None:
+        """End a transfer that failed, and tell the client: pyftpdlib does not over TLS."""
+        self._error = True  # no farewell
+        if self._ssl_accepting and isinstance(sys.exc_info()[1], SSL.Error):
+            self.handle_failed_ssl_handshake()
+        else:
+            DataChannel.handle_error(self)
 
     def _has_error(self) -> bool:
         """Tell whether it broke: after TLS's own farewell a reset is no fault."""
@@ -58,6 +83,14 @@ class TlsCommands(TLS_FTPHandler, Commands):  # type: ignore[misc]
     def secure_connection(self, ssl_context: ssl.SSLContext) -> None:
         """Begin TLS, with the tickets that let clients resume the session for their data."""
         _begin(self, ssl_context, tickets=True)
+
+    def push_dtp_data(
+        self, data: object, isproducer: bool = False, file: object = None, cmd: str | None = None
+    ) -> None:
+        """Send something; the data connection may break over the first piece, and answers then."""
+        if self.data_channel is not None:
+            self.data_channel.cmd = cmd
+        super().push_dtp_data(data, isproducer, file, cmd)
 
     def program(self) -> Program:
         """Return what the client is, with the TLS that it came over."""

@@ -147,7 +147,7 @@ class DataChannel(DTPHandler):  # type: ignore[misc]
     def handle_close(self) -> None:
         """End: properly, or with 426 when the connection was broken in an upload."""
         if self.receive and (self._broken or self._has_error()):
-            self._resp = ("426 Connection broken; the file was not kept.", _quiet)
+            self._resp = ("426 Connection broken; the file was not kept.", quiet)
             self.close()
         else:
             super().handle_close()
@@ -156,7 +156,7 @@ class DataChannel(DTPHandler):  # type: ignore[misc]
         """End a transfer that failed; one that had no room is told so."""
         incoming = self.file_obj
         if isinstance(incoming, Incoming) and incoming.trouble:
-            self._resp = (f"552 {incoming.trouble}; the file was not kept.", _quiet)
+            self._resp = (f"552 {incoming.trouble}; the file was not kept.", quiet)
             self.close()
         else:
             super().handle_error()
@@ -184,10 +184,10 @@ class DataChannel(DTPHandler):  # type: ignore[misc]
             if counts:
                 incoming.finish()
             elif self._resp and self._resp[0].startswith("226"):
-                self._resp = ("426 Transfer aborted; the file was not kept.", _quiet)
+                self._resp = ("426 Transfer aborted; the file was not kept.", quiet)
         except (DoorError, OSError) as error:
             text = error.strerror if isinstance(error, OSError) else str(error)
-            self._resp = (f"451 The file could not be stored: {text}.", _quiet)
+            self._resp = (f"451 The file could not be stored: {text}.", quiet)
         finally:
             incoming.close()
         if self._resp and not self.cmd_channel._closed:
@@ -259,5 +259,5 @@ def has_hung_up(fd: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _quiet(*_: object) -> None:
+def quiet(*_: object) -> None:
     """Log nothing: pyftpdlib wants a function for it."""
