@@ -371,7 +371,8 @@ def test_a_state_file_that_fits_two_invoices_is_answered(
 def test_a_data_dir_that_cannot_be_used_is_said_so(gateway: Gateway) -> None:
     gateway.forget()
     (gateway.folder / "data").touch()
-    for command, code in (("pull", 3), ("push", 3), ("serve", 1)):
+    for command in ("pull", "push", "serve"):
         result = gateway.run(command)
-        assert result.code == code
+        assert result.code == 3
         assert str(gateway.folder / "data") in only_line(result.err)
+        assert "permissions" in result.err

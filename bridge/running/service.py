@@ -15,7 +15,7 @@ import structlog
 
 from bridge.account import Account, open_account, utc_now
 from bridge.durable import lock
-from bridge.errors import LocalError
+from bridge.errors import LedgerError, LocalError
 from bridge.facade.access import Access
 from bridge.facade.bans import Bans
 from bridge.facade.folders import DoorMailbox
@@ -57,6 +57,7 @@ def serve(settings: Settings, *, announce: str = "ready") -> None:
     """
     memory.keep_flat()
     _allow_many_files()
+    _make_data_dir(settings)
     stop = threading.Event()
     with _signals(stop), lock(settings.data_dir / "locks" / "serve", wait=ASKED):
         ledger = Ledger(settings.data_dir / "ledger.db", lean=True)
@@ -64,6 +65,16 @@ def serve(settings: Settings, *, announce: str = "ready") -> None:
             _run(settings, ledger, stop, announce)
         finally:
             ledger.close()
+
+
+def _make_data_dir(settings: Settings) -> None:
+    """Make the folder of the lock: where that cannot be, the ledger is out of reach as well."""
+    try:
+        (settings.data_dir / "locks").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LedgerError(
+            f"data_dir {settings.data_dir}: {error.strerror or error}; see its path and permissions"
+        ) from error
 
 
 def _allow_many_files() -> None:
