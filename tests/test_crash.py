@@ -30,6 +30,8 @@ SCENARIOS = OTHERS | OLD_MAILBOX
 PATIENCE = 300
 """Seconds that a test process waits for another one to do the scenarios; far more than needed."""
 
+pytestmark = pytest.mark.timeout(PATIENCE + 60)  # who is late would read the next one's answer
+
 MOST_KILLS = 40
 """After so many in a row the process is left to live."""
 
