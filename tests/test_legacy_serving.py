@@ -19,7 +19,7 @@ from bridge.sandbox.server import Sandbox
 from bridge.status import look
 from bridge.status.findings import findings
 from tests.accounts import Office, Offices, annotated, failing, pull, said, state_file
-from tests.test_serving_feed import REST, faults, move, row_of
+from tests.test_serving_feed import LEGACY, REST, faults, move, row_of
 
 FOLDERS = ("out", "adjout", "statout")
 
@@ -436,6 +436,52 @@ def test_the_same_file_again_is_passed_on_again(beside: Office, folder: Path) ->
         (folder / "statin" / "a.XML").unlink()
     push(beside)
     assert list((folder / "statin").iterdir()) == []
+
+
+def test_the_same_file_again_is_not_passed_on_while_the_first_one_waits(
+    beside: Office, folder: Path
+) -> None:
+    pull(beside)
+    put(folder / "statin", "a.XML", b"not taken yet")
+    for name in ("a.XML", "b.XML"):
+        beside.drop(name, state_file(annotated("1")))
+        push(beside)
+    (folder / "statin" / "a.XML").unlink()
+    push(beside)
+    assert [path.name for path in (folder / "statin").glob("[!.]*")] == ["a.XML"]
+    assert faults(beside) == []
+
+
+def test_a_file_that_the_hub_has_accepted_over_rest_is_not_passed_on(
+    open_account: Offices, folder: Path
+) -> None:
+    town = open_account(legacy={"url": f"file://{folder}"})
+    hub_id = town.sandbox.book.add_invoice(attachments=False)
+    pull(town)
+    town.drop("a.XML", state_file(annotated(hub_id)))
+    push(town)
+    move(town, LEGACY)
+    town.drop("b.XML", state_file(annotated(hub_id)))
+    push(town)
+    assert town.patches(hub_id)[-1:] == ["ANNOTATED"]
+    assert list((folder / "statin").iterdir()) == []
+    assert list(town.account.mailbox.folder(Folder.STATIN).iterdir()) == []
+    assert faults(town) == []
+
+
+def test_a_file_of_which_the_hub_refused_a_part_over_rest_is_passed_on_whole(
+    open_account: Offices, folder: Path
+) -> None:
+    town = open_account(legacy={"url": f"file://{folder}"})
+    hub_id = town.sandbox.book.add_invoice(attachments=False)
+    pull(town)
+    content = state_file(annotated(hub_id), said(hub_id, "CANCELED"))
+    town.drop("a.XML", content)
+    push(town)
+    move(town, LEGACY)
+    town.drop("b.XML", content)
+    push(town)
+    assert (folder / "statin" / "b.XML").read_bytes() == content
 
 
 def test_what_waits_for_the_old_mailbox_goes_to_the_hub_after_a_cutover(

@@ -5,7 +5,7 @@ with the reason. Of the same bytes once more, what was accepted is a repetition,
 gets another chance.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from bridge.account import Account
 from bridge.chain import Value
 from bridge.errors import RcfFileError
 from bridge.ledger import accounts, events, invoices, queueing, state_files, updates
+from bridge.ledger.state_files import Passing, StateFile
 from bridge.ledger.updates import Update
 from bridge.model import Digest, HubId, Refusal, StateUpdate, UpdateStatus
 from bridge.statin import Dropped
@@ -44,7 +45,13 @@ def enter(connection: Connection, account: Account, kept: Kept, *, pass_on: bool
     names = {file.name, file.stored}
     if interrupted := next((it for it in before if it.name in names and not it.left), None):
         return interrupted.id
+    earlier = {
+        update.position: update
+        for known in before
+        for update in updates.of_file(connection, known.id)
+    }
     kind = state_files.Kind.REPETITION if before else state_files.Kind.TAKEN
+    pass_on = pass_on and not _is_no_news(before, earlier, kept.asks)
     now, name = account.clock(), file.stored if pass_on else file.name
     since = _perhaps_sent_since(connection, account, file)
     file_id = state_files.add(
@@ -58,11 +65,6 @@ def enter(connection: Connection, account: Account, kept: Kept, *, pass_on: bool
         pass_on=pass_on,
         perhaps_sent_since=since,
     )
-    earlier = {
-        update.position: update
-        for known in before
-        for update in updates.of_file(connection, known.id)
-    }
     events.record(
         connection,
         account.name,
@@ -80,6 +82,21 @@ def enter(connection: Connection, account: Account, kept: Kept, *, pass_on: bool
         known = earlier.get(update.position)
         _queue(connection, account, file_id, update, known, pass_on=pass_on)
     return file_id
+
+
+def _is_no_news(
+    before: Sequence[StateFile], earlier: Mapping[int, Update], asks: Sequence[ReadUpdate]
+) -> bool:
+    """Tell whether the old mailbox need not have the same bytes once more.
+
+    They wait for it already, or the hub has accepted all of them over REST. What was passed on
+    before goes again: what the old hub said of it, it alone knows.
+    """
+    if any(file.passing in (Passing.WAITING, Passing.READY) for file in before):
+        return True
+    accepted = {at for at, it in earlier.items() if it.status is UpdateStatus.ACCEPTED}
+    passed_on = any(file.passing is Passing.PASSED for file in before)
+    return not passed_on and accepted.issuperset(ask.position for ask in asks)
 
 
 def _perhaps_sent_since(connection: Connection, account: Account, file: Dropped) -> datetime | None:
