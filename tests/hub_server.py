@@ -243,5 +243,6 @@ class StandingClock:
 
 def little_patience(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the time of a call be over once its answer is one without an end, and not before."""
-    monkeypatch.setattr(wire, "PATIENCE", 0.02)  # it is seen soon
+    for module in (wire, lines):
+        monkeypatch.setattr(module, "PATIENCE", 0.02)  # it is seen soon
     hub.too_late = StandingClock(monkeypatch).pass_by

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.errors import HubAwayError
-from bridge.hub import HubClient, HubUnreachableError, UnclearAnswerError, wire
+from bridge.hub import HubClient, HubUnreachableError, UnclearAnswerError, lines, wire
 from bridge.model import HubId, State, StateUpdate
 from bridge.settings import HubSettings
 from tests.hub_server import (
@@ -258,7 +258,8 @@ def test_an_answer_that_drips_is_given_up_and_its_line_is_of_use_again(
 def test_a_large_answer_may_take_longer_than_a_small_one(
     hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "PATIENCE", 0.1)
+    for module in (wire, lines):
+        monkeypatch.setattr(module, "PATIENCE", 0.1)
     monkeypatch.setattr(wire, "SLOWEST", 1)
     padding = len(INVOICE.body) + 60
 
