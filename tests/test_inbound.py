@@ -264,6 +264,19 @@ def test_a_hub_that_fails_on_its_list_of_attachments_gives_its_invoices_all_the_
     assert len(office.names("adjout")) == 1
 
 
+def test_a_hub_that_fails_on_the_list_of_one_tax_id_gives_the_invoices_of_another(
+    open_account: Offices,
+) -> None:
+    book = open_account.sandbox.book
+    hub_id = book.add_invoice(attachments=False)
+    office = open_account(nifs=["P0800000B", book.held(hub_id).invoice.receiver_nif])
+    book.faults.fail(operation="pending_invoices", code=9999)
+    assert isinstance(failing(office.pull), HubAwayError)
+    assert office.out_of(hub_id)
+    with office.account.ledger.read() as connection:
+        assert list(spans.spans(connection, office.account.name, FeedName.REST)) == []
+
+
 def test_without_the_list_of_attachments_the_hub_counts_as_not_listed(office: Office) -> None:
     office.add()
     office.sandbox.book.faults.fail(operation="pending_attachments", code=9999)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bridge.errors import HubAwayError
 from bridge.feeds.slices import (
     Page,
     Parts,
@@ -14,7 +15,7 @@ from bridge.feeds.slices import (
     first_slices,
     list_all,
 )
-from bridge.hub import HubReader
+from bridge.hub import HubReader, HubUnreachableError
 from bridge.model import PendingAttachment, PendingInvoice
 
 
@@ -24,6 +25,8 @@ class Listing:
 
     invoices: tuple[PendingInvoice, ...]
     capped: tuple[Slice, ...]
+    failure: HubAwayError | None = None
+    """What the hub said of a list that was left out."""
 
     @property
     def capped_slices(self) -> tuple[str, ...]:
@@ -42,14 +45,32 @@ class RestFeed:
         self._offices = tuple(offices)
         self._seen_offices: dict[str, set[str]] = defaultdict(set)
 
-    def pending(self) -> Listing:
-        """Return all that the pending list holds; raises the hub's errors."""
-        sliced = list_all(self._ask, self._first_slices(), parts_of=self._parts_of)
-        return Listing(sliced.rows, sliced.capped_slices)
+    def pending(self, *, leave_out: bool = False) -> Listing:
+        """Return all that the pending list holds; raises the hub's errors.
 
-    def pending_attachments(self) -> Sliced[PendingAttachment]:
-        """Return all attachments that the hub still lists; raises the hub's errors."""
-        return list_all(self._ask_attachments, self._first_slices(), parts_of=self._parts_of)
+        With `leave_out`, of the lists of several tax ids or offices (the settings' `nifs` and
+        `oficines_comptables`) those are left out on which a hub that is there fails.
+        """
+        slices = self._first_slices()
+        sliced = list_all(
+            self._ask,
+            slices,
+            parts_of=self._parts_of,
+            leave_out=lambda error: leave_out and len(slices) > 1 and _is_there(error),
+        )
+        return Listing(sliced.rows, sliced.capped_slices, sliced.failure)
+
+    def pending_attachments(self, *, leave_out: bool = False) -> Sliced[PendingAttachment]:
+        """Return all attachments that the hub still lists; raises the hub's errors.
+
+        With `leave_out` without the lists on which a hub that is there fails.
+        """
+        return list_all(
+            self._ask_attachments,
+            self._first_slices(),
+            parts_of=self._parts_of,
+            leave_out=lambda error: leave_out and _is_there(error),
+        )
 
     def _first_slices(self) -> Sequence[Slice]:
         return first_slices(self._nifs, self._offices)
@@ -72,3 +93,7 @@ class RestFeed:
         if part.accounting_office is None:
             return by_office(part, self._seen_offices[part.nif])
         return Parts()
+
+
+def _is_there(error: HubAwayError) -> bool:
+    return not isinstance(error, HubUnreachableError) and error.retry_after is None

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Generic, Protocol, TypeVar
 
+from bridge.errors import HubAwayError
+
 
 class Row(Protocol):
     """What is listed: hashable, so that the same row from two slices counts once."""
@@ -49,6 +51,8 @@ class Sliced(Generic[T]):
 
     rows: tuple[T, ...]
     capped_slices: tuple[Slice, ...]
+    failure: HubAwayError | None = None
+    """What the hub said of a slice that was left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +86,16 @@ def list_all(
     slices: Iterable[Slice],
     *,
     parts_of: Callable[[Slice], Parts],
+    leave_out: Callable[[HubAwayError], bool] = lambda _: False,
 ) -> Sliced[T]:
     """Ask slice by slice, in parts where one is capped.
 
     `parts_of` is asked for the parts of a capped slice right after that slice was asked.
+    `leave_out` tells of which errors a slice is left out; the others are raised.
     """
     found: dict[T, None] = {}
     capped: list[Slice] = []
+    failure: HubAwayError | None = None
 
     def walk(whole: Slice) -> set[T]:
         page = ask(whole)
@@ -104,5 +111,10 @@ def list_all(
         return rows.union(*inside.values())
 
     for part in slices:
-        walk(part)
-    return Sliced(tuple(found), tuple(dict.fromkeys(capped)))
+        try:
+            walk(part)
+        except HubAwayError as error:
+            if not leave_out(error):
+                raise
+            failure = error
+    return Sliced(tuple(found), tuple(dict.fromkeys(capped)), failure)

@@ -22,11 +22,11 @@ MOST_ASKED = 3
 
 
 def count_unlisted(account: Account, listing: Listing) -> int:
-    """Return how many invoices an empty list lacks; 0 where all is as it should be.
+    """Return how many invoices an empty list lacks; 0 where all is as it should be, or not listed.
 
     Raises as the hub's calls do, for what concerns no single invoice.
     """
-    if listing.invoices:
+    if listing.invoices or listing.failure is not None:
         return 0
     with account.ledger.read() as connection:
         untold = deliveries.to_acknowledge(

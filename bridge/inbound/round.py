@@ -1,8 +1,9 @@
 """Inbound: from the feed through the ledger into the mailbox.
 
 A round lists what waits, writes it into the ledger before anything else, and then brings what is
-not in the mailbox yet (`bringing`). A hub that fails on its list of attachments alone ends the
-round, but not before its invoices are brought: each names the attachments that came with it.
+not in the mailbox yet (`bringing`). A hub that fails on one of several tax ids' lists, or on that
+of attachments alone, ends the round, but not before what it has listed is brought: each invoice
+names the attachments that came with it.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bridge.account import Account
-from bridge.errors import HubAwayError
 from bridge.feeds import Listing, RestFeed
-from bridge.feeds.slices import Sliced
-from bridge.hub import HubUnreachableError
 from bridge.inbound.bringing import bring_invoices, bring_late, leave_out_attachment
 from bridge.inbound.collecting import look_for_collected
 from bridge.inbound.emptied import count_unlisted
@@ -71,21 +69,22 @@ class Inbound:
             account.mailbox.clear_staged("fetch")
             resume(account, DELIVERED_KINDS)
             collected = look_for_collected(account)
-            listing = self.feed.pending()
-            enclosed, failed = self._enclosed()
+            listing = self.feed.pending(leave_out=True)
+            enclosed = self.feed.pending_attachments(leave_out=True)
+            failure = listing.failure or enclosed.failure
             capped = (
                 *listing.capped_slices,
                 *(f"attachments of {part}" for part in enclosed.capped_slices),
             )
             # What came with a learned invoice is told by the listing before this one.
             self._note_attachments(enclosed.rows)
-            new = self._note_listing(listing, capped, whole=failed is None)
+            new = self._note_listing(listing, capped, whole=failure is None)
             recall(account, {row.hub_id for row in listing.invoices})
             due = account.clock() if only_due else None
             placed, troubles = bring_invoices(account, due=due)
             late_troubles = bring_late(account, due=due)
-        if failed is not None:
-            raise failed
+        if failure is not None:
+            raise failure
         return Round(
             new=len(new),
             placed=placed,
@@ -102,15 +101,6 @@ class Inbound:
         if is_owed(self.account):
             with self.account.mailbox.turn("inbound"):
                 recall(self.account, {row.hub_id for row in self.feed.pending().invoices})
-
-    def _enclosed(self) -> tuple[Sliced[PendingAttachment], HubAwayError | None]:
-        """List the attachments; without them where the hub, which is there, fails on just that."""
-        try:
-            return self.feed.pending_attachments(), None
-        except HubAwayError as error:
-            if isinstance(error, HubUnreachableError) or error.retry_after is not None:
-                raise
-            return Sliced(rows=(), capped_slices=()), error
 
     def _note_listing(
         self, listing: Listing, capped: Sequence[str], *, whole: bool
