@@ -12,7 +12,7 @@ from bridge.sandbox.server import Sandbox
 from reconcile.moves import cutover
 from reconcile.moves.command import Wanted, cut_over, roll_back
 from reconcile.moves.way import Way
-from tests.accounts import Office, Offices, failing
+from tests.accounts import Office, Offices, annotated, failing, state_file
 from tests.moving import OldHub, faults, out_of
 
 PLAN = Wanted(by="test", force=True)
@@ -69,7 +69,7 @@ def test_what_was_said_with_the_plan_counts_when_it_is_applied(
     assert faults(town) == []
 
 
-def test_what_was_said_before_an_invoice_went_from_the_old_mailbox_counts_no_longer(
+def test_what_was_said_before_an_invoice_went_from_the_old_mailbox_must_be_said_again(
     town: Office, old: OldHub
 ) -> None:
     hub_id, _ = old.both(town), old.both(town)
@@ -77,7 +77,34 @@ def test_what_was_said_before_an_invoice_went_from_the_old_mailbox_counts_no_lon
     cut_over(town.account, replace(PLAN, lacks=[hub_id]))
     for path in old.root.glob(f"*/*{hub_id}*"):
         path.unlink()
-    assert cut_over(town.account, APPLY) == 0
+    assert cut_over(town.account, APPLY) == 1
+    assert out_of(town, hub_id) == []
+    assert cut_over(town.account, replace(APPLY, lacks=[hub_id])) == 0
+    town.pull()
+    assert len(out_of(town, hub_id)) == 1
+    assert faults(town) == []
+
+
+@pytest.mark.parametrize("where", [doubtful, taken_there])
+def test_what_was_said_before_the_hub_showed_a_state_of_the_software_must_be_said_again(
+    where: Callable[[Office, OldHub], HubId], town: Office, old: OldHub
+) -> None:
+    hub_id = where(town, old)
+    cut_over(town.account, replace(PLAN, lacks=[hub_id]))
+    town.sandbox.book.update(hub_id, StateUpdate(state=State.ANNOTATED, register_number="7"))
+    assert cut_over(town.account, APPLY) == 1
+    assert out_of(town, hub_id) == []
+
+
+def test_what_was_said_before_the_software_reported_a_state_must_be_said_again(
+    town: Office, old: OldHub
+) -> None:
+    hub_id = doubtful(town, old)
+    cut_over(town.account, replace(PLAN, lacks=[hub_id]))
+    town.push()
+    town.drop("a.XML", state_file(annotated(hub_id)))
+    town.push()
+    assert cut_over(town.account, APPLY) == 1
     assert out_of(town, hub_id) == []
 
 

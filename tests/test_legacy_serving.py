@@ -452,6 +452,25 @@ def test_the_same_file_again_is_not_passed_on_while_the_first_one_waits(
     assert faults(beside) == []
 
 
+def test_what_the_hub_refused_over_rest_is_passed_on_though_the_rest_of_its_file_waits(
+    open_account: Offices, folder: Path
+) -> None:
+    town = open_account(legacy={"url": f"file://{folder}"})
+    one, two = (town.sandbox.book.add_invoice(attachments=False) for _ in range(2))
+    pull(town)
+    content = state_file(said(one, "CANCELED"), annotated(two))
+    town.sandbox.book.faults.fail(operation="update", code=9001, times=None)
+    for name in ("a.XML", "b.XML"):
+        town.drop(name, content)
+        failing(lambda: push(town))
+    move(town, LEGACY)
+    put(folder / "statin", "a.XML", b"not taken yet")
+    town.drop("c.XML", content)
+    push(town)
+    assert (folder / "statin" / "c.XML").read_bytes() == content
+    assert faults(town) == []
+
+
 def test_a_file_that_the_hub_has_accepted_over_rest_is_not_passed_on(
     open_account: Offices, folder: Path
 ) -> None:

@@ -100,7 +100,8 @@ class Inbound:
         """
         if is_owed(self.account):
             with self.account.mailbox.turn("inbound"):
-                recall(self.account, {row.hub_id for row in self.feed.pending().invoices})
+                listing = self.feed.pending(leave_out=True)  # what it lacks is asked about by id
+                recall(self.account, {row.hub_id for row in listing.invoices})
 
     def _note_listing(
         self, listing: Listing, capped: Sequence[str], *, whole: bool

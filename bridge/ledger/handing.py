@@ -77,10 +77,23 @@ def let_go(connection: Connection, account: str, hub_ids: Sequence[HubId], _: da
 
 def lacking_at(connection: Connection, account: str, hub_id: HubId) -> datetime | None:
     """Return when a person last said that the software does not have an invoice."""
-    said = select(event.c.number, event.c.at).where(
-        event.c.account == account, event.c.hub_id == hub_id, event.c.kind == LACKING
+    return _last_at(connection, event.c.kind == LACKING, account, hub_id)
+
+
+def reported_at(connection: Connection, account: str, hub_id: HubId) -> datetime | None:
+    """Return when the software last reported a state of an invoice, as only what has it can."""
+    return _last_at(connection, event.c.actor == "rcf", account, hub_id)
+
+
+def _last_at(
+    connection: Connection, which: ColumnElement[bool], account: str, hub_id: HubId
+) -> datetime | None:
+    found = connection.execute(
+        select(event.c.number, event.c.at).where(
+            event.c.account == account, event.c.hub_id == hub_id, which
+        )
     )
-    last = max(connection.execute(said), key=lambda row: row.number, default=None)
+    last = max(found, key=lambda row: row.number, default=None)
     return last.at if last is not None else None
 
 

@@ -68,10 +68,14 @@ class Standing:
     """A person must say whether the software has it."""
     lacking: bool = False
     """A person has said that it does not."""
+    no_longer_lacking: bool = False
+    """A person has said so, and what has happened since may mean that it does by now."""
     listed: bool = False
     """The hub's pending list shows it now."""
     shown: State | None = None
     """What the hub shows, where it was asked."""
+    shown_since: datetime | None = None
+    """Since when, where the hub says so."""
     unknown_to_hub: bool = False
     """The hub was asked, and does not know it."""
     in_hands: bool = False

@@ -89,9 +89,11 @@ def _is_no_news(
 ) -> bool:
     """Tell whether the old mailbox need not have the same bytes once more.
 
-    They wait for it already, or the hub has accepted all of them over REST. What was passed on
-    before goes again: what the old hub said of it, it alone knows.
+    They wait for it already, or the hub has accepted all of them over REST. What was refused is
+    tried again, and what was passed on before goes again: only the old hub knows what it said.
     """
+    if any(update.status is UpdateStatus.REFUSED for update in earlier.values()):
+        return False
     if any(file.passing in (Passing.WAITING, Passing.READY) for file in before):
         return True
     accepted = {at for at, it in earlier.items() if it.status is UpdateStatus.ACCEPTED}

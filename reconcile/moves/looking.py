@@ -7,7 +7,7 @@ software has taken from ours is noted, as each round of `serve` does.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
@@ -30,6 +30,7 @@ from reconcile.moves import switching
 from reconcile.moves.plan import Item, Plan, WaitingUpdates
 from reconcile.moves.reach import OUT_OF_REACH, as_it_ends
 from reconcile.moves.rules import (
+    ONLY_THE_RCF_SAYS,
     Action,
     Place,
     Terms,
@@ -206,27 +207,38 @@ def _asked(seen: Look, connection: Connection, terms: Terms) -> Iterator[Standin
     for standing in seen.standings(connection):
         it = standing
         if may_be_lacking(it, terms):
-            it = replace(it, lacking=_is_lacking(seen, connection, it, since))
+            it = _with_word(seen, connection, it, since)
         if seen.hub_said is None and must_be_asked(it, terms):
             it = _with_state(seen.account, it)
+            it = _with_word(seen, connection, it, since) if it.lacking else it
         yield it
 
 
-def _is_lacking(seen: Look, connection: Connection, it: Standing, since: datetime | None) -> bool:
-    """Tell whether a person says that the software lacks it, and nothing has happened since.
+def _with_word(
+    seen: Look, connection: Connection, it: Standing, since: datetime | None
+) -> Standing:
+    """Add what a person says: that the software lacks it.
 
-    What was said before the last rollback, or before it went from the old mailbox, may be over.
+    What was said before the last rollback, `since`, is over. What was said before something that
+    may mean that the software has it by now must be said again.
     """
     if it.hub_id in seen.lacking:
-        return True
-    said_at = handing.lacking_at(connection, seen.account.name, it.hub_id)
-    happened = [at for at in (since, it.gone_at) if at is not None]
-    return said_at is not None and all(at <= said_at for at in happened)
+        return replace(it, lacking=True)
+    name = seen.account.name
+    said_at = handing.lacking_at(connection, name, it.hub_id)
+    if said_at is None or (since is not None and said_at < since):
+        return it
+    signs = [it.gone_at, handing.reported_at(connection, name, it.hub_id)]
+    if it.shown in ONLY_THE_RCF_SAYS and it.shown_since is not None:
+        signs.append(it.shown_since + timedelta(seconds=1))  # the hub tells no parts of one
+    overtaken = any(at is not None and at > said_at for at in signs)
+    return replace(it, lacking=not overtaken, no_longer_lacking=overtaken)
 
 
 def _with_state(account: Account, standing: Standing) -> Standing:
     try:
-        return replace(standing, shown=shown(account.hub, standing.hub_id).state)
+        invoice = shown(account.hub, standing.hub_id)
+        return replace(standing, shown=invoice.state, shown_since=invoice.state_at)
     except UnknownInvoiceError:
         return replace(standing, unknown_to_hub=True)
     except InvoiceError as error:

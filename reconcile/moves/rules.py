@@ -99,7 +99,7 @@ class Rule:
     reason: Message
 
 
-_ONLY_THE_RCF_SAYS = frozenset(State) - PENDING_STATES - {State.DELIVERED}
+ONLY_THE_RCF_SAYS = frozenset(State) - PENDING_STATES - {State.DELIVERED}
 """States that an invoice gets from the software that has it, or that end it."""
 
 
@@ -120,6 +120,11 @@ _COLLECTED = Rule(
     reason=Message("The software has it: it is never offered again."),
 )
 
+_NOBODY_CAN_TELL = Message(
+    "Nobody can tell whether the software has it. Look there, and say so with --has or "
+    "--lacks; until then it is not offered."
+)
+
 CUTOVER: Sequence[Rule] = (
     _HANDED,
     _COLLECTED,
@@ -128,6 +133,12 @@ CUTOVER: Sequence[Rule] = (
         action=Action.STAY,
         place=Place.MAILBOX,
         reason=Message("It stands in the mailbox and stays there, under the name that it has."),
+    ),
+    Rule(
+        fits=lambda it: it.no_longer_lacking,
+        action=Action.HOLD,
+        place=Place.PERSON,
+        reason=_NOBODY_CAN_TELL,
     ),
     Rule(
         fits=lambda it: it.gone_from_old and not it.lacking,
@@ -142,7 +153,7 @@ CUTOVER: Sequence[Rule] = (
         reason=Message("The hub lists it: REST brings it."),
     ),
     Rule(
-        fits=lambda it: it.shown in _ONLY_THE_RCF_SAYS and not it.lacking,
+        fits=lambda it: it.shown in ONLY_THE_RCF_SAYS and not it.lacking,
         action=Action.COUNT,
         place=Place.SOFTWARE,
         reason=Message("The hub shows a state that only comes from software that has it."),
@@ -165,10 +176,7 @@ CUTOVER: Sequence[Rule] = (
         fits=_always,
         action=Action.HOLD,
         place=Place.PERSON,
-        reason=Message(
-            "Nobody can tell whether the software has it. Look there, and say so with --has or "
-            "--lacks; until then it is not offered."
-        ),
+        reason=_NOBODY_CAN_TELL,
     ),
 )
 
